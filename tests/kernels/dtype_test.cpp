@@ -1,0 +1,55 @@
+#include "kernels/dtype.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+namespace tesserank::kernels {
+namespace {
+
+TEST(DType, NamesGoBothWays) {
+    for (auto const dtype : {DType::f32, DType::bf16, DType::f16}) {
+        EXPECT_EQ(dtype_from_name(name_of(dtype)), dtype);
+    }
+    EXPECT_EQ(dtype_from_name("f8"), std::nullopt);
+}
+
+TEST(BFloat16, RoundsToNearestEven) {
+    EXPECT_EQ(from_float<BFloat16>(1.0F).bits, 0x3F80);
+    EXPECT_EQ(from_float<BFloat16>(1.0F + 0x1p-8F).bits, 0x3F80)
+        << "a tie goes to the even neighbour";
+    EXPECT_EQ(from_float<BFloat16>(1.0F + 0x3p-8F).bits, 0x3F82);
+    EXPECT_EQ(from_float<BFloat16>(1.0F + 0x1p-8F + 0x1p-20F).bits, 0x3F81);
+    EXPECT_TRUE(std::isinf(to_float(from_float<BFloat16>(std::numeric_limits<float>::max()))));
+    EXPECT_TRUE(
+        std::isnan(to_float(from_float<BFloat16>(std::numeric_limits<float>::quiet_NaN()))));
+}
+
+TEST(Float16, EveryValueSurvivesTheWayThere) {
+    for (std::uint32_t bits = 0; bits <= 0xFFFFU; ++bits) {
+        Float16 const value{static_cast<std::uint16_t>(bits)};
+        float const wide = to_float(value);
+        if (std::isnan(wide)) {
+            EXPECT_TRUE(std::isnan(to_float(from_float<Float16>(wide))));
+        } else {
+            ASSERT_EQ(from_float<Float16>(wide).bits, value.bits) << bits;
+        }
+    }
+}
+
+TEST(Float16, RoundsToNearestEven) {
+    EXPECT_EQ(to_float(Float16{0x0001}), 0x1p-24F);
+    EXPECT_EQ(to_float(Float16{0x7BFF}), 65504.0F);
+    EXPECT_EQ(from_float<Float16>(65519.0F).bits, 0x7BFF);
+    EXPECT_EQ(from_float<Float16>(65520.0F).bits, 0x7C00)
+        << "halfway to the next power rounds to infinity";
+    EXPECT_EQ(from_float<Float16>(0x1p-25F).bits, 0x0000) << "a tie goes to the even neighbour";
+    EXPECT_EQ(from_float<Float16>(0x1.8p-24F).bits, 0x0002);
+    EXPECT_EQ(from_float<Float16>(1.0F + 0x1p-11F).bits, 0x3C00);
+    EXPECT_EQ(from_float<Float16>(1.0F + 0x3p-11F).bits, 0x3C02);
+    EXPECT_EQ(from_float<Float16>(-2.0F).bits, 0xC000);
+}
+
+}  // namespace
+}  // namespace tesserank::kernels
