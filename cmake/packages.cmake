@@ -23,7 +23,10 @@ set_target_properties(Random123::Random123 PROPERTIES INTERFACE_SYSTEM_INCLUDE_D
 
 # Any Kokkos from 3.4 on: -DKokkos_ROOT=... picks one. Debian's 3.4 (from Trilinos) exports a target that names a
 # folder which does not exist, so its variables are used instead.
-find_package(Kokkos 3.4...<6 CONFIG REQUIRED)
+find_package(Kokkos CONFIG REQUIRED)
+if(Kokkos_VERSION VERSION_LESS 3.4)
+  message(FATAL_ERROR "Kokkos ${Kokkos_VERSION} is too old: 3.4 or newer is needed (-DKokkos_ROOT=...)")
+endif()
 add_library(tesserank_kokkos_dependency INTERFACE)
 if(Kokkos_VERSION VERSION_GREATER_EQUAL 3.7)
   target_link_libraries(tesserank_kokkos_dependency INTERFACE Kokkos::kokkos)

@@ -1,0 +1,164 @@
+#pragma once
+
+#include "kernels/buffer.hpp"
+#include "kernels/dtype.hpp"
+#include "kernels/shapes.hpp"
+#include "kernels/tensor.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+namespace tesserank::kernels {
+
+/// Consecutive new tokens of one sequence: a part of its prompt, or one token in decode.
+struct Segment {
+    std::size_t row = 0;     ///< row of the first new token in the activation
+    std::size_t tokens = 0;  ///< new tokens
+    std::size_t first_position =
+        0;  ///< position of the first new token; as many tokens stand in the cache already
+    std::size_t cache_row = 0;  ///< row of the sequence's position 0 in the KV cache
+};
+
+/// The heads that a rank computes. Local query head h reads local kv head (first_query + h) /
+/// queries_per_kv.
+struct AttentionShape {
+    std::size_t query_heads = 0;  ///< on this rank
+    std::size_t kv_heads = 0;     ///< on this rank
+    std::size_t head_dim = 0;
+    std::size_t queries_per_kv = 1;  ///< of the whole model (GQA group size)
+    std::size_t first_query =
+        0;  ///< index of the first local query head within the first local kv head's group
+    float scale = 1.0F;      ///< multiplies q . k, usually 1 / sqrt(head_dim)
+    std::size_t window = 0;  ///< position i sees i-window+1 .. i; 0: all of 0 .. i
+};
+
+enum class Activation : std::uint8_t { silu, gelu, gelu_tanh };
+
+/// How one token is chosen from one row of logits.
+struct SamplingParams {
+    float temperature = 0.0F;         ///< 0: greedy
+    std::size_t top_k = 0;            ///< 0: off
+    float top_p = 1.0F;               ///< 1: off
+    float min_p = 0.0F;               ///< 0: off
+    float repetition_penalty = 1.0F;  ///< 1: off; > 0
+    double uniform = 0.0;             ///< the draw, in [0, 1)
+    std::span<std::int32_t const>
+        seen;  ///< prompt and generated tokens, for the penalty; host memory
+};
+
+struct TokenLogprob {
+    std::int32_t token = 0;
+    float logprob =
+        0.0F;  ///< natural log, softmax over the whole vocabulary, before penalty and temperature
+};
+
+/// The operations that a model is made of, on one device. Three implementations: `reference/` is
+/// plain loops and the truth that the others are tested against; `kokkos/` is portable; `cuda/` is
+/// for NVIDIA GPUs.
+///
+/// Tensors are views of memory that allocate() gave (host memory for host backends). Operations are
+/// queued in order; what they read must stay alive until synchronize(). Weights are f32, bf16 or
+/// f16; activations f32, and where "f32|bf16" is written, bf16 too. All sums are accumulated in
+/// f32. Shapes that do not fit are LogicErrors. Any dimension may be 0 (a rank that holds nothing
+/// of a module): the operation then does nothing, or, where a sum over no terms is asked for, gives
+/// zeros.
+class Backend {
+  public:
+    virtual ~Backend() = default;
+    virtual std::string_view name() const = 0;
+
+    /// Zero-filled. Errors: SystemError with the bytes wanted when there is no memory.
+    virtual Buffer allocate(std::size_t bytes) = 0;
+    /// Bytes that allocate() can still give this process, before any share for other ranks on the
+    /// device is taken off.
+    virtual std::size_t memory_available() const = 0;
+    virtual void copy_from_host(std::span<std::byte const> source, std::byte* destination) = 0;
+    virtual void copy_to_host(std::byte const* source, std::span<std::byte> destination) = 0;
+    virtual void synchronize() = 0;
+
+    /// y[t] = table[ids[t] - first_id], zeros when that row is not in the table (vocabulary cut
+    /// over ranks). ids [T] host memory; table [v, H] any dtype; y [T, H] f32.
+    virtual void embed(std::span<std::int32_t const> ids, ConstTensorView table,
+                       std::int32_t first_id, TensorView y) = 0;
+
+    /// y = x W^T + bias.  x [T, K] f32|bf16, w [N, K] any dtype, bias [1, N] any dtype or no data,
+    /// y [T, N] f32.
+    virtual void gemm(ConstTensorView x, ConstTensorView w, ConstTensorView bias, TensorView y) = 0;
+
+    /// y = x / sqrt(mean(x^2) + eps) * weight, by row.  x [T, H] f32, weight [1, H] any dtype, y
+    /// [T, H] f32|bf16. y may be x. Source: Zhang and Sennrich 2019,
+    /// https://arxiv.org/abs/1910.07467
+    virtual void rms_norm(ConstTensorView x, ConstTensorView weight, float eps, TensorView y) = 0;
+    /// residual += delta, then y = rms_norm(residual): one pass over memory.  residual, delta [T,
+    /// H] f32.
+    virtual void add_rms_norm(TensorView residual, ConstTensorView delta, ConstTensorView weight,
+                              float eps, TensorView y) = 0;
+    /// rms_norm of each head of x [T, heads*D] f32 in place; weight [1, D].
+    virtual void head_rms_norm(TensorView x, std::size_t head_dim, ConstTensorView weight,
+                               float eps) = 0;
+    /// y = (x - mean) / sqrt(variance + eps) * weight + bias, by row; bias may have no data.
+    virtual void layer_norm(ConstTensorView x, ConstTensorView weight, ConstTensorView bias,
+                            float eps, TensorView y) = 0;
+
+    /// x += y.  [T, H] f32.
+    virtual void add(TensorView x, ConstTensorView y) = 0;
+
+    /// Rotates the pairs (i, i + D/2) of each head of x [T, heads*D] f32 in place.
+    /// cos_sin [T, D] f32: the D/2 cosines, then the D/2 sines, of each row.
+    /// Source: Su et al. 2021, https://arxiv.org/abs/2104.09864, in the "rotate half" pairing of
+    /// Hugging Face files.
+    virtual void rotary(TensorView x, std::size_t head_dim, ConstTensorView cos_sin) = 0;
+
+    /// y = act(gate) * up.  gate, up [T, I] f32, y [T, I] f32|bf16; y may be gate.
+    virtual void gated_activation(Activation kind, ConstTensorView gate, ConstTensorView up,
+                                  TensorView y) = 0;
+
+    /// Writes the new tokens' keys and values to their rows of the cache.
+    /// k, v [T, K*D] f32; k_cache, v_cache [cache tokens, K*D] f32|bf16.
+    virtual void store_kv(ConstTensorView k, ConstTensorView v, std::span<Segment const> segments,
+                          TensorView k_cache, TensorView v_cache) = 0;
+
+    /// Causal attention of the new tokens to their sequence's cache, which holds the new tokens too
+    /// (store_kv first). Ragged: each segment is a piece of another sequence.  q [T, Q*D] f32, y
+    /// [T, Q*D] f32|bf16.
+    virtual void attention_prefill(ConstTensorView q, ConstTensorView k_cache,
+                                   ConstTensorView v_cache, std::span<Segment const> segments,
+                                   AttentionShape const& shape, TensorView y) = 0;
+    /// The same for segments of one token each.
+    virtual void attention_decode(ConstTensorView q, ConstTensorView k_cache,
+                                  ConstTensorView v_cache, std::span<Segment const> segments,
+                                  AttentionShape const& shape, TensorView y) = 0;
+
+    /// y[i] = x[rows[i]].  x, y f32.
+    virtual void gather_rows(ConstTensorView x, std::span<std::size_t const> rows,
+                             TensorView y) = 0;
+
+    /// Rounds f32 to bf16 (nearest even).  x [T, H] f32, y [T, H] bf16.
+    virtual void round(ConstTensorView x, TensorView y) = 0;
+
+    /// Chooses one token for each row of logits [B, V] f32. In this order: repetition penalty (a
+    /// seen token's logit is divided by it when positive, else multiplied), temperature, top_k,
+    /// top_p, min_p, then the candidate, in order of falling probability (on ties of rising id), in
+    /// which the running sum passes `uniform`. Greedy takes the largest logit, on ties the lowest
+    /// id.  Source of penalty: Keskar et al. 2019, https://arxiv.org/abs/1909.05858
+    virtual void sample(ConstTensorView logits, std::span<SamplingParams const> params,
+                        std::span<TokenLogprob> chosen) = 0;
+    /// The log-probability of tokens[i] under row i of logits [T, V].
+    virtual void log_probabilities(ConstTensorView logits, std::span<std::int32_t const> tokens,
+                                   std::span<float> logprobs) = 0;
+    /// The `count` most likely tokens of one row [1, V], most likely first, on ties the lower id
+    /// first.
+    virtual void top_log_probabilities(ConstTensorView logits, std::span<TokenLogprob> top) = 0;
+};
+
+/// A contiguous zero-filled [rows, cols] tensor.
+Tensor make_tensor(Backend& backend, DType dtype, std::size_t rows, std::size_t cols);
+
+std::unique_ptr<Backend> make_reference_backend();
+/// Starts Kokkos if it is not running; it runs until the process ends.
+std::unique_ptr<Backend> make_kokkos_backend();
+
+}  // namespace tesserank::kernels

@@ -1,0 +1,43 @@
+#pragma once
+
+#include "kernels/dtype.hpp"
+
+#include <cstddef>
+#include <span>
+
+namespace tesserank::parallel {
+
+/// Collectives over the ranks of one model, on memory of the backend's device. Every call is
+/// collective: all ranks call the same one with matching sizes. Sums of bf16 and f16 are added in
+/// f32 and rounded once at the end. On one rank nothing is sent and callers need no special case.
+/// Counts are elements (or bytes for `std::byte`) and may be zero on some ranks, or on all. Errors:
+/// SystemError with the library's text.
+class Communicator {
+  public:
+    virtual ~Communicator() = default;
+    virtual int rank() const = 0;
+    virtual int size() const = 0;
+
+    /// data becomes the sum over the ranks, the same bits on every rank. Sends 2 (P-1)/P of its
+    /// bytes.
+    virtual void all_reduce(std::span<std::byte> data, kernels::DType dtype) = 0;
+
+    /// `mine` becomes piece `rank()` of the sum over the ranks of `data`; piece r has counts[r]
+    /// elements. Sends (P-1)/P of the bytes of `data`, whose content is undefined afterwards.
+    virtual void reduce_scatter(std::span<std::byte> data, kernels::DType dtype,
+                                std::span<std::size_t const> counts, std::span<std::byte> mine) = 0;
+
+    /// `all` becomes the pieces of all ranks in rank order; piece r has bytes[r] bytes.
+    virtual void all_gather(std::span<std::byte const> mine, std::span<std::size_t const> bytes,
+                            std::span<std::byte> all) = 0;
+
+    virtual void broadcast(std::span<std::byte> data, int root) = 0;
+
+    /// send holds one piece for each rank, in rank order, of send_bytes[r] bytes; received
+    /// likewise.
+    virtual void all_to_all(std::span<std::byte const> send,
+                            std::span<std::size_t const> send_bytes, std::span<std::byte> received,
+                            std::span<std::size_t const> received_bytes) = 0;
+};
+
+}  // namespace tesserank::parallel

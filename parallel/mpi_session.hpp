@@ -1,0 +1,22 @@
+#pragma once
+
+namespace tesserank::parallel {
+
+/// MPI from first to last use: created first in main, destroyed last. Finalises only when it dies
+/// without an exception in flight; after an error that not all ranks share, call abort():
+/// MPI_Finalize would hang.
+class MpiSession {
+  public:
+    /// Starts MPI with MPI_THREAD_FUNNELED (only the main thread communicates). Works without
+    /// mpirun as one rank. Errors: SystemError when MPI cannot start or offers a lower thread
+    /// level.
+    MpiSession(int& argc, char**& argv);
+    ~MpiSession();
+    MpiSession(MpiSession const&) = delete;
+    MpiSession& operator=(MpiSession const&) = delete;
+
+    /// Ends all ranks of the job at once with this exit status.
+    [[noreturn]] static void abort(int exit_status);
+};
+
+}  // namespace tesserank::parallel

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+namespace tesserank::parallel {
+
+/// A contiguous run of units: [begin, begin + count).
+struct Range {
+    std::size_t begin = 0;
+    std::size_t count = 0;
+    std::size_t end() const { return begin + count; }
+    bool operator==(Range const&) const = default;
+};
+
+/// Cuts `units` (heads, columns, vocabulary rows, sequences) over `ranks` as evenly as whole units
+/// allow, the larger shares first: 25 heads over 4 ranks are 7, 6, 6, 6; 2 units over 3 ranks are
+/// 1, 1, 0. Nothing is padded.
+class Partition {
+  public:
+    Partition(std::size_t units, int ranks);
+
+    std::size_t units() const { return units_; }
+    int ranks() const { return ranks_; }
+    Range of(int rank) const;
+    std::size_t count(int rank) const { return of(rank).count; }
+    std::size_t largest() const { return of(0).count; }
+    /// count(rank) * elements_per_unit for each rank.
+    std::vector<std::size_t> counts(std::size_t elements_per_unit = 1) const;
+
+  private:
+    std::size_t units_;
+    int ranks_;
+};
+
+}  // namespace tesserank::parallel
