@@ -78,6 +78,9 @@ class Backend {
     virtual void copy_from_host(std::span<std::byte const> source, std::byte* destination) = 0;
     virtual void copy_to_host(std::byte const* source, std::span<std::byte> destination) = 0;
     virtual void synchronize() = 0;
+    /// destination = source; both may be strided views, of the same shape and dtype, of this
+    /// backend's memory.
+    virtual void copy(ConstTensorView source, TensorView destination) = 0;
 
     /// y[t] = table[ids[t] - first_id], zeros when that row is not in the table (vocabulary cut
     /// over ranks). ids [T] host memory; table [v, H] any dtype; y [T, H] f32.
