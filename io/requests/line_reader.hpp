@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace tesserank::io {
+
+/// The lines of a file of any size, one in memory at a time.
+class LineReader {
+  public:
+    /// `path` "-" is standard input.  Errors: InputError if the file cannot be opened.
+    LineReader(std::string const& path, std::size_t longest_line);
+
+    /// Moves to the next line; false at the end.  Errors: SystemError if reading fails.
+    bool next();
+
+    /// The current line without its end; valid until next(). Empty if it is too long.
+    std::string_view text() const { return text_; }
+    bool too_long() const { return too_long_; }
+    std::size_t line() const { return line_; }  ///< from 1
+
+  private:
+    bool fill();
+    void keep(std::string_view piece);
+
+    struct Close {
+        void operator()(std::FILE* file) const noexcept;
+    };
+    std::string path_;
+    std::unique_ptr<std::FILE, Close> file_;
+    std::size_t longest_line_;
+    std::string buffer_, text_;
+    std::string_view rest_;  ///< of buffer_, not yet looked at
+    std::size_t line_ = 0;
+    bool too_long_ = false;
+};
+
+}  // namespace tesserank::io

@@ -1,0 +1,62 @@
+#pragma once
+
+#include "io/requests/id_set.hpp"
+#include "io/requests/line_reader.hpp"
+#include "io/requests/request_line.hpp"
+#include "model/request.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace tesserank::io {
+
+class Tokenizer;
+
+/// What the model and the command line say about every request.
+struct RequestLimits {
+    std::size_t vocabulary = 0;
+    std::size_t max_length = 0;              ///< prompt and new tokens together
+    std::size_t default_max_new_tokens = 0;  ///< 0: as many as fit
+    /// For what a line leaves open (see generation_defaults.hpp). A line without a seed gets
+    /// sampling.seed mixed with its id: equal prompts then differ, whatever their order.
+    model::SamplingOptions sampling;
+};
+
+/// Reads requests one by one, in file order, with memory for one line and 16 bytes per id. Blank
+/// lines are skipped; each other line gives a checked request or a RequestError whose message
+/// starts with "line n: ". Text is encoded with the tokenizer: prompts with the special tokens that
+/// its post-processor adds, completions without.
+class RequestReader {
+  public:
+    /// `path` "-" is standard input. Without a tokenizer lines must have "tokens". Borrows
+    /// `tokenizer`.  Errors: InputError if the file cannot be opened.
+    RequestReader(std::string const& path, RequestLimits limits, Tokenizer const* tokenizer);
+
+    /// The next request; nullopt at the end. max_new_tokens is cut to what fits max_length.
+    /// Errors: SystemError if the file cannot be read.
+    std::optional<std::variant<model::GenerateRequest, RequestError>> next_generate();
+
+    /// The completion's text is encoded on its own, apart from the prompt, as most evaluation
+    /// harnesses do: no token spans the boundary. A tokenizer that marks the start of a text
+    /// (SentencePiece's leading blank) marks the completion's start too: write the completion
+    /// without the blank there, or give tokens.
+    std::optional<std::variant<model::ScoreRequest, RequestError>> next_score();
+
+    /// The number, from 1, of the line that the last request came from.
+    std::size_t line() const { return lines_.line(); }
+
+  private:
+    std::optional<std::variant<RequestLine, RequestError>> next_line(Task task);
+    std::vector<std::int32_t> tokens_of(TextOrTokens const& given, Task task, bool is_prompt) const;
+
+    LineReader lines_;
+    RequestLimits limits_;
+    Tokenizer const* tokenizer_;
+    IdSet ids_;
+};
+
+}  // namespace tesserank::io
