@@ -18,8 +18,8 @@ class Communicator {
     virtual int rank() const = 0;
     virtual int size() const = 0;
 
-    /// data becomes the sum over the ranks, the same bits on every rank. Sends 2 (P-1)/P of its
-    /// bytes.
+    /// data becomes the sum over the ranks, the same bits on every rank (but for the payload of a
+    /// NaN). Sends 2 (P-1)/P of its bytes.
     virtual void all_reduce(std::span<std::byte> data, kernels::DType dtype) = 0;
 
     /// `mine` becomes piece `rank()` of the sum over the ranks of `data`; piece r has counts[r]
@@ -27,10 +27,12 @@ class Communicator {
     virtual void reduce_scatter(std::span<std::byte> data, kernels::DType dtype,
                                 std::span<std::size_t const> counts, std::span<std::byte> mine) = 0;
 
-    /// `all` becomes the pieces of all ranks in rank order; piece r has bytes[r] bytes.
+    /// `all` becomes the pieces of all ranks in rank order; piece r has bytes[r] bytes. `mine` may
+    /// be piece rank() of `all` itself, which saves a copy. Sends (P-1)/P of the bytes of `all`.
     virtual void all_gather(std::span<std::byte const> mine, std::span<std::size_t const> bytes,
                             std::span<std::byte> all) = 0;
 
+    /// data becomes root's data.
     virtual void broadcast(std::span<std::byte> data, int root) = 0;
 
     /// send holds one piece for each rank, in rank order, of send_bytes[r] bytes; received

@@ -2,7 +2,9 @@
 
 #include "parallel/communicator.hpp"
 
+#include <cstddef>
 #include <memory>
+#include <span>
 #include <string>
 
 namespace tesserank::parallel {
@@ -12,8 +14,13 @@ namespace tesserank::parallel {
 /// private duplicate of the world.
 class MpiCommunicator final : public Communicator {
   public:
-    /// Collective over all ranks of the job; needs a running MpiSession.
-    static MpiCommunicator world();
+    /// Elements (or bytes) that one MPI call moves at most: MPI 3 counts in int. Longer data goes
+    /// in several calls.
+    static constexpr std::size_t largest_message = std::size_t{1} << 30;
+
+    /// Needs a running MpiSession. `message_limit` is the same on all ranks; tests lower it to see
+    /// the path of long data. Collective over all ranks of the job.
+    static MpiCommunicator world(std::size_t message_limit = largest_message);
 
     MpiCommunicator(MpiCommunicator&&) noexcept;
     MpiCommunicator& operator=(MpiCommunicator&&) noexcept;
@@ -45,6 +52,8 @@ class MpiCommunicator final : public Communicator {
   private:
     struct State;
     explicit MpiCommunicator(std::unique_ptr<State> state);
+    void all_reduce_staged(std::span<std::byte> data, kernels::DType dtype);
+    void reduce_scatter_f32(float const* data, std::span<std::size_t const> counts, float* mine);
     std::unique_ptr<State> state_;
 };
 

@@ -15,8 +15,12 @@ class MpiSession {
     MpiSession(MpiSession const&) = delete;
     MpiSession& operator=(MpiSession const&) = delete;
 
-    /// Ends all ranks of the job at once with this exit status.
+    /// Writes out what stdio holds back, then ends all ranks of the job at once with this exit
+    /// status.
     [[noreturn]] static void abort(int exit_status);
+
+  private:
+    int exceptions_;  ///< in flight at construction
 };
 
 }  // namespace tesserank::parallel

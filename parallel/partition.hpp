@@ -20,17 +20,23 @@ class Partition {
   public:
     Partition(std::size_t units, int ranks);
 
+    /// Rank r gets shares[r] units: for rows of whole sequences, which differ in length.
+    static Partition of_shares(std::vector<std::size_t> const& shares);
+
     std::size_t units() const { return units_; }
     int ranks() const { return ranks_; }
     Range of(int rank) const;
     std::size_t count(int rank) const { return of(rank).count; }
-    std::size_t largest() const { return of(0).count; }
+    std::size_t largest() const;
     /// count(rank) * elements_per_unit for each rank.
     std::vector<std::size_t> counts(std::size_t elements_per_unit = 1) const;
+    /// Whether every rank holds the same units in both.
+    friend bool operator==(Partition const& a, Partition const& b);
 
   private:
     std::size_t units_;
     int ranks_;
+    std::vector<std::size_t> begins_;  ///< [P + 1] of given shares; empty for an even cut
 };
 
 }  // namespace tesserank::parallel

@@ -1,0 +1,61 @@
+#include "parallel/agree.hpp"
+
+#include "kernels/error.hpp"
+
+#include <exception>
+#include <optional>
+#include <string>
+#include <utility>
+
+namespace tesserank::parallel {
+namespace {
+
+using kernels::InputError;
+using kernels::LogicError;
+using kernels::SystemError;
+
+/// What travels to the other ranks: the kind of the error in one letter, then its message.
+using Failure = std::string;
+constexpr char input_error = 'I';
+constexpr char system_error = 'S';
+constexpr char logic_error = 'L';
+
+Failure failure(char kind, char const* message) {
+    return kind + (*message == '\0' ? std::string("unknown error") : std::string(message));
+}
+
+std::optional<Failure> failure_of(std::function<void()> const& work) {
+    try {
+        work();
+        return std::nullopt;
+    } catch (InputError const& error) {
+        return failure(input_error, error.what());
+    } catch (LogicError const& error) {
+        return failure(logic_error, error.what());
+    } catch (std::exception const& error) {
+        return failure(system_error, error.what());
+    } catch (...) {
+        return failure(system_error, "an exception without a message");
+    }
+}
+
+[[noreturn]] void throw_failure(char kind, std::string const& message) {
+    if (kind == input_error) throw InputError(message);
+    if (kind == logic_error) throw LogicError(message);
+    throw SystemError(message);
+}
+
+}  // namespace
+
+void agree(MpiCommunicator& ranks, std::function<void()> const& work) {
+    auto const mine = failure_of(work);
+    auto const first = static_cast<int>(ranks.all_min(mine ? ranks.rank() : ranks.size()));
+    if (first == ranks.size()) return;
+
+    Failure const shared = ranks.broadcast_text(mine.value_or(""), first);
+    bool const everyones = ranks.all_min(mine == shared ? 1 : 0) == 1;
+    std::string const prefix = everyones ? "" : "rank " + std::to_string(first) + ": ";
+    throw_failure(shared.front(), prefix + shared.substr(1));
+}
+
+}  // namespace tesserank::parallel
