@@ -1,0 +1,178 @@
+#include "kernels/contracts.hpp"
+
+#include <algorithm>
+
+namespace tesserank::kernels::contracts {
+namespace {
+
+using Where = std::source_location;
+
+void same_shape(ConstTensorView const& a, ConstTensorView const& b,
+                Where where = Where::current()) {
+    require(a.rows == b.rows && a.cols == b.cols, "tensors have different shapes", where);
+}
+
+void is_f32(ConstTensorView const& x, Where where = Where::current()) {
+    require(x.dtype == DType::f32, "tensor is not f32", where);
+}
+
+void is_activation(ConstTensorView const& x, Where where = Where::current()) {
+    require(x.dtype != DType::f16, "activation is neither f32 nor bf16", where);
+}
+
+void is_vector(ConstTensorView const& x, std::size_t cols, Where where = Where::current()) {
+    require(x.rows == 1 && x.cols == cols, "vector has a wrong length", where);
+}
+
+void rows_inside(Segment const& segment, std::size_t rows, std::size_t cache_rows,
+                 Where where = Where::current()) {
+    require(segment.row + segment.tokens <= rows, "segment lies outside the activation", where);
+    require(segment.cache_row + segment.first_position + segment.tokens <= cache_rows,
+            "segment lies outside the KV cache", where);
+}
+
+void is_cache(CacheViews const& cache, Where where = Where::current()) {
+    same_shape(cache.k, cache.v, where);
+    is_activation(cache.k, where);
+    require(cache.k.dtype == cache.v.dtype, "k and v caches have different dtypes", where);
+}
+
+}  // namespace
+
+void copy(ConstTensorView const& source, TensorView const& destination) {
+    same_shape(source, destination);
+    require(source.dtype == destination.dtype, "copy between different dtypes");
+}
+
+void embed(std::span<std::int32_t const> ids, ConstTensorView const& table, TensorView const& y) {
+    is_f32(y);
+    require(ids.size() == y.rows, "embed needs one row of y for each id");
+    require(table.cols == y.cols, "embedding table has another width than y");
+}
+
+void gemm(ConstTensorView const& x, ConstTensorView const& w, ConstTensorView const& bias,
+          TensorView const& y) {
+    is_activation(x);
+    is_f32(y);
+    require(x.rows == y.rows && x.cols == w.cols && w.rows == y.cols,
+            "gemm of shapes that do not fit");
+    if (bias.data != nullptr) is_vector(bias, w.rows);
+}
+
+void norm(ConstTensorView const& x, ConstTensorView const& weight, ConstTensorView const& bias,
+          TensorView const& y) {
+    is_f32(x);
+    is_activation(y);
+    same_shape(x, y);
+    is_vector(weight, x.cols);
+    if (bias.data != nullptr) is_vector(bias, x.cols);
+}
+
+void add_norm(ConstTensorView const& residual, ConstTensorView const& delta,
+              ConstTensorView const& weight, TensorView const& y) {
+    is_f32(delta);
+    same_shape(residual, delta);
+    norm(residual, weight, {}, y);
+}
+
+void head_norm(ConstTensorView const& x, std::size_t head_dim, ConstTensorView const& weight) {
+    is_f32(x);
+    require(head_dim > 0 && x.cols % head_dim == 0, "columns are not a multiple of head_dim");
+    is_vector(weight, head_dim);
+}
+
+void add(ConstTensorView const& x, ConstTensorView const& y) {
+    is_f32(x);
+    is_f32(y);
+    same_shape(x, y);
+}
+
+void rotary(ConstTensorView const& x, std::size_t head_dim, ConstTensorView const& cos_sin) {
+    is_f32(x);
+    is_f32(cos_sin);
+    require(head_dim > 0 && head_dim % 2 == 0, "rotary needs an even head_dim");
+    require(x.cols % head_dim == 0, "columns are not a multiple of head_dim");
+    require(cos_sin.rows == x.rows && cos_sin.cols == head_dim,
+            "cosines and sines do not fit the rows");
+}
+
+void gated_activation(ConstTensorView const& gate, ConstTensorView const& up, TensorView const& y) {
+    add(gate, up);
+    same_shape(gate, y);
+    is_activation(y);
+}
+
+void store_kv(ConstTensorView const& k, ConstTensorView const& v, std::span<Segment const> segments,
+              CacheViews const& cache) {
+    add(k, v);
+    is_cache(cache);
+    require(k.cols == cache.k.cols, "keys have another width than the KV cache");
+    for (auto const& segment : segments) rows_inside(segment, k.rows, cache.k.rows);
+}
+
+void attention(ConstTensorView const& q, CacheViews const& cache, std::span<Segment const> segments,
+               AttentionShape const& shape, TensorView const& y) {
+    is_f32(q);
+    is_activation(y);
+    same_shape(q, y);
+    is_cache(cache);
+    require(cache.k.stride == cache.v.stride, "k and v caches have different strides");
+    require(q.cols == shape.query_heads * shape.head_dim, "q does not hold query_heads heads");
+    require(cache.k.cols == shape.kv_heads * shape.head_dim, "cache does not hold kv_heads heads");
+    require(shape.queries_per_kv > 0, "queries_per_kv is 0");
+    require(shape.first_query + shape.query_heads <= shape.kv_heads * shape.queries_per_kv ||
+                shape.query_heads == 0,
+            "a query head has no kv head");
+    for (auto const& segment : segments) rows_inside(segment, q.rows, cache.k.rows);
+}
+
+void single_tokens(std::span<Segment const> segments) {
+    require(std::all_of(segments.begin(), segments.end(),
+                        [](Segment const& segment) { return segment.tokens == 1; }),
+            "a segment of decode has not exactly one token");
+}
+
+void gather_rows(ConstTensorView const& x, std::span<std::size_t const> rows, TensorView const& y) {
+    is_f32(x);
+    is_f32(y);
+    require(y.rows == rows.size() && y.cols == x.cols, "gather_rows of shapes that do not fit");
+    require(std::all_of(rows.begin(), rows.end(), [&](std::size_t row) { return row < x.rows; }),
+            "a row to gather lies outside the tensor");
+}
+
+void round(ConstTensorView const& x, TensorView const& y) {
+    is_f32(x);
+    same_shape(x, y);
+    require(y.dtype == DType::bf16, "round writes bf16");
+}
+
+void sample(ConstTensorView const& logits, std::span<SamplingParams const> params,
+            std::span<TokenLogprob> chosen) {
+    is_f32(logits);
+    require(params.size() == logits.rows && chosen.size() == logits.rows,
+            "sample needs one set of parameters and one result for each row");
+    require(logits.cols > 0 || logits.rows == 0, "sample from an empty vocabulary");
+    require(std::all_of(params.begin(), params.end(),
+                        [](SamplingParams const& p) { return p.repetition_penalty > 0.0F; }),
+            "repetition_penalty is not positive");
+}
+
+void log_probabilities(ConstTensorView const& logits, std::span<std::int32_t const> tokens,
+                       std::span<float> logprobs) {
+    is_f32(logits);
+    require(tokens.size() == logits.rows && logprobs.size() == logits.rows,
+            "log_probabilities needs one token and one result for each row");
+    require(std::all_of(tokens.begin(), tokens.end(),
+                        [&](std::int32_t token) {
+                            return token >= 0 && static_cast<std::size_t>(token) < logits.cols;
+                        }),
+            "a token lies outside the vocabulary");
+}
+
+void top_log_probabilities(ConstTensorView const& logits, std::span<TokenLogprob> top) {
+    is_f32(logits);
+    require(logits.rows == 1 && top.size() <= logits.cols,
+            "top_log_probabilities needs one row of at least as many logits");
+}
+
+}  // namespace tesserank::kernels::contracts

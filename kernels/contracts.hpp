@@ -1,0 +1,47 @@
+#pragma once
+
+#include "kernels/backend.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+/// The shapes and dtypes that the operations of Backend demand, checked in one place for all
+/// backends. Each throws LogicError when they are not met.
+namespace tesserank::kernels::contracts {
+
+void copy(ConstTensorView const& source, TensorView const& destination);
+void embed(std::span<std::int32_t const> ids, ConstTensorView const& table, TensorView const& y);
+void gemm(ConstTensorView const& x, ConstTensorView const& w, ConstTensorView const& bias,
+          TensorView const& y);
+/// For rms_norm and layer_norm; `bias` may have no data.
+void norm(ConstTensorView const& x, ConstTensorView const& weight, ConstTensorView const& bias,
+          TensorView const& y);
+void add_norm(ConstTensorView const& residual, ConstTensorView const& delta,
+              ConstTensorView const& weight, TensorView const& y);
+void head_norm(ConstTensorView const& x, std::size_t head_dim, ConstTensorView const& weight);
+void add(ConstTensorView const& x, ConstTensorView const& y);
+void rotary(ConstTensorView const& x, std::size_t head_dim, ConstTensorView const& cos_sin);
+void gated_activation(ConstTensorView const& gate, ConstTensorView const& up, TensorView const& y);
+
+/// The two halves of the KV cache; they have the same shape, dtype and stride.
+struct CacheViews {
+    ConstTensorView k;
+    ConstTensorView v;
+};
+void store_kv(ConstTensorView const& k, ConstTensorView const& v, std::span<Segment const> segments,
+              CacheViews const& cache);
+void attention(ConstTensorView const& q, CacheViews const& cache, std::span<Segment const> segments,
+               AttentionShape const& shape, TensorView const& y);
+/// On top of attention(): each segment has one token.
+void single_tokens(std::span<Segment const> segments);
+
+void gather_rows(ConstTensorView const& x, std::span<std::size_t const> rows, TensorView const& y);
+void round(ConstTensorView const& x, TensorView const& y);
+void sample(ConstTensorView const& logits, std::span<SamplingParams const> params,
+            std::span<TokenLogprob> chosen);
+void log_probabilities(ConstTensorView const& logits, std::span<std::int32_t const> tokens,
+                       std::span<float> logprobs);
+void top_log_probabilities(ConstTensorView const& logits, std::span<TokenLogprob> top);
+
+}  // namespace tesserank::kernels::contracts

@@ -1,0 +1,17 @@
+#pragma once
+
+#include "kernels/backend.hpp"
+
+namespace tesserank::kernels {
+
+/// What backends on host memory share: memory and transfers. Nothing is queued.
+class HostBackend : public Backend {
+  public:
+    Buffer allocate(std::size_t bytes) override;
+    std::size_t memory_available() const override;
+    void copy_from_host(std::span<std::byte const> source, std::byte* destination) override;
+    void copy_to_host(std::byte const* source, std::span<std::byte> destination) override;
+    void synchronize() override {}
+};
+
+}  // namespace tesserank::kernels

@@ -1,0 +1,41 @@
+#include "kernels/contracts.hpp"
+#include "kernels/reference/reference_backend.hpp"
+#include "kernels/rows.hpp"
+
+#include <cmath>
+#include <numbers>
+#include <vector>
+
+namespace tesserank::kernels::reference {
+namespace {
+
+double activate(Activation kind, double x) {
+    switch (kind) {
+        case Activation::silu:
+            return x / (1.0 + std::exp(-x));
+        case Activation::gelu:
+            return 0.5 * x * (1.0 + std::erf(x / std::numbers::sqrt2));
+        case Activation::gelu_tanh:
+            break;
+    }
+    double const inner =
+        std::numbers::sqrt2 * std::numbers::inv_sqrtpi * (x + 0.044715 * x * x * x);
+    return 0.5 * x * (1.0 + std::tanh(inner));
+}
+
+}  // namespace
+
+void ReferenceBackend::gated_activation(Activation kind, ConstTensorView gate, ConstTensorView up,
+                                        TensorView y) {
+    contracts::gated_activation(gate, up, y);
+    std::vector<float> row(gate.cols);
+    for (std::size_t t = 0; t < gate.rows; ++t) {
+        for (std::size_t i = 0; i < gate.cols; ++i) {
+            row[i] = static_cast<float>(activate(kind, static_cast<double>(gate.row<float>(t)[i])) *
+                                        static_cast<double>(up.row<float>(t)[i]));
+        }
+        store_row(row, y, t);
+    }
+}
+
+}  // namespace tesserank::kernels::reference
