@@ -43,6 +43,7 @@ struct RequestError {
 };
 
 std::size_t constexpr longest_request_line = std::size_t{64} << 20;  ///< bytes
+std::size_t constexpr longest_id = 512;                              ///< bytes
 
 /// Parses one line from outside: any bytes. A key that the task does not know is an error, because
 /// a request that silently ignores a wish is worse than one that fails. The message names the key,

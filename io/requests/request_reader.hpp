@@ -6,11 +6,9 @@
 #include "model/request.hpp"
 
 #include <cstddef>
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <variant>
-#include <vector>
 
 namespace tesserank::io {
 
@@ -51,7 +49,8 @@ class RequestReader {
 
   private:
     std::optional<std::variant<RequestLine, RequestError>> next_line(Task task);
-    std::vector<std::int32_t> tokens_of(TextOrTokens const& given, Task task, bool is_prompt) const;
+    template <class Request, class Make>
+    std::optional<std::variant<Request, RequestError>> next(Task task, Make make);
 
     LineReader lines_;
     RequestLimits limits_;

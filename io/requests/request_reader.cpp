@@ -1,0 +1,174 @@
+#include "io/requests/request_reader.hpp"
+
+#include "io/tokenizer/tokenizer.hpp"
+#include "kernels/error.hpp"
+
+#include <xxhash.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace tesserank::io {
+namespace {
+
+using kernels::InputError;
+
+bool is_blank(std::string_view line) {
+    return line.find_first_not_of(" \t\r") == std::string_view::npos;
+}
+
+std::string prefix_line(std::size_t line, std::string_view message) {
+    return "line " + std::to_string(line) + ": " + std::string(message);
+}
+
+/// The names of a field as text and as tokens.
+struct FieldNames {
+    std::string_view text, tokens;
+};
+FieldNames constexpr prompt_names{.text = "prompt", .tokens = "tokens"};
+FieldNames constexpr completion_names{.text = "completion", .tokens = "completion_tokens"};
+
+void check_tokens(std::vector<std::int32_t> const& tokens, std::size_t vocabulary,
+                  std::string_view name) {
+    auto const bad = std::ranges::find_if(
+        tokens, [&](std::int32_t token) { return static_cast<std::size_t>(token) >= vocabulary; });
+    if (bad == tokens.end()) return;
+    throw InputError(std::string(name) + "[" + std::to_string(bad - tokens.begin()) + "]: found " +
+                     std::to_string(*bad) + ", expected a token id below " +
+                     std::to_string(vocabulary));
+}
+
+[[noreturn]] void fail_empty(std::string_view name) {
+    throw InputError(std::string(name) + ": is empty, expected at least one token");
+}
+
+std::vector<std::int32_t> encode(TextOrTokens&& given, FieldNames names, SpecialTokens special,
+                                 Tokenizer const* tokenizer) {
+    if (auto* tokens = std::get_if<1>(&given)) {
+        if (tokens->empty()) fail_empty(names.tokens);
+        return std::move(*tokens);
+    }
+    auto const& text = std::get<0>(given);
+    if (text.empty()) fail_empty(names.text);
+    if (tokenizer == nullptr) {
+        throw InputError(std::string(names.text) +
+                         ": the model file has no tokenizer; give token ids as \"" +
+                         std::string(names.tokens) + "\"");
+    }
+    auto tokens = tokenizer->encode(text, special);
+    // A normalizer may leave nothing of a text of blanks.
+    if (tokens.empty()) fail_empty(names.text);
+    return tokens;
+}
+
+model::SamplingOptions choose_sampling(RequestLine const& line,
+                                       model::SamplingOptions const& otherwise) {
+    return {.temperature = line.temperature.value_or(otherwise.temperature),
+            .top_k = line.top_k.value_or(otherwise.top_k),
+            .top_p = line.top_p.value_or(otherwise.top_p),
+            .min_p = line.min_p.value_or(otherwise.min_p),
+            .repetition_penalty = line.repetition_penalty.value_or(otherwise.repetition_penalty),
+            .seed = line.seed.value_or(
+                XXH3_64bits_withSeed(line.id.data(), line.id.size(), otherwise.seed))};
+}
+
+model::GenerateRequest make_generate(RequestLine&& line, RequestLimits const& limits,
+                                     Tokenizer const* tokenizer) {
+    auto prompt = encode(std::move(line.prompt), prompt_names, SpecialTokens::add, tokenizer);
+    check_tokens(prompt, limits.vocabulary, prompt_names.tokens);
+    check_tokens(line.stop_token_ids, limits.vocabulary, "stop_token_ids");
+    if (prompt.size() >= limits.max_length) {
+        throw InputError("the prompt has " + std::to_string(prompt.size()) +
+                         " tokens, expected fewer than the context's " +
+                         std::to_string(limits.max_length));
+    }
+    if (!line.stop.empty() && tokenizer == nullptr) {
+        throw InputError(
+            "stop: the model file has no tokenizer; give token ids as \"stop_token_ids\"");
+    }
+    auto const fits = limits.max_length - prompt.size();
+    auto const asked = line.max_new_tokens.value_or(
+        limits.default_max_new_tokens == 0 ? fits : limits.default_max_new_tokens);
+    return {.id = line.id,
+            .prompt = std::move(prompt),
+            .max_new_tokens = std::min(asked, fits),
+            .sampling = choose_sampling(line, limits.sampling),
+            .stop = {.strings = std::move(line.stop),
+                     .token_ids = std::move(line.stop_token_ids),
+                     .ignore_eos = line.ignore_eos},
+            .top_logprobs = line.logprobs};
+}
+
+model::ScoreRequest make_score(RequestLine&& line, RequestLimits const& limits,
+                               Tokenizer const* tokenizer) {
+    auto prompt = encode(std::move(line.prompt), prompt_names, SpecialTokens::add, tokenizer);
+    auto completion =
+        encode(std::move(*line.completion), completion_names, SpecialTokens::omit, tokenizer);
+    check_tokens(prompt, limits.vocabulary, prompt_names.tokens);
+    check_tokens(completion, limits.vocabulary, completion_names.tokens);
+    if (prompt.size() + completion.size() > limits.max_length) {
+        throw InputError("prompt and completion have " + std::to_string(prompt.size()) + " + " +
+                         std::to_string(completion.size()) +
+                         " tokens, expected at most the context's " +
+                         std::to_string(limits.max_length));
+    }
+    return {
+        .id = std::move(line.id), .prompt = std::move(prompt), .completion = std::move(completion)};
+}
+
+}  // namespace
+
+RequestReader::RequestReader(std::string const& path, RequestLimits limits,
+                             Tokenizer const* tokenizer)
+    : lines_(path, longest_request_line), limits_(limits), tokenizer_(tokenizer) {}
+
+std::optional<std::variant<RequestLine, RequestError>> RequestReader::next_line(Task task) {
+    do {
+        if (!lines_.next()) return std::nullopt;
+    } while (!lines_.too_long() && is_blank(lines_.text()));
+    if (lines_.too_long()) {
+        return RequestError{
+            .id = {}, .line = line(), .message = prefix_line(line(), "longer than 64 MiB")};
+    }
+    auto parsed = parse_request_line(lines_.text(), task);
+    auto* error = std::get_if<RequestError>(&parsed);
+    if (error != nullptr) {
+        error->line = line();
+        error->message = prefix_line(line(), error->message);
+    }
+    // A failed line has a result too, so its id is taken as well.
+    auto const id = error == nullptr ? std::get<RequestLine>(parsed).id : error->id.value_or("");
+    auto const first = id.empty() ? std::nullopt : ids_.insert(id, line());
+    if (error == nullptr && first) {
+        return RequestError{
+            .id = id,
+            .line = line(),
+            .message = prefix_line(line(), "id: found the one of line " + std::to_string(*first) +
+                                               " again, expected a different id on every line")};
+    }
+    return parsed;
+}
+
+template <class Request, class Make>
+std::optional<std::variant<Request, RequestError>> RequestReader::next(Task task, Make make) {
+    auto parsed = next_line(task);
+    if (!parsed) return std::nullopt;
+    if (auto* error = std::get_if<RequestError>(&*parsed)) return std::move(*error);
+    auto& request = std::get<RequestLine>(*parsed);
+    auto const id = request.id;
+    try {
+        return make(std::move(request), limits_, tokenizer_);
+    } catch (InputError const& error) {
+        return RequestError{.id = id, .line = line(), .message = prefix_line(line(), error.what())};
+    }
+}
+
+std::optional<std::variant<model::GenerateRequest, RequestError>> RequestReader::next_generate() {
+    return next<model::GenerateRequest>(Task::generate, make_generate);
+}
+
+std::optional<std::variant<model::ScoreRequest, RequestError>> RequestReader::next_score() {
+    return next<model::ScoreRequest>(Task::score, make_score);
+}
+
+}  // namespace tesserank::io

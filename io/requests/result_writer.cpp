@@ -1,0 +1,90 @@
+#include "io/requests/result_writer.hpp"
+
+#include "io/requests/json_text.hpp"
+#include "io/tokenizer/tokenizer.hpp"
+
+#include <numeric>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace tesserank::io {
+namespace {
+
+std::string list_top_logprobs(std::vector<std::vector<kernels::TokenLogprob>> const& all) {
+    std::string json = "[";
+    for (auto const& best : all) {
+        json += json.size() > 1 ? ", [" : "[";
+        for (auto const& entry : best) {
+            if (json.back() != '[') json += ", ";
+            json += JsonObject().add("token", entry.token).add("logprob", entry.logprob).close();
+        }
+        json += ']';
+    }
+    return json + ']';
+}
+
+}  // namespace
+
+ResultWriter::ResultWriter(std::string path, Task task, Tokenizer const* tokenizer)
+    : file_(std::move(path)), task_(task), tokenizer_(tokenizer) {}
+
+void ResultWriter::write(model::GenerateRequest const& request,
+                         model::GenerateResult const& result) {
+    JsonObject line;
+    line.add("id", request.id);
+    if (tokenizer_ == nullptr) {
+        line.add_null("text");
+    } else {
+        auto text = tokenizer_->decode(result.tokens, SpecialText::skip);
+        if (result.text_end && *result.text_end < text.size()) text.resize(*result.text_end);
+        line.add("text", text);
+    }
+    line.add("tokens", std::span(result.tokens));
+    line.add("finish_reason", result.reason == model::FinishReason::stop ? "stop" : "length");
+    line.add("prompt_tokens", request.prompt.size());
+    if (request.top_logprobs) line.add("logprobs", std::span(result.logprobs));
+    if (request.top_logprobs.value_or(0) > 0) {
+        line.add_json("top_logprobs", list_top_logprobs(result.top_logprobs));
+    }
+    put(line.close());
+}
+
+void ResultWriter::write(model::ScoreRequest const& request, model::ScoreResult const& result) {
+    // In double: a sum over thousands of tokens loses nothing that the parts had.
+    auto const sum = std::accumulate(result.logprobs.begin(), result.logprobs.end(), 0.0);
+    put(JsonObject()
+            .add("id", request.id)
+            .add("prompt_tokens", request.prompt.size())
+            .add("completion_tokens", request.completion.size())
+            .add("tokens", std::span(request.completion))
+            .add("logprobs", std::span(result.logprobs))
+            .add("sum_logprob", sum)
+            .close());
+}
+
+void ResultWriter::write(RequestError const& error) {
+    JsonObject line;
+    if (error.id) {
+        line.add("id", *error.id);
+    } else {
+        line.add_null("id");
+    }
+    if (task_ == Task::generate) {
+        line.add("text", "").add_json("tokens", "[]").add("finish_reason", "error");
+        line.add("prompt_tokens", 0);
+    }
+    put(line.add("error", error.message).close());
+    ++errors_;
+}
+
+void ResultWriter::commit() { file_.commit(); }
+
+void ResultWriter::put(std::string line) {
+    line += '\n';
+    file_.write(line);
+    ++results_;
+}
+
+}  // namespace tesserank::io
