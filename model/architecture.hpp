@@ -1,0 +1,21 @@
+#pragma once
+
+#include "model/config_reader.hpp"
+#include "model/decoder_config.hpp"
+
+#include <string_view>
+
+namespace tesserank::model {
+
+/// One family of models: how its config.json and its tensor names map to a DecoderConfig. To add
+/// one, write one file under architectures/ and name it in architecture.cpp.
+struct Architecture {
+    std::string_view model_type;  ///< as in config.json
+    DecoderConfig (*describe)(ConfigReader& config);
+};
+
+/// Errors: InputError when the model_type is unknown (lists the known ones), a key is missing, has
+/// a wrong value, or could change the computation and is not understood.
+DecoderConfig describe_model(ConfigValue const& config_json);
+
+}  // namespace tesserank::model

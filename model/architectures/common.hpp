@@ -1,0 +1,28 @@
+#pragma once
+
+#include "model/config_reader.hpp"
+#include "model/decoder_config.hpp"
+
+namespace tesserank::model::architectures {
+
+/// What all families spell alike: sizes, heads, norm, activation, rope, tied embeddings,
+/// end-of-text ids.
+DecoderConfig describe_common(ConfigReader& config);
+
+/// Reads rope_theta with rope_scaling (transformers 4) or rope_parameters (transformers 5), and
+/// sets the context.
+void read_rope(ConfigReader& config, DecoderConfig& decoder);
+
+/// The same sliding window in every layer, or none, from `sliding_window`; `layer_types`, if there,
+/// must agree.
+void read_uniform_window(ConfigReader& config, DecoderConfig& decoder);
+
+/// Qwen2 and Qwen3: `use_sliding_window` with `max_window_layers`, or `layer_types`.
+void read_layered_window(ConfigReader& config, DecoderConfig& decoder);
+
+DecoderConfig describe_llama(ConfigReader& config);
+DecoderConfig describe_mistral(ConfigReader& config);
+DecoderConfig describe_qwen2(ConfigReader& config);
+DecoderConfig describe_qwen3(ConfigReader& config);
+
+}  // namespace tesserank::model::architectures

@@ -1,0 +1,117 @@
+#include "model/attention.hpp"
+
+#include "model/linear.hpp"
+
+#include <cmath>
+
+namespace tesserank::model {
+namespace {
+
+using kernels::DType;
+using kernels::TensorView;
+using parallel::Activation;
+using parallel::Replicated;
+
+kernels::AttentionShape attention_shape(DecoderConfig const& config, std::size_t layer,
+                                        LocalHeads const& heads) {
+    return {.query_heads = heads.query.count,
+            .kv_heads = heads.kv.count,
+            .head_dim = config.head_dim,
+            .queries_per_kv = config.queries_per_kv(),
+            .first_query = heads.query.begin - heads.kv.begin * config.queries_per_kv(),
+            .scale = 1.0F / std::sqrt(static_cast<float>(config.head_dim)),
+            .window = config.windows[layer]};
+}
+
+template <class Spread>
+class Attention final : public Module {
+  public:
+    Attention(DecoderConfig const& config, std::size_t layer, ModuleSpec const& spec,
+              Placement placement, LocalHeads heads, WeightStore& weights)
+        : layer_{layer},
+          shape_{attention_shape(config, layer, heads)},
+          norm_eps_{config.norm_eps},
+          qkv_{weights.add(spec, Role::qkv, placement),
+               weights.add(spec, Role::qkv_bias, placement)},
+          query_norm_{weights.add(spec, Role::query_norm, placement)},
+          key_norm_{weights.add(spec, Role::key_norm, placement)},
+          output_{weights.add(spec, Role::output, placement),
+                  weights.add(spec, Role::output_bias, placement)} {}
+
+    parallel::AnyActivation forward(Context& context, Activation<Replicated> x,
+                                    TensorView y) const override {
+        Workspace::Frame const frame(context.workspace);
+        std::size_t const rows = x.local.rows;
+        auto const qkv =
+            qkv_(context.backend, x, context.workspace.take(DType::f32, rows, qkv_.weight.rows));
+        auto const query = qkv.local.cols_from(0, query_width());
+        prepare(context, query, qkv.local);
+        Activation<typename Spread::Inner> const mixed{
+            context.workspace.take(context.compute, rows, query_width()), {}};
+        attend(context, query, mixed.local);
+        return output_(context.backend, mixed, y);
+    }
+
+    std::size_t workspace_bytes(std::size_t rows, DType compute) const override {
+        return Workspace::bytes_of(DType::f32, rows, qkv_.weight.rows) +
+               Workspace::bytes_of(compute, rows, query_width());
+    }
+
+  private:
+    std::size_t query_width() const { return shape_.query_heads * shape_.head_dim; }
+    std::size_t kv_width() const { return shape_.kv_heads * shape_.head_dim; }
+
+    /// Norms and rotates q and k, and stores k and v in the cache.
+    void prepare(Context& context, TensorView query, TensorView qkv) const {
+        auto& backend = context.backend;
+        auto const key = qkv.cols_from(query_width(), kv_width());
+        auto const value = qkv.cols_from(query_width() + kv_width(), kv_width());
+        if (query_norm_.data != nullptr) {
+            backend.head_rms_norm(query, shape_.head_dim, query_norm_, norm_eps_);
+            backend.head_rms_norm(key, shape_.head_dim, key_norm_, norm_eps_);
+        }
+        backend.rotary(query, shape_.head_dim, context.cos_sin);
+        backend.rotary(key, shape_.head_dim, context.cos_sin);
+        backend.store_kv(key, value, context.step.segments, context.cache.keys(layer_),
+                         context.cache.values(layer_));
+    }
+
+    void attend(Context& context, kernels::ConstTensorView query, TensorView mixed) const {
+        auto const keys = context.cache.keys(layer_), values = context.cache.values(layer_);
+        auto const& segments = context.step.segments;
+        if (context.step.phase == Step::Phase::decode) {
+            context.backend.attention_decode(query, keys, values, segments, shape_, mixed);
+        } else {
+            context.backend.attention_prefill(query, keys, values, segments, shape_, mixed);
+        }
+    }
+
+    std::size_t layer_;
+    kernels::AttentionShape shape_;
+    float norm_eps_;
+    Linear<Replicated, typename Spread::Inner> qkv_;
+    kernels::ConstTensorView query_norm_, key_norm_;
+    Linear<typename Spread::Inner, typename Spread::Output> output_;
+};
+
+}  // namespace
+
+LocalHeads local_heads(DecoderConfig const& config, Placement placement, int rank, int ranks) {
+    if (placement == Placement::replicate) return {{0, config.query_heads}, {0, config.kv_heads}};
+    auto const query = parallel::Partition(config.query_heads, ranks).of(rank);
+    if (query.count == 0) return {};
+    std::size_t const group = config.queries_per_kv();
+    std::size_t const first = query.begin / group, last = (query.end() - 1) / group;
+    return {query, {first, last - first + 1}};
+}
+
+std::unique_ptr<Module> make_attention(DecoderConfig const& config, std::size_t layer,
+                                       ModuleSpec const& spec, Placement placement,
+                                       LocalHeads heads, WeightStore& weights) {
+    if (placement == Placement::shard) {
+        return std::make_unique<Attention<Sharded>>(config, layer, spec, placement, heads, weights);
+    }
+    return std::make_unique<Attention<Whole>>(config, layer, spec, placement, heads, weights);
+}
+
+}  // namespace tesserank::model

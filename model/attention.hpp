@@ -1,0 +1,26 @@
+#pragma once
+
+#include "model/decoder_config.hpp"
+#include "model/module.hpp"
+#include "model/module_spec.hpp"
+#include "model/placement.hpp"
+#include "model/weight_store.hpp"
+
+#include <memory>
+
+namespace tesserank::model {
+
+/// The heads of one rank: a run of query heads and the kv heads that they need.
+struct LocalHeads {
+    parallel::Range query, kv;
+};
+LocalHeads local_heads(DecoderConfig const& config, Placement placement, int rank, int ranks);
+
+/// Self-attention with its KV cache: qkv, optional norm of q and k by head, rotation, causal
+/// attention, output. shard: qkv column-parallel by heads, output row-parallel, Partial out; the KV
+/// cache holds the rank's kv heads.
+std::unique_ptr<Module> make_attention(DecoderConfig const& config, std::size_t layer,
+                                       ModuleSpec const& spec, Placement placement,
+                                       LocalHeads heads, WeightStore& weights);
+
+}  // namespace tesserank::model

@@ -1,0 +1,42 @@
+#include "model/batch_limits.hpp"
+
+#include "kernels/error.hpp"
+
+#include <algorithm>
+#include <string>
+
+namespace tesserank::model {
+namespace {
+
+/// Beyond this a host gains little throughput, and one slow sequence keeps many slots waiting.
+constexpr std::size_t largest_automatic_batch = 32;
+/// Room for a long answer without letting one huge context decide that only one sequence fits.
+constexpr std::size_t automatic_length = 4096;
+
+}  // namespace
+
+BatchLimits choose_batch_limits(BatchLimitInput const& input) {
+    using std::to_string;
+    if (input.max_length && *input.max_length > input.context) {
+        throw kernels::InputError("--max-length " + to_string(*input.max_length) +
+                                  " exceeds the model's context of " + to_string(input.context) +
+                                  " tokens");
+    }
+    std::size_t const length = input.max_length.value_or(std::min(input.context, automatic_length));
+    std::size_t const fitting = input.cache_tokens / std::max<std::size_t>(length, 1);
+    BatchLimits limits;
+    limits.batch =
+        input.batch.value_or(std::clamp<std::size_t>(fitting, 1, largest_automatic_batch));
+    std::size_t const room = input.cache_tokens / limits.batch;
+    limits.max_length = input.max_length.value_or(std::min(input.context, room));
+    if (limits.max_length > room || limits.max_length < 2) {
+        throw kernels::InputError("the memory has room for the keys and values of " +
+                                  to_string(input.cache_tokens) + " tokens, too few for " +
+                                  to_string(limits.batch) + " sequence(s) of " +
+                                  to_string(std::max<std::size_t>(limits.max_length, 2)) +
+                                  " tokens; give a smaller --batch or --max-length, or more ranks");
+    }
+    return limits;
+}
+
+}  // namespace tesserank::model

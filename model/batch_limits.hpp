@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+
+namespace tesserank::model {
+
+/// How many sequences run together, and how long one may become.
+struct BatchLimits {
+    std::size_t batch = 1;
+    std::size_t max_length = 0;  ///< prompt and new tokens
+};
+
+/// What the choice depends on: the same on all ranks.
+struct BatchLimitInput {
+    std::size_t context = 0;           ///< of the model
+    std::size_t cache_tokens = 0;      ///< tokens of KV cache for which every rank has memory
+    std::optional<std::size_t> batch;  ///< as the user wishes
+    std::optional<std::size_t> max_length;
+};
+
+/// Fills in what the user left open, so that a batch of the longest sequences always fits the
+/// memory. Errors: InputError when the memory does not hold one sequence, or not the batch and
+/// length that were asked for.
+BatchLimits choose_batch_limits(BatchLimitInput const& input);
+
+}  // namespace tesserank::model

@@ -1,0 +1,18 @@
+#pragma once
+
+#include "model/decoder_config.hpp"
+#include "model/module.hpp"
+#include "model/module_spec.hpp"
+#include "model/placement.hpp"
+#include "model/weight_store.hpp"
+
+#include <memory>
+
+namespace tesserank::model {
+
+/// Gated MLP: down(act(gate(x)) * up(x)).  shard: gate and up column-parallel, down row-parallel,
+/// Partial out.
+std::unique_ptr<Module> make_mlp(DecoderConfig const& config, ModuleSpec const& spec,
+                                 Placement placement, WeightStore& weights);
+
+}  // namespace tesserank::model

@@ -1,0 +1,122 @@
+#include "model/module_spec.hpp"
+
+#include <utility>
+
+namespace tesserank::model {
+namespace {
+
+WeightSpec vector_spec(std::string tensor, Role role, std::size_t size) {
+    return {.tensor = std::move(tensor), .role = role, .rows = size, .vector = true};
+}
+
+ModuleSpec norm_module(std::string name, std::string tensor, std::size_t size) {
+    return {.name = std::move(name),
+            .kind = ModuleKind::norm,
+            .units = 1,
+            .weights = {vector_spec(std::move(tensor), Role::norm, size)}};
+}
+
+/// Adds a linear layer [rows, cols] with an optional bias to a module.
+struct LinearSpec {
+    Role weight, bias;
+    std::size_t rows = 0, cols = 0;
+    Cut cut = Cut::rows;
+    std::size_t per_unit = 1;
+    std::size_t share = 1;
+};
+void add_linear(ModuleSpec& module, std::string const& tensor, LinearSpec const& linear,
+                bool has_bias) {
+    module.weights.push_back({.tensor = tensor + ".weight",
+                              .role = linear.weight,
+                              .rows = linear.rows,
+                              .cols = linear.cols,
+                              .cut = linear.cut,
+                              .rows_or_cols_per_unit = linear.per_unit,
+                              .units_per_share = linear.share});
+    if (!has_bias) return;
+    // The bias of a row-parallel layer is added to one rank's part of the sum only.
+    auto bias = vector_spec(tensor + ".bias", linear.bias, linear.rows);
+    bias.cut = linear.cut == Cut::cols ? Cut::first_rank : linear.cut;
+    bias.rows_or_cols_per_unit = linear.per_unit;
+    bias.units_per_share = linear.share;
+    module.weights.push_back(std::move(bias));
+}
+
+/// q, k, v are cut by heads, and a kv head goes to every rank with one of its query heads.
+ModuleSpec attention_module(DecoderConfig const& config, std::string name,
+                            std::string const& prefix) {
+    auto const& names = config.names;
+    std::size_t const dim = config.head_dim;
+    ModuleSpec module{.name = std::move(name),
+                      .kind = ModuleKind::attention,
+                      .units = config.query_heads,
+                      .weights = {}};
+    LinearSpec const query{Role::qkv,     Role::qkv_bias, config.query_heads * dim,
+                           config.hidden, Cut::rows,      dim};
+    LinearSpec key = query;
+    key.rows = config.kv_heads * dim;
+    key.share = config.queries_per_kv();
+    add_linear(module, prefix + names.query, query, config.qkv_bias);
+    add_linear(module, prefix + names.key, key, config.qkv_bias);
+    add_linear(module, prefix + names.value, key, config.qkv_bias);
+    if (config.qk_norm) {
+        module.weights.push_back(vector_spec(prefix + names.query_norm, Role::query_norm, dim));
+        module.weights.push_back(vector_spec(prefix + names.key_norm, Role::key_norm, dim));
+    }
+    add_linear(
+        module, prefix + names.output,
+        {Role::output, Role::output_bias, config.hidden, config.query_heads * dim, Cut::cols, dim},
+        config.output_bias);
+    return module;
+}
+
+ModuleSpec mlp_module(DecoderConfig const& config, std::string name, std::string const& prefix) {
+    ModuleSpec module{.name = std::move(name),
+                      .kind = ModuleKind::mlp,
+                      .units = config.intermediate,
+                      .weights = {}};
+    LinearSpec const up{Role::gate_up, Role::gate_up_bias, config.intermediate, config.hidden,
+                        Cut::rows};
+    add_linear(module, prefix + config.names.gate, up, config.mlp_bias);
+    add_linear(module, prefix + config.names.up, up, config.mlp_bias);
+    add_linear(module, prefix + config.names.down,
+               {Role::down, Role::down_bias, config.hidden, config.intermediate, Cut::cols},
+               config.mlp_bias);
+    return module;
+}
+
+ModuleSpec vocabulary_module(DecoderConfig const& config, std::string name, ModuleKind kind,
+                             std::string tensor) {
+    return {.name = std::move(name),
+            .kind = kind,
+            .units = config.vocabulary,
+            .weights = {{.tensor = std::move(tensor),
+                         .role = Role::table,
+                         .rows = config.vocabulary,
+                         .cols = config.hidden,
+                         .cut = Cut::rows}}};
+}
+
+}  // namespace
+
+std::vector<ModuleSpec> describe_modules(DecoderConfig const& config) {
+    auto const& names = config.names;
+    std::vector<ModuleSpec> modules;
+    modules.push_back(
+        vocabulary_module(config, "embedding", ModuleKind::embedding, names.embedding));
+    for (std::size_t layer = 0; layer < config.layers; ++layer) {
+        auto const module = "layers." + std::to_string(layer) + ".";
+        auto const prefix = names.layer_prefix + std::to_string(layer) + ".";
+        modules.push_back(
+            norm_module(module + "attention_norm", prefix + names.attention_norm, config.hidden));
+        modules.push_back(attention_module(config, module + "attention", prefix));
+        modules.push_back(norm_module(module + "mlp_norm", prefix + names.mlp_norm, config.hidden));
+        modules.push_back(mlp_module(config, module + "mlp", prefix));
+    }
+    modules.push_back(norm_module("norm", names.final_norm, config.hidden));
+    modules.push_back(vocabulary_module(config, "lm_head", ModuleKind::lm_head,
+                                        config.tied_embeddings ? names.embedding : names.lm_head));
+    return modules;
+}
+
+}  // namespace tesserank::model

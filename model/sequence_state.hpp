@@ -1,0 +1,42 @@
+#pragma once
+
+#include "model/request.hpp"
+#include "model/text_stream.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace tesserank::model {
+
+/// One running sequence on the rank that chooses tokens: draws, collects and decides when it ends.
+class SequenceState {
+  public:
+    /// `stream` is needed only when the request has stop strings; it may be null otherwise.
+    SequenceState(GenerateRequest const& request, std::span<std::int32_t const> eos_ids,
+                  std::unique_ptr<TextStream> stream);
+
+    /// How the next token is chosen; the draw depends on seed, request id and the number of tokens
+    /// so far alone.
+    kernels::SamplingParams next_sampling() const;
+
+    /// Takes the next token; true when it ends the sequence.
+    bool append(kernels::TokenLogprob chosen, std::vector<kernels::TokenLogprob> top);
+
+    GenerateResult take_result() { return std::move(result_); }
+
+  private:
+    bool found_stop_string(std::int32_t token);
+
+    GenerateRequest const& request_;
+    std::span<std::int32_t const> eos_ids_;
+    std::unique_ptr<TextStream> stream_;
+    std::vector<std::int32_t> seen_;  ///< prompt and new tokens, for the repetition penalty
+    std::string text_;
+    GenerateResult result_;
+};
+
+}  // namespace tesserank::model
