@@ -8,8 +8,6 @@
 namespace tesserank::model {
 namespace {
 
-/// Beyond this a host gains little throughput, and one slow sequence keeps many slots waiting.
-constexpr std::size_t largest_automatic_batch = 32;
 /// Room for a long answer without letting one huge context decide that only one sequence fits.
 constexpr std::size_t automatic_length = 4096;
 

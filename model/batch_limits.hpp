@@ -5,6 +5,10 @@
 
 namespace tesserank::model {
 
+/// The most that is chosen without being asked for: beyond it a host gains little throughput, and
+/// one slow sequence keeps many slots waiting.
+inline constexpr std::size_t largest_automatic_batch = 32;
+
 /// How many sequences run together, and how long one may become.
 struct BatchLimits {
     std::size_t batch = 1;

@@ -1,0 +1,177 @@
+#pragma once
+
+#include "app/exit_code.hpp"
+#include "app/model_session.hpp"
+#include "app/run_log.hpp"
+#include "app/run_options.hpp"
+#include "io/requests/line_reader.hpp"
+#include "io/requests/logits_file.hpp"
+#include "io/requests/request_reader.hpp"
+#include "io/requests/result_writer.hpp"
+#include "io/requests/tokenizer_stream.hpp"
+#include "kernels/error.hpp"
+#include "model/generate.hpp"
+#include "parallel/agree.hpp"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace tesserank::app {
+
+/// Hands rows of logits from the model to the file.
+class FileLogitsSink final : public model::LogitsSink {
+  public:
+    explicit FileLogitsSink(io::LogitsFile& file) : file_{file} {}
+    void append(std::string const& request_id, std::span<float const> logits) override {
+        file_.append(request_id, logits);
+    }
+
+  private:
+    io::LogitsFile& file_;
+};
+
+/// Reads requests, runs them in static batches and writes the results in the order of the input;
+/// what generate and score have in common. `Work` says which requests are read and what is run:
+///
+///     using Request, Result;  static constexpr io::Task task;
+///     static auto next(io::RequestReader&);                       the next request or error,
+///     nullopt at the end static std::vector<Result> run(Transformer&, MpiCommunicator&,
+///     std::span<Request const>, BatchTools const&); static std::size_t tokens(Request const&,
+///     Result const&);   for the progress report
+///
+/// Files are rank 0's; every phase with them ends in an agreement, so that a failure there is
+/// everyone's.
+template <class Work>
+class BatchLoop {
+  public:
+    BatchLoop(RunOptions const& options, parallel::MpiCommunicator& ranks)
+        : options_{options},
+          ranks_{ranks},
+          log_{log_style(options, ranks)},
+          session_{options, ranks} {
+        agree_on_files([this] { open_files(); });
+        session_.load();
+        auto const bytes_read = ranks_.all_sum(static_cast<long long>(session_.bytes_read()));
+        log_.loaded(session_.summary(), static_cast<std::size_t>(bytes_read));
+        agree_on_files([this] {
+            reader_.emplace(options_.input, session_.request_limits(), session_.tokenizer());
+        });
+    }
+
+    /// Runs until the input ends.  Returns the exit status.
+    int run() {
+        while (true) {
+            agree_on_files([this] { read_batch(); });
+            long long const lines = ranks_.all_sum(static_cast<long long>(entries_.size()));
+            if (lines == 0) break;
+            auto const results = Work::run(session_.transformer(), ranks_, requests_, tools());
+            agree_on_files([&] { write_batch(results); });
+        }
+        agree_on_files([this] { commit(); });
+        long long const errors =
+            ranks_.all_sum(writer_ ? static_cast<long long>(writer_->errors()) : 0);
+        if (writer_) log_.finished(writer_->results(), writer_->errors());
+        return errors > 0 ? exit_code::some_requests_failed : exit_code::success;
+    }
+
+  private:
+    using Request = typename Work::Request;
+    using Result = typename Work::Result;
+    /// One line of the input: the index of its request in the batch, or why it has none.
+    using Entry = std::variant<std::size_t, io::RequestError>;
+
+    static RunLog::Style log_style(RunOptions const& options,
+                                   parallel::MpiCommunicator const& ranks) {
+        if (options.quiet || ranks.rank() != 0) return RunLog::Style::silent;
+        return options.log_json ? RunLog::Style::json : RunLog::Style::people;
+    }
+
+    void agree_on_files(std::function<void()> const& work) {
+        parallel::agree(ranks_, [&] {
+            if (ranks_.rank() == 0) work();
+        });
+    }
+
+    /// Before the weights are read, so that a wrong path costs nothing.
+    void open_files() {
+        if (options_.input != "-") io::LineReader(options_.input, 1);
+        writer_.emplace(options_.output, Work::task, session_.tokenizer());
+        if (session_.tokenizer() != nullptr) text_.emplace(*session_.tokenizer());
+        if (options_.logits.empty()) return;
+        logits_.emplace(options_.logits, session_.transformer().config().vocabulary);
+        sink_.emplace(*logits_);
+    }
+
+    model::BatchTools tools() {
+        return {.eos_ids = session_.eos_ids(),
+                .text = text_ ? &*text_ : nullptr,
+                .logits = sink_ ? &*sink_ : nullptr};
+    }
+
+    void read_batch() {
+        entries_.clear();
+        requests_.clear();
+        // Lines in error take no slot; the bound on them keeps a file of nothing else from filling
+        // the memory.
+        std::size_t const slots = session_.limits().batch, most_lines = 16 * slots + 1024;
+        while (requests_.size() < slots && entries_.size() < most_lines) {
+            auto next = Work::next(*reader_);
+            if (!next) break;
+            take(std::move(*next));
+        }
+    }
+
+    void take(std::variant<Request, io::RequestError> next) {
+        if (auto* error = std::get_if<io::RequestError>(&next)) {
+            entries_.emplace_back(std::move(*error));
+            return;
+        }
+        auto& request = std::get<Request>(next);
+        try {
+            if (logits_) io::LogitsFile::check_id(request.id);
+            entries_.emplace_back(requests_.size());
+            requests_.push_back(std::move(request));
+        } catch (kernels::InputError const& error) {
+            auto const message = "line " + std::to_string(reader_->line()) + ": " + error.what();
+            entries_.emplace_back(io::RequestError{request.id, reader_->line(), message});
+        }
+    }
+
+    void write_batch(std::vector<Result> const& results) {
+        std::size_t tokens = 0;
+        for (auto const& entry : entries_) {
+            if (auto const* error = std::get_if<io::RequestError>(&entry)) {
+                writer_->write(*error);
+                continue;
+            }
+            std::size_t const index = std::get<std::size_t>(entry);
+            writer_->write(requests_[index], results[index]);
+            if (logits_) logits_->finish(requests_[index].id);
+            tokens += Work::tokens(requests_[index], results[index]);
+        }
+        log_.batch_done(requests_.size(), tokens);
+    }
+
+    void commit() {
+        if (logits_) logits_->commit();
+        writer_->commit();
+    }
+
+    RunOptions const& options_;
+    parallel::MpiCommunicator& ranks_;
+    RunLog log_;
+    ModelSession session_;
+    std::optional<io::ResultWriter> writer_;
+    std::optional<io::TokenizerStreamFactory> text_;
+    std::optional<io::LogitsFile> logits_;
+    std::optional<FileLogitsSink> sink_;
+    std::optional<io::RequestReader> reader_;
+    std::vector<Entry> entries_;
+    std::vector<Request> requests_;
+};
+
+}  // namespace tesserank::app

@@ -1,0 +1,136 @@
+#include "app/model_session.hpp"
+
+#include "io/model_file/open_model.hpp"
+#include "io/model_file/weight_source.hpp"
+#include "io/requests/config_json.hpp"
+#include "io/requests/generation_defaults.hpp"
+#include "kernels/error.hpp"
+#include "model/architecture.hpp"
+#include "model/config_reader.hpp"
+#include "parallel/agree.hpp"
+
+#include <algorithm>
+#include <sstream>
+#include <utility>
+
+namespace tesserank::app {
+namespace {
+
+using kernels::DType;
+using kernels::InputError;
+
+/// Logits of a whole prefill chunk can be larger than the model: bounded to what a cache of some
+/// levels digests.
+constexpr std::size_t logit_bytes = std::size_t{64} << 20;
+/// Left for what is not counted: libraries, requests and results.
+constexpr double usable_share = 0.8;
+constexpr std::size_t fallback_new_tokens = 256;
+
+std::unique_ptr<kernels::Backend> make_backend(std::string const& name) {
+    return name == "reference" ? kernels::make_reference_backend() : kernels::make_kokkos_backend();
+}
+
+std::string mebibytes(std::size_t bytes) {
+    return std::to_string((bytes + (1U << 20) - 1) >> 20) + " MiB";
+}
+
+}  // namespace
+
+ModelSession::ModelSession(RunOptions const& options, parallel::MpiCommunicator& ranks)
+    : options_{options}, ranks_{ranks}, index_{io::open_model(options.model, ranks)} {
+    parallel::agree(ranks_, [this] {
+        backend_ = make_backend(options_.backend);
+        describe();
+        place();
+    });
+}
+
+ModelSession::~ModelSession() = default;
+
+void ModelSession::describe() {
+    auto const where = options_.model + ": /";
+    auto const document = [&](char const* name) -> std::string const* {
+        auto const found = index_.documents.find(name);
+        return found == index_.documents.end() ? nullptr : &found->second;
+    };
+    auto const* config = document("config");
+    if (config == nullptr)
+        throw InputError(options_.model + " has no /config: convert the model again");
+    config_ = model::describe_model(io::parse_config(*config, where + "config"));
+    eos_ids_ = config_.eos_ids;
+    default_max_new_tokens_ = options_.max_new_tokens.value_or(fallback_new_tokens);
+    if (auto const* generation = document("generation_config")) {
+        auto const value = io::parse_config(*generation, where + "generation_config");
+        auto const* object = std::get_if<model::ConfigValue::Object>(&value.value);
+        if (object == nullptr) throw InputError(where + "generation_config is not a JSON object");
+        model::ConfigReader reader(*object, where + "generation_config");
+        if (reader.has("eos_token_id")) eos_ids_ = reader.token_ids("eos_token_id");
+        default_max_new_tokens_ =
+            options_.max_new_tokens.value_or(reader.size_or("max_new_tokens", fallback_new_tokens));
+        sampling_ = io::default_sampling(value);
+    }
+    sampling_.seed = options_.seed;
+    auto const* tokenizer = document("tokenizer");
+    if (ranks_.rank() == 0 && tokenizer != nullptr) {
+        tokenizer_ = io::Tokenizer::from_json(*tokenizer, where + "tokenizer");
+    }
+}
+
+void ModelSession::place() {
+    plan_ = model::make_plan(model::describe_modules(config_), options_.placement, ranks_.size());
+    source_ = io::make_weight_source(index_, ranks_, *backend_);
+    model::TransformerOptions options;
+    options.compute = options_.dtype == "bf16" ? DType::bf16 : DType::f32;
+    options.max_rows =
+        std::max(options_.prefill_chunk, options_.batch.value_or(model::largest_automatic_batch));
+    options.max_logit_rows = std::clamp<std::size_t>(
+        logit_bytes / (config_.vocabulary * sizeof(float)), 1, options.max_rows);
+    transformer_ =
+        std::make_unique<model::Transformer>(config_, plan_, *backend_, ranks_, *source_, options);
+}
+
+void ModelSession::load() {
+    auto const share = [this] {
+        return backend_->memory_available() / static_cast<std::size_t>(ranks_.ranks_on_node());
+    };
+    parallel::agree(ranks_, [&] {
+        std::size_t const needed = transformer_->weight_bytes(), free = share();
+        if (needed <= free) return;
+        throw InputError(
+            "the weights take " + mebibytes(needed) + " on this rank with --placement " +
+            options_.placement + ", but its share of the free memory is " + mebibytes(free) +
+            "; use more nodes" + (options_.placement == "shard" ? "" : " or --placement shard"));
+    });
+    transformer_->load();
+    auto const cache_bytes = static_cast<std::size_t>(static_cast<double>(share()) * usable_share);
+    std::size_t const per_token = std::max<std::size_t>(transformer_->cache().bytes_per_token(), 1);
+    auto const tokens = ranks_.all_min(static_cast<long long>(cache_bytes / per_token));
+    limits_ = model::choose_batch_limits({.context = config_.context,
+                                          .cache_tokens = static_cast<std::size_t>(tokens),
+                                          .batch = options_.batch,
+                                          .max_length = options_.max_length});
+}
+
+io::RequestLimits ModelSession::request_limits() const {
+    return {.vocabulary = config_.vocabulary,
+            .max_length = limits_.max_length,
+            .default_max_new_tokens = default_max_new_tokens_,
+            .sampling = sampling_};
+}
+
+std::string ModelSession::summary() const {
+    std::size_t parameters = 0;
+    for (auto const& tensor : index_.tensors) {
+        std::size_t elements = 1;
+        for (auto const size : tensor.shape) elements *= size;
+        parameters += elements;
+    }
+    std::ostringstream text;
+    text << config_.model_type << ", " << static_cast<double>(parameters) / 1e6 << " M parameters, "
+         << config_.layers << " layers; " << ranks_.size() << " rank(s), placement "
+         << options_.placement << ", backend " << backend_->name() << ", batch " << limits_.batch
+         << ", at most " << limits_.max_length << " tokens a sequence";
+    return text.str();
+}
+
+}  // namespace tesserank::app

@@ -1,0 +1,67 @@
+#pragma once
+
+#include "app/run_options.hpp"
+#include "io/model_file/model_index.hpp"
+#include "io/requests/request_reader.hpp"
+#include "io/tokenizer/tokenizer.hpp"
+#include "kernels/backend.hpp"
+#include "model/batch_limits.hpp"
+#include "model/placement.hpp"
+#include "model/transformer.hpp"
+#include "parallel/mpi_communicator.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tesserank::app {
+
+/// A model, opened, placed and loaded on all ranks, ready to run batches. What generate and score
+/// share.
+class ModelSession {
+  public:
+    /// Opens the file, makes the plan and says what it needs; reads no weights. Collective.
+    /// Errors: the same on every rank: InputError for a wrong file, option or plan.
+    ModelSession(RunOptions const& options, parallel::MpiCommunicator& ranks);
+    ~ModelSession();
+
+    /// Reads the weights, then settles how many sequences fit. Collective.
+    /// Errors: InputError, before anything is read, when the weights exceed a rank's share of the
+    /// free memory.
+    void load();
+
+    /// For requests on rank 0; valid after load().
+    io::RequestLimits request_limits() const;
+
+    model::Transformer& transformer() { return *transformer_; }
+    io::Tokenizer const* tokenizer() const {
+        return tokenizer_ ? &*tokenizer_ : nullptr;
+    }  ///< rank 0 only
+    std::vector<std::int32_t> const& eos_ids() const { return eos_ids_; }
+    model::BatchLimits limits() const { return limits_; }
+    /// One line for people: model, parameters, placement, precision.
+    std::string summary() const;
+    std::uint64_t bytes_read() const;  ///< of the model file, by this rank
+
+  private:
+    void describe();
+    void place();
+
+    RunOptions const& options_;
+    parallel::MpiCommunicator& ranks_;
+    std::unique_ptr<kernels::Backend> backend_;
+    io::ModelIndex index_;
+    model::DecoderConfig config_;
+    model::PlacementPlan plan_;
+    std::unique_ptr<model::WeightSource> source_;
+    std::unique_ptr<model::Transformer> transformer_;
+    std::optional<io::Tokenizer> tokenizer_;
+    std::vector<std::int32_t> eos_ids_;
+    model::SamplingOptions sampling_;
+    std::size_t default_max_new_tokens_ = 0;
+    model::BatchLimits limits_;
+};
+
+}  // namespace tesserank::app

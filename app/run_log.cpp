@@ -1,0 +1,72 @@
+#include "app/run_log.hpp"
+
+#include "io/requests/json_text.hpp"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <string>
+
+namespace tesserank::app {
+namespace {
+
+void print_event(io::JsonObject& event) { std::fprintf(stderr, "%s\n", event.close().c_str()); }
+
+}  // namespace
+
+RunLog::RunLog(Style style) : style_{style}, terminal_{isatty(STDERR_FILENO) == 1} {}
+
+double RunLog::seconds_since(Clock::time_point start) const {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+void RunLog::loaded(std::string_view summary, std::size_t bytes_read) {
+    loaded_ = Clock::now();
+    double const seconds = seconds_since(start_);
+    if (style_ == Style::people) {
+        std::fprintf(stderr, "tesserank: %.*s\n", static_cast<int>(summary.size()), summary.data());
+        std::fprintf(stderr, "tesserank: loaded in %.2f s, %.1f MiB read in the whole job\n",
+                     seconds, static_cast<double>(bytes_read) / 0x1p20);
+    } else if (style_ == Style::json) {
+        io::JsonObject event;
+        print_event(event.add("event", "loaded")
+                        .add("summary", summary)
+                        .add("seconds", seconds)
+                        .add("bytes_read", bytes_read));
+    }
+}
+
+void RunLog::batch_done(std::size_t requests, std::size_t tokens) {
+    requests_ += requests;
+    tokens_ += tokens;
+    ++batches_;
+    double const seconds = seconds_since(loaded_);
+    if (style_ == Style::people && terminal_) {
+        std::fprintf(stderr, "\rtesserank: %zu requests, %zu tokens, %.1f tokens/s ", requests_,
+                     tokens_, static_cast<double>(tokens_) / seconds);
+    } else if (style_ == Style::json) {
+        io::JsonObject event;
+        print_event(event.add("event", "batch")
+                        .add("batch", batches_)
+                        .add("requests", requests_)
+                        .add("tokens", tokens_)
+                        .add("seconds", seconds));
+    }
+}
+
+void RunLog::finished(std::size_t results, std::size_t errors) {
+    double const seconds = seconds_since(loaded_);
+    if (style_ == Style::people) {
+        std::fprintf(stderr, "%stesserank: %zu results, %zu of them errors; %zu tokens in %.2f s\n",
+                     terminal_ ? "\r" : "", results, errors, tokens_, seconds);
+    } else if (style_ == Style::json) {
+        io::JsonObject event;
+        print_event(event.add("event", "finished")
+                        .add("results", results)
+                        .add("errors", errors)
+                        .add("tokens", tokens_)
+                        .add("seconds", seconds));
+    }
+}
+
+}  // namespace tesserank::app

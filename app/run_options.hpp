@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace tesserank::app {
+
+/// The command line of `generate` and `score`.
+struct RunOptions {
+    std::string model, input, output;
+    std::string logits;  ///< HDF5 file for logits; empty: none
+    std::string placement = "shard";
+    std::string backend = "auto";
+    std::string comm = "auto";
+    std::string dtype = "auto";
+    std::optional<std::size_t> batch, max_length, max_new_tokens;
+    std::size_t prefill_chunk = 512;
+    std::uint64_t seed = 0;
+    bool quiet = false;
+    bool log_json = false;
+};
+
+/// nullopt after --help, which it prints on rank 0.  Errors: UsageError.
+std::optional<RunOptions> parse_run_options(std::string_view command,
+                                            std::span<std::string const> arguments,
+                                            bool print_help);
+
+}  // namespace tesserank::app

@@ -1,0 +1,37 @@
+# The golden cases, run through the program as a user would. A case whose family is not covered yet is listed here, and
+# a test holds the list against what the program says and against the folder: nothing is skipped in silence.
+find_package(Python3 REQUIRED COMPONENTS Interpreter)
+
+set(GOLDEN_MODELS ${PROJECT_SOURCE_DIR}/tests/golden/models)
+set(GOLDEN_COVERED llama-5heads-kv1 llama-gqa-rope3 llama-gqa-rope3-bf16 mistral-swa8 qwen2-tied-kv3 qwen3-qknorm)
+set(GOLDEN_NOT_COVERED internvl-hf internvl-orig-25heads-bf16 internvl-orig-psv1-bf16 internvl-orig-qwen2
+                       mixtral-4x2-bf16 qwen3moe-6x2)
+
+function(golden_test case ranks)
+  list(JOIN ARGN "" suffix)
+  string(REPLACE "--" "," suffix "${suffix}")
+  set(name golden/${case}${suffix}@${ranks})
+  add_test(NAME ${name}
+           COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tests/app/golden_case.py --tesserank
+                   $<TARGET_FILE:tesserank> --case ${GOLDEN_MODELS}/${case} --ranks ${ranks} --mpiexec
+                   ${MPIEXEC_EXECUTABLE} ${ARGN})
+  set_tests_properties(${name} PROPERTIES LABELS golden TIMEOUT 180 PROCESSORS 2)
+endfunction()
+
+foreach(case IN LISTS GOLDEN_COVERED)
+  foreach(ranks IN ITEMS 1 2 3 4)
+    golden_test(${case} ${ranks})
+  endforeach()
+  golden_test(${case} 7 --batch=2)
+  golden_test(${case} 3 --placement=replicate)
+  golden_test(${case} 2 --placement=replicate-attention)
+  golden_test(${case} 3 --placement=replicate-attention)
+  golden_test(${case} 2 --backend=reference)
+  golden_test(${case} 2 --dtype=bf16)
+endforeach()
+
+add_test(NAME golden/not-covered-yet
+         COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tests/app/golden_not_covered.py --tesserank
+                 $<TARGET_FILE:tesserank> --models ${GOLDEN_MODELS} --covered ${GOLDEN_COVERED} --not-covered
+                 ${GOLDEN_NOT_COVERED})
+set_tests_properties(golden/not-covered-yet PROPERTIES LABELS golden TIMEOUT 120)

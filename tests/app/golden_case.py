@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+"""Runs one case of tests/golden through the program and compares everything that the case holds.
+
+  golden_case.py --tesserank PROGRAM --case DIR --ranks N [--placement P] [--dtype D] [--batch B] [--mpiexec M] [options]
+
+convert, generate (with --logits) and score (with --logits) run as a user would run them; check_outputs.py judges.
+With --dtype bf16 the tolerances for bfloat16 arithmetic apply. Exit status 0 only when every check was made and passed.
+"""
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import h5py
+import numpy as np
+
+
+def read_lines(path: pathlib.Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def write_lines(path: pathlib.Path, rows: list[dict]) -> None:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+class Program:
+    """Starts tesserank, under mpirun where ranks are wanted, and stops the test when it fails."""
+
+    def __init__(self, options: argparse.Namespace):
+        self.options = options
+        self.environment = dict(os.environ, OMP_NUM_THREADS="1", OMP_WAIT_POLICY="passive",
+                                OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
+
+    def run(self, *arguments: object) -> None:
+        self.check([self.options.tesserank, *map(str, arguments)])
+
+    def run_ranks(self, command: str, *arguments: object) -> None:
+        o = self.options
+        self.check([o.mpiexec, "--oversubscribe", "--bind-to", "none", "-n", str(o.ranks), o.tesserank, command,
+                    *map(str, arguments), "--placement", o.placement, "--backend", o.backend, "--dtype", o.dtype,
+                    "--quiet", *(["--batch", str(o.batch)] if o.batch else [])])
+
+    def check(self, words: list[str]) -> None:
+        result = subprocess.run(words, env=self.environment, capture_output=True, text=True, timeout=120)
+        if result.returncode != 0:
+            sys.exit(f"{' '.join(words)}\nended with {result.returncode}\n{result.stdout}{result.stderr}")
+
+
+def make_inputs(expected: pathlib.Path, folder: pathlib.Path) -> tuple[list[dict], list[dict]]:
+    """Requests for generate: by tokens, and by text where the case has it; for score: the given completions, and each
+    prompt with a one-token completion, whose logits cover all positions of the prompt."""
+    prompts, scores = read_lines(expected / "prompts.jsonl"), read_lines(expected / "scores.jsonl")
+    requests = [{"id": p["id"], "tokens": p["prompt_tokens"], "max_new_tokens": p["max_new_tokens"], "logprobs": True}
+                for p in prompts]
+    requests += [{"id": p["id"] + "-text", "prompt": p["text"], "max_new_tokens": p["max_new_tokens"]}
+                 for p in prompts if "text" in p]
+    write_lines(folder / "prompts.jsonl", requests)
+    lines = [{"id": s["id"], "tokens": s["prompt_tokens"], "completion_tokens": s["completion_tokens"]} for s in scores]
+    lines += [{"id": p["id"] + "-all", "tokens": p["prompt_tokens"], "completion_tokens": [0]} for p in prompts]
+    write_lines(folder / "scores.jsonl", lines)
+    return requests, lines
+
+
+def collect_logits(expected: pathlib.Path, folder: pathlib.Path) -> None:
+    """Brings the program's logits under the names of expected.h5, and checks generate's against score's."""
+    ids = [p["id"] for p in read_lines(expected / "prompts.jsonl")]
+    case = json.loads((expected / "case.json").read_text())
+    with h5py.File(folder / "generated.h5") as new, h5py.File(folder / "scored.h5") as scored, \
+            h5py.File(folder / "logits.h5", "w") as out:
+        out["logits/last"] = np.stack([new[f"{i}/logits"][0] for i in ids])
+        # The last row predicts what follows the one-token completion.
+        out["logits/all"] = scored[f"{ids[case['all_positions_prompt']]}-all/logits"][:-1]
+
+
+def check_text(expected: pathlib.Path, folder: pathlib.Path, exact: bool) -> list[str]:
+    """Finish reasons, and texts where there is a tokenizer; a text prompt must give what its tokens gave."""
+    results = {row["id"]: row for row in read_lines(folder / "out.jsonl")}
+    problems = []
+    for want in read_lines(expected / "greedy.jsonl"):
+        got = results[want["id"]]
+        if exact and got["finish_reason"] != {"eos": "stop", "length": "length"}[want["finish_reason"]]:
+            problems.append(f"{want['id']}: finish_reason {got['finish_reason']}, want {want['finish_reason']}")
+        if exact and "output_text" in want and got["text"] != want["output_text"]:
+            problems.append(f"{want['id']}: text {got['text']!r}, want {want['output_text']!r}")
+        by_text = results.get(want["id"] + "-text")
+        if by_text is not None and by_text["tokens"] != got["tokens"]:
+            problems.append(f"{want['id']}: the text prompt gave other tokens than its tokens did")
+    return problems
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tesserank", required=True)
+    parser.add_argument("--case", required=True, type=pathlib.Path)
+    parser.add_argument("--ranks", required=True, type=int)
+    parser.add_argument("--placement", default="shard")
+    parser.add_argument("--backend", default="kokkos")
+    parser.add_argument("--dtype", default="f32")
+    parser.add_argument("--batch", type=int)
+    parser.add_argument("--mpiexec", default="mpirun")
+    options = parser.parse_args()
+    expected = options.case / "expected"
+    program = Program(options)
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        requests, lines = make_inputs(expected, folder)
+        model = folder / "model.h5"
+        program.run("convert", options.case, model, "--quiet")
+        program.run_ranks("generate", model, "--input", folder / "prompts.jsonl", "--output", folder / "out.jsonl",
+                          "--logits", folder / "generated.h5")
+        program.run_ranks("score", model, "--input", folder / "scores.jsonl", "--output", folder / "scored.jsonl",
+                          "--logits", folder / "scored.h5")
+        collect_logits(expected, folder)
+        results, scores = read_lines(folder / "out.jsonl"), read_lines(folder / "scored.jsonl")
+        if [r["id"] for r in results] != [r["id"] for r in requests]:
+            sys.exit("the results are not in the order of the requests")
+        if [r["id"] for r in scores] != [r["id"] for r in lines]:
+            sys.exit("the scores are not in the order of the requests")
+        write_lines(folder / "greedy.jsonl", [r for r in results if not r["id"].endswith("-text")])
+        problems = check_text(expected, folder, options.dtype == "f32")
+        for problem in problems:
+            print("FAIL", problem)
+        compute = ["--compute", options.dtype] + (["--strict"] if options.dtype == "f32" else [])
+        judge = pathlib.Path(__file__).parent.parent / "golden" / "check_outputs.py"
+        status = subprocess.run([sys.executable, judge, options.case, "--outputs", folder / "greedy.jsonl", "--scores",
+                                 folder / "scored.jsonl", "--logits", folder / "logits.h5", *compute]).returncode
+        return 1 if problems or status != 0 else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
