@@ -1,0 +1,131 @@
+#pragma once
+
+#include "kernels/backend.hpp"
+#include "kernels/rows.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace tesserank::kernels {
+
+/// A backend under test. Tests run over backends_under_test(), so that a new one is added there
+/// only.
+struct BackendMaker {
+    std::string name;
+    std::function<std::unique_ptr<Backend>()> make;
+
+    friend void PrintTo(BackendMaker const& maker, std::ostream* out) { *out << maker.name; }
+};
+
+inline std::vector<BackendMaker> backends_under_test() {
+    return {{"reference", make_reference_backend}, {"kokkos", make_kokkos_backend}};
+}
+
+/// For loops over sizes: for (std::size_t const tokens : Sizes{1, 2, 3}).
+using Sizes = std::initializer_list<std::size_t>;
+
+inline constexpr DType all_dtypes[] = {DType::f32, DType::bf16, DType::f16};
+inline constexpr DType activation_dtypes[] = {DType::f32, DType::bf16};
+
+/// A matrix in host memory that test code reads and writes as floats. The columns are a part of a
+/// wider one, so that rows are not contiguous; what lies between them must stay untouched.
+class Matrix {
+  public:
+    static constexpr std::size_t gap = 3;
+
+    Matrix(std::size_t rows, std::size_t cols, DType dtype = DType::f32)
+        : bytes_(rows * (cols + gap) * size_of(dtype), filler),
+          view_{{bytes_.data(), dtype, rows, cols, cols + gap}} {
+        for (std::size_t r = 0; r < rows; ++r) store_row(std::vector<float>(cols), view_, r);
+    }
+
+    TensorView view() { return view_; }
+    ConstTensorView view() const { return view_; }
+    std::size_t rows() const { return view_.rows; }
+    std::size_t cols() const { return view_.cols; }
+
+    float at(std::size_t row, std::size_t col) const {
+        float value = 0.0F;
+        load_row(ConstTensorView(view_).rows_from(row, 1).cols_from(col, 1), 0, {&value, 1});
+        return value;
+    }
+    void set(std::size_t row, std::size_t col, float value) {
+        store_row({&value, 1}, view_.rows_from(row, 1).cols_from(col, 1), 0);
+    }
+    std::vector<float> row(std::size_t index) const {
+        std::vector<float> values(cols());
+        load_row(view_, index, values);
+        return values;
+    }
+    /// Whether nothing was written between the rows.
+    bool gaps_untouched() const {
+        std::size_t const stride = (cols() + gap) * size_of(view_.dtype);
+        for (std::size_t i = 0; i < bytes_.size(); ++i) {
+            if (i % stride >= cols() * size_of(view_.dtype) && bytes_[i] != filler) return false;
+        }
+        return true;
+    }
+
+  private:
+    static constexpr std::byte filler{0x5A};
+    std::vector<std::byte> bytes_;
+    TensorView view_;
+};
+
+/// Two tests that ask for the same numbers get the same.
+class BackendTest : public ::testing::TestWithParam<BackendMaker> {
+  protected:
+    std::unique_ptr<Backend> backend = GetParam().make();
+    std::unique_ptr<Backend> reference = make_reference_backend();
+    std::mt19937 engine{20240607};
+
+    Matrix random(std::size_t rows, std::size_t cols, DType dtype = DType::f32,
+                  float deviation = 1.0F) {
+        Matrix matrix(rows, cols, dtype);
+        std::normal_distribution<float> distribution(0.0F, deviation);
+        for (std::size_t r = 0; r < rows; ++r) {
+            std::vector<float> row(cols);
+            for (float& value : row) value = distribution(engine);
+            store_row(row, matrix.view(), r);
+        }
+        return matrix;
+    }
+};
+
+/// Half the distance of neighbouring numbers near 1.
+constexpr float unit_roundoff(DType dtype) {
+    return dtype == DType::f32 ? 0x1p-24F : dtype == DType::bf16 ? 0x1p-9F : 0x1p-12F;
+}
+
+/// Matrices are equal up to `relative` of the expected value plus `absolute`.
+struct Tolerance {
+    float relative = 0.0F;
+    float absolute = 0.0F;
+};
+
+inline void expect_close(Matrix const& actual, Matrix const& expected, Tolerance tolerance) {
+    ASSERT_EQ(actual.rows(), expected.rows());
+    ASSERT_EQ(actual.cols(), expected.cols());
+    EXPECT_TRUE(actual.gaps_untouched());
+    for (std::size_t r = 0; r < expected.rows(); ++r) {
+        for (std::size_t c = 0; c < expected.cols(); ++c) {
+            float const want = expected.at(r, c);
+            float const bound = tolerance.relative * std::abs(want) + tolerance.absolute;
+            ASSERT_NEAR(actual.at(r, c), want, bound) << "row " << r << ", column " << c;
+        }
+    }
+}
+
+inline std::string name_of_backend(::testing::TestParamInfo<BackendMaker> const& info) {
+    return info.param.name;
+}
+
+}  // namespace tesserank::kernels

@@ -1,0 +1,151 @@
+#include "tests/kernels/backend_test.hpp"
+
+#include <cstring>
+
+namespace tesserank::kernels {
+namespace {
+
+class GemmTest : public BackendTest {
+  protected:
+    struct Case {
+        std::size_t tokens, depth, rows;
+        DType x, w;
+    };
+
+    void compare(Case const& c, bool with_bias) {
+        SCOPED_TRACE(::testing::Message()
+                     << c.tokens << " x " << c.depth << " x " << c.rows << ", " << name_of(c.x)
+                     << " by " << name_of(c.w) << (with_bias ? " with bias" : ""));
+        Matrix const x = random(c.tokens, c.depth, c.x);
+        Matrix const w = random(c.rows, c.depth, c.w);
+        Matrix const bias = random(1, c.rows, c.w);
+        Matrix y = random(c.tokens, c.rows);
+        Matrix expected(c.tokens, c.rows);
+        ConstTensorView const offsets = with_bias ? bias.view() : ConstTensorView{};
+        backend->gemm(x.view(), w.view(), offsets, y.view());
+        reference->gemm(x.view(), w.view(), offsets, expected.view());
+        // The operands are exact in f32, so only the sum is rounded: each of K additions by half a
+        // unit of a partial sum, which random signs keep near sqrt(K). In the worst case the bound
+        // is K u sum |x w|; four standard deviations of the random walk are far below it.
+        auto const depth = static_cast<float>(c.depth);
+        expect_close(y, expected,
+                     {.relative = 2 * unit_roundoff(DType::f32),
+                      .absolute = 4 * unit_roundoff(DType::f32) * (depth + 1)});
+    }
+};
+
+TEST_P(GemmTest, GivesHandCheckedNumbers) {
+    Matrix x(1, 3);
+    Matrix w(2, 3);
+    Matrix bias(1, 2);
+    for (std::size_t k = 0; k < 3; ++k) {
+        x.set(0, k, static_cast<float>(k + 1));
+        w.set(0, k, 1.0F);
+        w.set(1, k, static_cast<float>(k) - 1.0F);
+    }
+    bias.set(0, 1, 0.5F);
+    Matrix y(1, 2);
+    backend->gemm(x.view(), w.view(), bias.view(), y.view());
+    EXPECT_EQ(y.at(0, 0), 6.0F);
+    EXPECT_EQ(y.at(0, 1), 2.5F);
+}
+
+TEST_P(GemmTest, AgreesWithReferenceAtOddSizes) {
+    for (DType const x : activation_dtypes) {
+        for (DType const w : all_dtypes) {
+            for (std::size_t const tokens : Sizes{1, 2, 3, 4, 5, 7, 16, 17, 33}) {
+                compare({tokens, 37, 65, x, w}, tokens % 2 == 1);
+            }
+            for (std::size_t const depth : Sizes{1, 15, 16, 17, 31, 32, 33, 97}) {
+                compare({3, depth, 7, x, w}, false);
+                compare({1, depth, 6, x, w}, true);
+                compare({40, depth, 13, x, w}, true);
+            }
+            for (std::size_t const rows : Sizes{1, 2, 3, 63, 64, 65, 257, 513}) {
+                compare({1, 19, rows, x, w}, false);
+                compare({5, 19, rows, x, w}, true);
+                compare({35, 19, rows, x, w}, false);
+            }
+        }
+    }
+}
+
+TEST_P(GemmTest, ConvertsLongActivationsInBlocks) {
+    compare({1030, 9, 5, DType::bf16, DType::f16}, true);
+}
+
+TEST_P(GemmTest, EmptyShapesGiveNothingOrZeros) {
+    for (std::size_t const tokens : Sizes{0, 2, 50}) {
+        compare({tokens, 0, 5, DType::f32, DType::bf16}, false);
+        compare({tokens, 0, 5, DType::f32, DType::f16}, true);
+        compare({tokens, 8, 0, DType::bf16, DType::f32}, false);
+        compare({tokens, 0, 0, DType::f32, DType::f32}, false);
+    }
+}
+
+/// In our own kernel, which serves few tokens, the order of the additions depends on K alone.
+/// oneDNN, which serves many, promises nothing of the kind.
+TEST_P(GemmTest, ARowOfAFewIsTheRowAlone) {
+    for (DType const dtype : all_dtypes) {
+        for (std::size_t const tokens : Sizes{2, 5, 8, 13, 16}) {
+            Matrix const x = random(tokens, 211);
+            Matrix const w = random(133, 211, dtype);
+            Matrix together(tokens, 133);
+            backend->gemm(x.view(), w.view(), {}, together.view());
+            for (std::size_t t = 0; t < tokens; ++t) {
+                Matrix alone(1, 133);
+                backend->gemm(x.view().rows_from(t, 1), w.view(), {}, alone.view());
+                ASSERT_EQ(together.row(t), alone.row(0)) << "row " << t << " of " << tokens;
+            }
+        }
+    }
+}
+
+/// A rank that holds some rows of W gets the bits that one rank with all of them gets.
+TEST_P(GemmTest, APartOfTheRowsOfWGivesTheSameBits) {
+    Matrix const x = random(3, 100);
+    Matrix const w = random(90, 100, DType::bf16);
+    Matrix whole(3, 90);
+    Matrix part(3, 17);
+    backend->gemm(x.view(), w.view(), {}, whole.view());
+    backend->gemm(x.view(), w.view().rows_from(29, 17), {}, part.view());
+    for (std::size_t t = 0; t < 3; ++t) {
+        for (std::size_t n = 0; n < 17; ++n) EXPECT_EQ(part.at(t, n), whole.at(t, 29 + n));
+    }
+}
+
+TEST_P(GemmTest, HalvesKeepInfinitiesNansAndSubnormals) {
+    Matrix w(6, 1, DType::f16);
+    float const values[] = {INFINITY, -INFINITY, NAN, 0x1p-24F, -0x1p-15F, 65504.0F};
+    for (std::size_t n = 0; n < 6; ++n) w.set(n, 0, values[n]);
+    Matrix x(1, 1);
+    x.set(0, 0, 1.0F);
+    Matrix y(1, 6);
+    backend->gemm(x.view(), w.view(), {}, y.view());
+    for (std::size_t n = 0; n < 6; ++n) {
+        if (std::isnan(values[n])) {
+            EXPECT_TRUE(std::isnan(y.at(0, n)));
+        } else {
+            EXPECT_EQ(y.at(0, n), values[n]);
+        }
+    }
+}
+
+TEST_P(GemmTest, RefusesShapesThatDoNotFit) {
+    Matrix x(2, 3);
+    Matrix w(4, 3);
+    Matrix y(2, 4);
+    Matrix const wrong(2, 5);
+    EXPECT_THROW(backend->gemm(wrong.view(), w.view(), {}, y.view()), LogicError);
+    EXPECT_THROW(backend->gemm(x.view(), wrong.view(), {}, y.view()), LogicError);
+    EXPECT_THROW(backend->gemm(x.view(), w.view(), wrong.view(), y.view()), LogicError);
+    EXPECT_THROW(backend->gemm(x.view(), w.view(), {}, x.view()), LogicError);
+    Matrix half(2, 3, DType::f16);
+    EXPECT_THROW(backend->gemm(half.view(), w.view(), {}, y.view()), LogicError);
+}
+
+INSTANTIATE_TEST_SUITE_P(Backends, GemmTest, ::testing::ValuesIn(backends_under_test()),
+                         name_of_backend);
+
+}  // namespace
+}  // namespace tesserank::kernels
