@@ -1,0 +1,13 @@
+# Every kind of bad input, through the program, on three ranks.
+foreach(case IN ITEMS
+    truncated_safetensors header_longer_than_file overlapping_tensors unknown_dtype
+    wrong_shape missing_tensor unaccounted_tensor unknown_config_key
+    corrupted_byte newer_format truncated_model not_a_model missing_model
+    missing_input unknown_option output_directory_missing disk_full disk_full_in_convert
+    invalid_utf8 token_out_of_range empty_prompt prompt_too_long bad_json duplicate_ids)
+  add_test(NAME app/bad_input/${case}@3
+           COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tests/app/bad_input.py --tesserank
+                   $<TARGET_FILE:tesserank> --golden ${PROJECT_SOURCE_DIR}/tests/golden --ranks 3 --mpiexec
+                   ${MPIEXEC_EXECUTABLE} ${case})
+  set_tests_properties(app/bad_input/${case}@3 PROPERTIES LABELS mpi TIMEOUT 120 PROCESSORS 2)
+endforeach()
