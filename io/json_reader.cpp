@@ -1,10 +1,11 @@
 #include "io/json_reader.hpp"
 
-#include <algorithm>
-#include <nlohmann/json.hpp>
-#include <unordered_set>
-
 #include "kernels/error.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <unordered_set>
 
 namespace tesserank::io {
 namespace {
