@@ -45,8 +45,9 @@ struct SamplingParams {
     float min_p = 0.0F;               ///< 0: off
     float repetition_penalty = 1.0F;  ///< 1: off; > 0
     double uniform = 0.0;             ///< the draw, in [0, 1)
-    std::span<std::int32_t const>
-        seen;  ///< prompt and generated tokens, for the penalty; host memory
+    /// Prompt and generated tokens, for the penalty; host memory. Ids outside the vocabulary are
+    /// passed over, repeated ones count once.
+    std::span<std::int32_t const> seen{};
 };
 
 struct TokenLogprob {

@@ -22,10 +22,10 @@ struct Workspace {
     std::vector<double> weights;
 };
 
-/// The candidates' weights: their probability times an unknown factor, the first has 1.
+/// The candidates' weights: their probabilities times one unknown factor; the first has 1.
 struct Weights {
     std::span<double const> of_best;
-    double total = 0.0;     ///< of the candidates that are not in of_best too
+    double total = 0.0;     ///< of all candidates, those behind of_best too
     bool complete = false;  ///< of_best holds all candidates
 };
 

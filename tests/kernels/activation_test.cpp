@@ -1,0 +1,79 @@
+#include "tests/kernels/backend_test.hpp"
+
+namespace tesserank::kernels {
+namespace {
+
+class ActivationTest : public BackendTest {
+  protected:
+    static constexpr Activation kinds[] = {Activation::silu, Activation::gelu,
+                                           Activation::gelu_tanh};
+
+    float apply(Activation kind, float x) {
+        Matrix gate(1, 1);
+        gate.set(0, 0, x);
+        Matrix up(1, 1);
+        up.set(0, 0, 1.0F);
+        Matrix y(1, 1);
+        backend->gated_activation(kind, gate.view(), up.view(), y.view());
+        return y.at(0, 0);
+    }
+};
+
+/// The numbers are those of torch.nn.functional: silu, gelu, gelu(approximate="tanh").
+TEST_P(ActivationTest, GivesKnownNumbers) {
+    EXPECT_NEAR(apply(Activation::silu, 1.0F), 0.7310586F, 1e-6F);
+    EXPECT_NEAR(apply(Activation::silu, -2.0F), -0.2384058F, 1e-6F);
+    EXPECT_NEAR(apply(Activation::gelu, 1.0F), 0.8413447F, 1e-6F);
+    EXPECT_NEAR(apply(Activation::gelu, -2.0F), -0.0455003F, 1e-6F);
+    EXPECT_NEAR(apply(Activation::gelu_tanh, 1.0F), 0.8411920F, 1e-6F);
+    EXPECT_NEAR(apply(Activation::gelu_tanh, -2.0F), -0.0454023F, 1e-6F);
+}
+
+TEST_P(ActivationTest, GoesToZeroAndToXFarOut) {
+    for (Activation const kind : kinds) {
+        EXPECT_EQ(apply(kind, 0.0F), 0.0F);
+        for (float const x : {30.0F, 100.0F, 1e4F}) {
+            EXPECT_FLOAT_EQ(apply(kind, x), x);
+            EXPECT_NEAR(apply(kind, -x), 0.0F, 1e-11F);
+        }
+        EXPECT_TRUE(std::isnan(apply(kind, NAN)));
+    }
+}
+
+TEST_P(ActivationTest, AgreesWithReference) {
+    for (Activation const kind : kinds) {
+        for (DType const y_type : activation_dtypes) {
+            for (std::size_t const cols : Sizes{0, 1, 15, 16, 17, 301}) {
+                Matrix const gate = random(4, cols, DType::f32, 4.0F);
+                Matrix const up = random(4, cols);
+                Matrix y(4, cols, y_type);
+                Matrix expected(4, cols, y_type);
+                backend->gated_activation(kind, gate.view(), up.view(), y.view());
+                reference->gated_activation(kind, gate.view(), up.view(), expected.view());
+                // 1 + erf cancels where it is small, so that the error is that of 1. A bf16 result
+                // may be rounded to the other neighbour.
+                Tolerance tolerance{.relative = 16 * unit_roundoff(DType::f32),
+                                    .absolute = 64 * unit_roundoff(DType::f32)};
+                if (y_type == DType::bf16) tolerance.relative = 2 * unit_roundoff(y_type);
+                expect_close(y, expected, tolerance);
+            }
+        }
+    }
+}
+
+TEST_P(ActivationTest, YMayBeGate) {
+    for (Activation const kind : kinds) {
+        Matrix gate = random(3, 29);
+        Matrix const up = random(3, 29);
+        Matrix expected(3, 29);
+        backend->gated_activation(kind, gate.view(), up.view(), expected.view());
+        backend->gated_activation(kind, gate.view(), up.view(), gate.view());
+        expect_close(gate, expected, {});
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Backends, ActivationTest, ::testing::ValuesIn(backends_under_test()),
+                         name_of_backend);
+
+}  // namespace
+}  // namespace tesserank::kernels

@@ -1,0 +1,113 @@
+#include "kernels/host_memory.hpp"
+#include "tests/kernels/backend_test.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+namespace tesserank::kernels {
+namespace {
+
+using MemoryTest = BackendTest;
+
+TEST_P(MemoryTest, AllocatesZeroedAlignedMemory) {
+    for (std::size_t const bytes :
+         Sizes{1, 63, 64, 4097, (4U << 20U) - 1, 4U << 20U, (5U << 20U) + 3}) {
+        Buffer const buffer = backend->allocate(bytes);
+        ASSERT_NE(buffer, nullptr);
+        EXPECT_EQ(reinterpret_cast<std::uintptr_t>(buffer.get()) % 64, 0U);
+        EXPECT_EQ(buffer.get_deleter().bytes, bytes);
+        std::vector<std::byte> content(bytes, std::byte{1});
+        backend->copy_to_host(buffer.get(), content);
+        EXPECT_TRUE(std::all_of(content.begin(), content.end(),
+                                [](std::byte value) { return value == std::byte{0}; }));
+        std::fill(content.begin(), content.end(), std::byte{7});
+        backend->copy_from_host(content, buffer.get());
+        backend->synchronize();
+        std::vector<std::byte> back(bytes);
+        backend->copy_to_host(buffer.get(), back);
+        EXPECT_EQ(back, content);
+    }
+}
+
+TEST_P(MemoryTest, ZeroBytesAreNull) {
+    EXPECT_EQ(backend->allocate(0), nullptr);
+    Tensor const empty = make_tensor(*backend, DType::bf16, 0, 5);
+    EXPECT_EQ(empty.view.data, nullptr);
+    EXPECT_EQ(empty.view.cols, 5U);
+}
+
+TEST_P(MemoryTest, AskingForTooMuchNamesTheBytes) {
+    try {
+        backend->allocate(std::size_t{1} << 60U);
+        FAIL() << "no error";
+    } catch (SystemError const& error) {
+        EXPECT_NE(std::string(error.what()).find("1152921504606846976"), std::string::npos)
+            << error.what();
+    }
+}
+
+TEST_P(MemoryTest, SomeMemoryIsAvailable) {
+    EXPECT_GT(backend->memory_available(), std::size_t{1} << 20U);
+    EXPECT_LT(backend->memory_available(), std::size_t{1} << 50U);
+}
+
+INSTANTIATE_TEST_SUITE_P(Backends, MemoryTest, ::testing::ValuesIn(backends_under_test()),
+                         name_of_backend);
+
+/// A folder that looks like /proc and /sys of some machine.
+class MachineTest : public ::testing::Test {
+  protected:
+    MachineTest() {
+        write("proc/meminfo", "MemTotal: 9000 kB\nMemFree: 10 kB\nMemAvailable: 8000 kB\n");
+    }
+    ~MachineTest() override { std::filesystem::remove_all(root_); }
+
+    void write(std::string const& path, std::string const& text) {
+        std::filesystem::create_directories((root_ / path).parent_path());
+        std::ofstream(root_ / path) << text;
+    }
+    std::size_t available() const { return host_memory_available(root_); }
+
+  private:
+    std::filesystem::path root_ = std::filesystem::path(::testing::TempDir()) /
+                                  ("tesserank_machine_" + std::to_string(std::random_device{}()));
+};
+
+TEST_F(MachineTest, WithoutControlGroupsTheMachineDecides) { EXPECT_EQ(available(), 8192000U); }
+
+TEST_F(MachineTest, TheTightestGroupOfVersion2Decides) {
+    write("proc/self/cgroup", "0::/job/step\n");
+    write("sys/fs/cgroup/job/memory.max", "5000000\n");
+    write("sys/fs/cgroup/job/memory.current", "2000000\n");
+    write("sys/fs/cgroup/job/memory.stat", "anon 1\ninactive_file 300000\nactive_file 200000\n");
+    write("sys/fs/cgroup/job/step/memory.max", "max\n");
+    write("sys/fs/cgroup/job/step/memory.current", "2000000\n");
+    EXPECT_EQ(available(), 3500000U) << "files in memory can be dropped";
+    write("sys/fs/cgroup/job/step/memory.max", "2500000\n");
+    EXPECT_EQ(available(), 500000U);
+    write("sys/fs/cgroup/job/step/memory.max", "1000\n");
+    EXPECT_EQ(available(), 0U) << "more is used than allowed";
+}
+
+TEST_F(MachineTest, InAContainerTheLimitStandsAtTheTop) {
+    write("proc/self/cgroup", "0::/somewhere/outside\n");
+    write("sys/fs/cgroup/memory.max", "3000000\n");
+    write("sys/fs/cgroup/memory.current", "1000000\n");
+    EXPECT_EQ(available(), 2000000U);
+}
+
+TEST_F(MachineTest, Version1HasOtherNames) {
+    write("proc/self/cgroup", "5:cpu,cpuacct:/a\n4:memory:/slurm/job_1\n0::/\n");
+    write("sys/fs/cgroup/memory/slurm/job_1/memory.limit_in_bytes", "4000000\n");
+    write("sys/fs/cgroup/memory/slurm/job_1/memory.usage_in_bytes", "1000000\n");
+    write("sys/fs/cgroup/memory/slurm/job_1/memory.stat",
+          "inactive_file 1\ntotal_inactive_file 100000\ntotal_active_file 0\n");
+    EXPECT_EQ(available(), 3100000U);
+    write("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
+    write("sys/fs/cgroup/memory/memory.usage_in_bytes", "1000\n");
+    EXPECT_EQ(available(), 3100000U);
+}
+
+}  // namespace
+}  // namespace tesserank::kernels

@@ -1,0 +1,167 @@
+#include "tests/kernels/backend_test.hpp"
+
+namespace tesserank::kernels {
+namespace {
+
+class NormTest : public BackendTest {
+  protected:
+    /// Sums of H squares have a relative error of H u at most; the root halves it, and a few more
+    /// roundings follow. A bf16 result may be rounded to the other neighbour.
+    static Tolerance tolerance(std::size_t width, DType y) {
+        float const sum = (static_cast<float>(width) + 8) * unit_roundoff(DType::f32);
+        return {.relative = sum + (y == DType::bf16 ? 2 * unit_roundoff(DType::bf16) : 0.0F),
+                .absolute = 2 * sum};
+    }
+
+    template <class Compare>
+    static void for_all_cases(Compare const& compare) {
+        for (DType const weight : all_dtypes) {
+            for (DType const y : activation_dtypes) {
+                for (std::size_t const width : Sizes{1, 7, 8, 9, 17, 64, 1027}) {
+                    SCOPED_TRACE(::testing::Message() << width << " columns, weight "
+                                                      << name_of(weight) << ", y " << name_of(y));
+                    compare(5, width, weight, y);
+                }
+                compare(0, 8, weight, y);
+                compare(3, 0, weight, y);
+            }
+        }
+    }
+};
+
+TEST_P(NormTest, RmsNormGivesHandCheckedNumbers) {
+    Matrix x(1, 2);
+    x.set(0, 0, 3.0F);
+    x.set(0, 1, -4.0F);
+    Matrix weight(1, 2);
+    weight.set(0, 0, 2.0F);
+    weight.set(0, 1, 1.0F);
+    Matrix y(1, 2);
+    backend->rms_norm(x.view(), weight.view(), 3.5F, y.view());
+    EXPECT_FLOAT_EQ(y.at(0, 0), 1.5F) << "the mean square is 12.5, with eps 16";
+    EXPECT_FLOAT_EQ(y.at(0, 1), -1.0F);
+}
+
+TEST_P(NormTest, LayerNormGivesHandCheckedNumbers) {
+    Matrix x(1, 2);
+    x.set(0, 0, 11.0F);
+    x.set(0, 1, 5.0F);
+    Matrix weight(1, 2);
+    weight.set(0, 0, 2.0F);
+    weight.set(0, 1, 1.0F);
+    Matrix bias(1, 2);
+    bias.set(0, 1, 0.25F);
+    Matrix y(1, 2);
+    backend->layer_norm(x.view(), weight.view(), bias.view(), 7.0F, y.view());
+    EXPECT_FLOAT_EQ(y.at(0, 0), 1.5F) << "the mean is 8, the variance 9, with eps 16";
+    EXPECT_FLOAT_EQ(y.at(0, 1), -0.5F);
+}
+
+TEST_P(NormTest, RmsNormAgreesWithReference) {
+    for_all_cases([&](std::size_t rows, std::size_t width, DType weight_type, DType y_type) {
+        Matrix const x = random(rows, width);
+        Matrix const weight = random(1, width, weight_type);
+        Matrix y(rows, width, y_type);
+        Matrix expected(rows, width, y_type);
+        backend->rms_norm(x.view(), weight.view(), 1e-5F, y.view());
+        reference->rms_norm(x.view(), weight.view(), 1e-5F, expected.view());
+        expect_close(y, expected, tolerance(width, y_type));
+    });
+}
+
+TEST_P(NormTest, AddRmsNormAddsFirst) {
+    for_all_cases([&](std::size_t rows, std::size_t width, DType weight_type, DType y_type) {
+        Matrix residual = random(rows, width);
+        Matrix const delta = random(rows, width);
+        Matrix const weight = random(1, width, weight_type);
+        Matrix sum = residual;
+        Matrix y(rows, width, y_type);
+        Matrix expected(rows, width, y_type);
+        for (std::size_t r = 0; r < rows; ++r) {
+            for (std::size_t c = 0; c < width; ++c) {
+                sum.set(r, c, residual.at(r, c) + delta.at(r, c));
+            }
+        }
+        backend->add_rms_norm(residual.view(), delta.view(), weight.view(), 1e-5F, y.view());
+        reference->rms_norm(sum.view(), weight.view(), 1e-5F, expected.view());
+        expect_close(residual, sum, {});
+        expect_close(y, expected, tolerance(width, y_type));
+    });
+}
+
+TEST_P(NormTest, LayerNormAgreesWithReference) {
+    for_all_cases([&](std::size_t rows, std::size_t width, DType weight_type, DType y_type) {
+        Matrix const x = random(rows, width);
+        Matrix const weight = random(1, width, weight_type);
+        Matrix const bias = random(1, width, weight_type);
+        for (bool const with_bias : {false, true}) {
+            ConstTensorView const offsets = with_bias ? bias.view() : ConstTensorView{};
+            Matrix y(rows, width, y_type);
+            Matrix expected(rows, width, y_type);
+            backend->layer_norm(x.view(), weight.view(), offsets, 1e-5F, y.view());
+            reference->layer_norm(x.view(), weight.view(), offsets, 1e-5F, expected.view());
+            // Of bias and the rest little may be left, so that the error is that of the parts.
+            auto bound = tolerance(width, y_type);
+            bound.absolute *= 8;
+            expect_close(y, expected, bound);
+        }
+    });
+}
+
+TEST_P(NormTest, LayerNormSurvivesALargeMean) {
+    Matrix x(1, 64);
+    Matrix weight(1, 64);
+    for (std::size_t c = 0; c < 64; ++c) {
+        x.set(0, c, 4096.0F + static_cast<float>(c % 2));
+        weight.set(0, c, 1.0F);
+    }
+    Matrix y(1, 64);
+    backend->layer_norm(x.view(), weight.view(), {}, 0.0F, y.view());
+    for (std::size_t c = 0; c < 64; ++c) EXPECT_FLOAT_EQ(y.at(0, c), c % 2 == 0 ? -1.0F : 1.0F);
+}
+
+TEST_P(NormTest, HeadsAreNormalizedOneByOne) {
+    for (DType const weight_type : all_dtypes) {
+        for (std::size_t const dim : Sizes{1, 8, 19}) {
+            Matrix x = random(3, 4 * dim);
+            Matrix expected = x;
+            Matrix const weight = random(1, dim, weight_type);
+            backend->head_rms_norm(x.view(), dim, weight.view(), 1e-6F);
+            for (std::size_t h = 0; h < 4; ++h) {
+                auto const head = expected.view().cols_from(h * dim, dim);
+                reference->rms_norm(head, weight.view(), 1e-6F, head);
+            }
+            expect_close(x, expected, tolerance(dim, DType::f32));
+        }
+    }
+    Matrix none(3, 0);
+    EXPECT_NO_THROW(backend->head_rms_norm(none.view(), 8, random(1, 8).view(), 1e-6F));
+}
+
+TEST_P(NormTest, YMayBeX) {
+    Matrix x = random(4, 37);
+    Matrix const weight = random(1, 37);
+    Matrix const bias = random(1, 37);
+    Matrix expected(4, 37);
+    backend->rms_norm(x.view(), weight.view(), 1e-5F, expected.view());
+    backend->rms_norm(x.view(), weight.view(), 1e-5F, x.view());
+    expect_close(x, expected, {});
+    backend->layer_norm(x.view(), weight.view(), bias.view(), 1e-5F, expected.view());
+    backend->layer_norm(x.view(), weight.view(), bias.view(), 1e-5F, x.view());
+    expect_close(x, expected, {});
+}
+
+TEST_P(NormTest, RefusesShapesThatDoNotFit) {
+    Matrix x(2, 6);
+    Matrix const weight(1, 5);
+    EXPECT_THROW(backend->rms_norm(x.view(), weight.view(), 0.0F, x.view()), LogicError);
+    EXPECT_THROW(backend->head_rms_norm(x.view(), 5, weight.view(), 0.0F), LogicError);
+    EXPECT_THROW(backend->layer_norm(x.view(), Matrix(1, 6).view(), weight.view(), 0.0F, x.view()),
+                 LogicError);
+}
+
+INSTANTIATE_TEST_SUITE_P(Backends, NormTest, ::testing::ValuesIn(backends_under_test()),
+                         name_of_backend);
+
+}  // namespace
+}  // namespace tesserank::kernels

@@ -1,0 +1,232 @@
+#include "tests/kernels/backend_test.hpp"
+
+#include <algorithm>
+
+namespace tesserank::kernels {
+namespace {
+
+class SamplingTest : public BackendTest {
+  protected:
+    TokenLogprob sample(std::vector<float> const& logits, SamplingParams const& params) {
+        return sample_by(*backend, logits, params);
+    }
+
+    static TokenLogprob sample_by(Backend& by, std::vector<float> const& logits,
+                                  SamplingParams const& params) {
+        TokenLogprob chosen;
+        by.sample(view_of(logits.data(), 1, logits.size()), {&params, 1}, {&chosen, 1});
+        return chosen;
+    }
+
+    /// The tokens that draws at the midpoints of `steps` equal parts of [0, 1) fall on.
+    std::vector<int> draws(std::vector<float> const& logits, SamplingParams params, int steps) {
+        std::vector<int> tokens;
+        for (int i = 0; i < steps; ++i) {
+            params.uniform = (i + 0.5) / steps;
+            tokens.push_back(sample(logits, params).token);
+        }
+        return tokens;
+    }
+
+    std::vector<float> random_logits(std::size_t size, float deviation) {
+        return random(1, size, DType::f32, deviation).row(0);
+    }
+};
+
+/// Logits of the given probabilities.
+std::vector<float> logs(std::vector<float> probabilities) {
+    for (float& p : probabilities) p = std::log(p);
+    return probabilities;
+}
+
+TEST_P(SamplingTest, GreedyTakesTheLargestAndOnTiesTheLowestId) {
+    EXPECT_EQ(sample({0, 3, 1, 3}, {}).token, 1);
+    EXPECT_EQ(sample({0, 3, 1, 4}, {.temperature = 1.0F, .top_k = 1, .uniform = 0.9}).token, 3);
+    EXPECT_EQ(sample({5}, {}).token, 0);
+    std::vector<float> many(1000, -1.0F);
+    many[777] = many[999] = 2.0F;
+    EXPECT_EQ(sample(many, {}).token, 777);
+}
+
+TEST_P(SamplingTest, LogprobIsOfTheWholeVocabularyBeforePenaltyAndTemperature) {
+    std::vector<std::int32_t> const seen{2};
+    auto const chosen = sample(logs({0.5F, 0.3F, 0.2F}), {.temperature = 0.1F,
+                                                          .top_k = 2,
+                                                          .repetition_penalty = 3.0F,
+                                                          .uniform = 0.999999,
+                                                          .seen = seen});
+    EXPECT_EQ(chosen.token, 1);
+    EXPECT_NEAR(chosen.logprob, std::log(0.3F), 1e-6F);
+}
+
+TEST_P(SamplingTest, DrawsFallOnCandidatesByFallingProbability) {
+    auto const logits = logs({0.2F, 0.5F, 0.3F});
+    EXPECT_EQ(draws(logits, {.temperature = 1.0F}, 10),
+              (std::vector<int>{1, 1, 1, 1, 1, 2, 2, 2, 0, 0}));
+    EXPECT_EQ(draws({1, 1, 1, 1}, {.temperature = 1.0F}, 4), (std::vector<int>{0, 1, 2, 3}))
+        << "ties by rising id";
+}
+
+TEST_P(SamplingTest, TemperatureFlattensOrSharpens) {
+    auto const logits = logs({0.2F, 0.8F});
+    EXPECT_EQ(draws(logits, {.temperature = 2.0F}, 6), (std::vector<int>{1, 1, 1, 1, 0, 0}))
+        << "the odds of 4 to 1 become 2 to 1";
+    EXPECT_EQ(draws(logits, {.temperature = 1e-30F}, 3), (std::vector<int>{1, 1, 1}));
+}
+
+TEST_P(SamplingTest, TopKKeepsExactlyKAlsoOnTies) {
+    EXPECT_EQ(draws({1, 2, 2, 2}, {.temperature = 1.0F, .top_k = 2}, 4),
+              (std::vector<int>{1, 1, 2, 2}));
+    EXPECT_EQ(draws({1, 1}, {.temperature = 1.0F, .top_k = 9}, 2), (std::vector<int>{0, 1}));
+}
+
+TEST_P(SamplingTest, TopPKeepsTheSmallestPrefixThatReachesIt) {
+    auto const logits = logs({0.1F, 0.4F, 0.3F, 0.2F});
+    EXPECT_EQ(draws(logits, {.temperature = 1.0F, .top_p = 0.65F}, 7),
+              (std::vector<int>{1, 1, 1, 1, 2, 2, 2}));
+    EXPECT_EQ(draws(logits, {.temperature = 1.0F, .top_p = 0.75F}, 9),
+              (std::vector<int>{1, 1, 1, 1, 2, 2, 2, 3, 3}));
+    EXPECT_EQ(draws(logits, {.temperature = 1.0F, .top_p = 0.0F}, 2), (std::vector<int>{1, 1}));
+    EXPECT_EQ(draws(logits, {.temperature = 1.0F, .top_k = 2, .top_p = 0.55F}, 2),
+              (std::vector<int>{1, 1}))
+        << "of what top_k leaves, 0.4 / 0.7 reach it";
+}
+
+TEST_P(SamplingTest, MinPIsRelativeToTheMostLikely) {
+    auto const logits = logs({0.1F, 0.5F, 0.25F, 0.15F});
+    EXPECT_EQ(draws(logits, {.temperature = 1.0F, .min_p = 0.45F}, 3), (std::vector<int>{1, 1, 2}));
+    EXPECT_EQ(draws(logits, {.temperature = 1.0F, .min_p = 2.0F}, 2), (std::vector<int>{1, 1}))
+        << "the most likely always stays";
+}
+
+TEST_P(SamplingTest, PenaltyMakesSeenTokensLessLikelyOnceEach) {
+    std::vector<std::int32_t> const seen{0, 0, 2, -1, 77};
+    EXPECT_EQ(sample({6, 4, 0}, {.repetition_penalty = 1.4F, .seen = seen}).token, 0)
+        << "6 / 1.4 is above 4, 6 / 1.4 / 1.4 would not be";
+    EXPECT_EQ(sample({6, 4, 0}, {.repetition_penalty = 2.0F, .seen = seen}).token, 1);
+    EXPECT_EQ(sample({-2, -3, -9}, {.repetition_penalty = 2.0F, .seen = seen}).token, 1)
+        << "a negative logit is multiplied";
+    EXPECT_THROW(sample({1, 2}, {.repetition_penalty = 0.0F}), LogicError);
+}
+
+TEST_P(SamplingTest, InfinitiesAreWhatTheySay) {
+    SamplingParams const any{.temperature = 1.0F, .top_p = 0.9F, .min_p = 0.01F, .uniform = 0.99};
+    EXPECT_EQ(sample({-INFINITY, 1, -INFINITY}, any).token, 1);
+    EXPECT_EQ(sample({5, INFINITY, 7}, any).token, 1);
+    EXPECT_EQ(sample({5, INFINITY, INFINITY}, any).token, 2);
+    EXPECT_FLOAT_EQ(sample({5, INFINITY, INFINITY}, {}).logprob, std::log(0.5F));
+    EXPECT_EQ(sample({-INFINITY, -INFINITY}, {}).token, 0);
+    EXPECT_FLOAT_EQ(sample({-INFINITY, 0}, {}).logprob, 0.0F);
+}
+
+/// A broken model must neither crash nor loop, and must be seen in the logprob.
+TEST_P(SamplingTest, NanCountsAsLeastLikelyAndShowsInTheLogprob) {
+    for (SamplingParams const& params :
+         {SamplingParams{}, SamplingParams{.temperature = 1.0F, .uniform = 0.7},
+          SamplingParams{.temperature = 0.5F, .top_k = 2, .uniform = 0.2},
+          SamplingParams{.temperature = 1.0F, .top_p = 0.5F, .min_p = 0.1F, .uniform = 0.99}}) {
+        auto const some = sample({NAN, -INFINITY, 3, NAN}, params);
+        EXPECT_EQ(some.token, 2);
+        EXPECT_TRUE(std::isnan(some.logprob));
+        auto const all = sample(std::vector<float>(100, NAN), params);
+        EXPECT_GE(all.token, 0);
+        EXPECT_LT(all.token, 100);
+        EXPECT_TRUE(std::isnan(all.logprob));
+    }
+    EXPECT_EQ(sample({NAN, NAN}, {}).token, 0);
+}
+
+/// Both choose alike except where a draw falls within rounding of the border between two
+/// candidates, 1e-7 of the whole; no draw here does.
+TEST_P(SamplingTest, AgreesWithReference) {
+    std::vector<std::int32_t> const seen{3, 5, 17};
+    std::uniform_real_distribution<double> uniform(0.0, 1.0);
+    for (std::size_t const size : Sizes{1, 2, 63, 64, 65, 129, 1000, 5003}) {
+        for (float const deviation : {0.1F, 2.0F}) {
+            auto const logits = random_logits(size, deviation);
+            for (SamplingParams params :
+                 {SamplingParams{}, SamplingParams{.temperature = 0.7F},
+                  SamplingParams{.temperature = 1.3F, .top_k = 50},
+                  SamplingParams{.temperature = 1.0F, .top_k = 70, .top_p = 0.8F},
+                  SamplingParams{.temperature = 1.0F, .top_p = 0.95F},
+                  SamplingParams{.temperature = 1.5F, .min_p = 0.02F},
+                  SamplingParams{.temperature = 0.9F, .top_p = 0.9F, .min_p = 0.1F},
+                  SamplingParams{.temperature = 1.0F, .repetition_penalty = 1.3F}}) {
+                params.seen = seen;
+                for (int i = 0; i < 8; ++i) {
+                    params.uniform = i == 0 ? 0.0 : i == 1 ? 1.0 - 0x1p-53 : uniform(engine);
+                    auto const chosen = sample(logits, params);
+                    auto const expected = sample_by(*reference, logits, params);
+                    ASSERT_EQ(chosen.token, expected.token) << size << " at " << params.uniform;
+                    ASSERT_NEAR(chosen.logprob, expected.logprob, 2e-6F);
+                }
+            }
+        }
+    }
+}
+
+TEST_P(SamplingTest, RowsOfABatchAreIndependent) {
+    Matrix const logits = random(3, 100);
+    SamplingParams const params[] = {
+        {}, {.temperature = 1.0F, .uniform = 0.6}, {.temperature = 0.0F}};
+    TokenLogprob chosen[3];
+    backend->sample(logits.view(), params, chosen);
+    for (std::size_t b = 0; b < 3; ++b) {
+        auto const alone = sample(logits.row(b), params[b]);
+        EXPECT_EQ(chosen[b].token, alone.token);
+        EXPECT_EQ(chosen[b].logprob, alone.logprob);
+    }
+    EXPECT_NO_THROW(backend->sample(logits.view().rows_from(0, 0), {}, {}));
+}
+
+TEST_P(SamplingTest, LogProbabilitiesAreThoseOfTheSoftmax) {
+    Matrix logits(2, 3);
+    for (std::size_t c = 0; c < 3; ++c) {
+        logits.set(0, c, std::log(static_cast<float>(c + 1)) + 1000.0F);
+        logits.set(1, c, -1e30F);
+    }
+    std::vector<std::int32_t> const tokens{2, 0};
+    std::vector<float> logprobs(2);
+    backend->log_probabilities(logits.view(), tokens, logprobs);
+    EXPECT_NEAR(logprobs[0], std::log(0.5F), 1e-4F) << "a float near 1000 has steps of 6e-5";
+    EXPECT_NEAR(logprobs[1], std::log(1.0F / 3.0F), 1e-6F);
+    std::vector<std::int32_t> const outside{3, 0};
+    EXPECT_THROW(backend->log_probabilities(logits.view(), outside, logprobs), LogicError);
+}
+
+TEST_P(SamplingTest, LogProbabilitiesAgreeWithReference) {
+    for (std::size_t const size : Sizes{1, 15, 16, 17, 1001}) {
+        Matrix const logits = random(4, size, DType::f32, 3.0F);
+        std::vector<std::int32_t> const tokens(4, static_cast<std::int32_t>(size / 2));
+        std::vector<float> actual(4);
+        std::vector<float> expected(4);
+        backend->log_probabilities(logits.view(), tokens, actual);
+        reference->log_probabilities(logits.view(), tokens, expected);
+        // Below 20 in size: a few steps of a float there.
+        for (std::size_t t = 0; t < 4; ++t) EXPECT_NEAR(actual[t], expected[t], 4e-6F);
+    }
+}
+
+TEST_P(SamplingTest, TopLogProbabilitiesFallAndTiesGoByRisingId) {
+    auto const logits = logs({0.1F, 0.4F, 0.1F, 0.4F});
+    TokenLogprob top[3];
+    backend->top_log_probabilities(view_of(logits.data(), 1, 4), top);
+    EXPECT_EQ(top[0].token, 1);
+    EXPECT_EQ(top[1].token, 3);
+    EXPECT_EQ(top[2].token, 0);
+    EXPECT_NEAR(top[0].logprob, std::log(0.4F), 1e-6F);
+    EXPECT_NEAR(top[2].logprob, std::log(0.1F), 1e-6F);
+    auto const many = random_logits(3001, 1.0F);
+    std::vector<TokenLogprob> best(40);
+    std::vector<TokenLogprob> expected(40);
+    backend->top_log_probabilities(view_of(many.data(), 1, many.size()), best);
+    reference->top_log_probabilities(view_of(many.data(), 1, many.size()), expected);
+    for (std::size_t i = 0; i < 40; ++i) EXPECT_EQ(best[i].token, expected[i].token);
+    EXPECT_NO_THROW(backend->top_log_probabilities(view_of(many.data(), 1, many.size()), {}));
+}
+
+INSTANTIATE_TEST_SUITE_P(Backends, SamplingTest, ::testing::ValuesIn(backends_under_test()),
+                         name_of_backend);
+
+}  // namespace
+}  // namespace tesserank::kernels
