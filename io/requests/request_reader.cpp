@@ -1,9 +1,9 @@
 #include "io/requests/request_reader.hpp"
 
+#include "io/requests/json_text.hpp"
+#include "io/requests/logits_file.hpp"
 #include "io/tokenizer/tokenizer.hpp"
 #include "kernels/error.hpp"
-
-#include <xxhash.h>
 
 #include <algorithm>
 #include <utility>
@@ -42,8 +42,8 @@ void check_tokens(std::vector<std::int32_t> const& tokens, std::size_t vocabular
     throw InputError(std::string(name) + ": is empty, expected at least one token");
 }
 
-std::vector<std::int32_t> encode(TextOrTokens&& given, FieldNames names, SpecialTokens special,
-                                 Tokenizer const* tokenizer) {
+std::vector<std::int32_t> encode(TextOrTokens&& given, FieldNames names,
+                                 Tokenizer::SpecialTokens special, Tokenizer const* tokenizer) {
     if (auto* tokens = std::get_if<1>(&given)) {
         if (tokens->empty()) fail_empty(names.tokens);
         return std::move(*tokens);
@@ -68,13 +68,13 @@ model::SamplingOptions choose_sampling(RequestLine const& line,
             .top_p = line.top_p.value_or(otherwise.top_p),
             .min_p = line.min_p.value_or(otherwise.min_p),
             .repetition_penalty = line.repetition_penalty.value_or(otherwise.repetition_penalty),
-            .seed = line.seed.value_or(
-                XXH3_64bits_withSeed(line.id.data(), line.id.size(), otherwise.seed))};
+            .seed = line.seed.value_or(otherwise.seed)};
 }
 
 model::GenerateRequest make_generate(RequestLine&& line, RequestLimits const& limits,
                                      Tokenizer const* tokenizer) {
-    auto prompt = encode(std::move(line.prompt), prompt_names, SpecialTokens::add, tokenizer);
+    auto prompt =
+        encode(std::move(line.prompt), prompt_names, Tokenizer::SpecialTokens::add, tokenizer);
     check_tokens(prompt, limits.vocabulary, prompt_names.tokens);
     check_tokens(line.stop_token_ids, limits.vocabulary, "stop_token_ids");
     if (prompt.size() >= limits.max_length) {
@@ -101,9 +101,10 @@ model::GenerateRequest make_generate(RequestLine&& line, RequestLimits const& li
 
 model::ScoreRequest make_score(RequestLine&& line, RequestLimits const& limits,
                                Tokenizer const* tokenizer) {
-    auto prompt = encode(std::move(line.prompt), prompt_names, SpecialTokens::add, tokenizer);
-    auto completion =
-        encode(std::move(*line.completion), completion_names, SpecialTokens::omit, tokenizer);
+    auto prompt =
+        encode(std::move(line.prompt), prompt_names, Tokenizer::SpecialTokens::add, tokenizer);
+    auto completion = encode(std::move(*line.completion), completion_names,
+                             Tokenizer::SpecialTokens::omit, tokenizer);
     check_tokens(prompt, limits.vocabulary, prompt_names.tokens);
     check_tokens(completion, limits.vocabulary, completion_names.tokens);
     if (prompt.size() + completion.size() > limits.max_length) {
@@ -143,8 +144,9 @@ std::optional<std::variant<RequestLine, RequestError>> RequestReader::next_line(
         return RequestError{
             .id = id,
             .line = line(),
-            .message = prefix_line(line(), "id: found the one of line " + std::to_string(*first) +
-                                               " again, expected a different id on every line")};
+            .message = prefix_line(line(), "id: found " + quote_start(id) + ", which line " +
+                                               std::to_string(*first) +
+                                               " has already, expected another on every line")};
     }
     return parsed;
 }
@@ -157,6 +159,7 @@ std::optional<std::variant<Request, RequestError>> RequestReader::next(Task task
     auto& request = std::get<RequestLine>(*parsed);
     auto const id = request.id;
     try {
+        if (limits_.ids_name_groups) LogitsFile::check_id(id);
         return make(std::move(request), limits_, tokenizer_);
     } catch (InputError const& error) {
         return RequestError{.id = id, .line = line(), .message = prefix_line(line(), error.what())};

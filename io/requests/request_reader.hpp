@@ -19,9 +19,9 @@ struct RequestLimits {
     std::size_t vocabulary = 0;
     std::size_t max_length = 0;              ///< prompt and new tokens together
     std::size_t default_max_new_tokens = 0;  ///< 0: as many as fit
-    /// For what a line leaves open (see generation_defaults.hpp). A line without a seed gets
-    /// sampling.seed mixed with its id: equal prompts then differ, whatever their order.
+    /// For what a line leaves open; see generation_defaults.hpp.
     model::SamplingOptions sampling;
+    bool ids_name_groups = false;  ///< each id must be able to name its group in a LogitsFile
 };
 
 /// Reads requests one by one, in file order, with memory for one line and 16 bytes per id. Blank

@@ -1,6 +1,7 @@
 #include "io/requests/result_writer.hpp"
 
 #include "io/requests/json_text.hpp"
+#include "io/tokenizer/text_stream.hpp"
 #include "io/tokenizer/tokenizer.hpp"
 
 #include <numeric>
@@ -11,6 +12,16 @@
 
 namespace tesserank::io {
 namespace {
+
+/// By a stream, because a model's output may be wider than its tokenizer's vocabulary.
+std::string decode(Tokenizer const& tokenizer, model::GenerateResult const& result) {
+    TextStream stream(tokenizer, Tokenizer::SpecialText::skip);
+    std::string text;
+    for (auto const token : result.tokens) text += stream.append(token);
+    text += stream.finish();
+    if (result.text_end && *result.text_end < text.size()) text.resize(*result.text_end);
+    return text;
+}
 
 std::string list_top_logprobs(std::vector<std::vector<kernels::TokenLogprob>> const& all) {
     std::string json = "[";
@@ -27,8 +38,8 @@ std::string list_top_logprobs(std::vector<std::vector<kernels::TokenLogprob>> co
 
 }  // namespace
 
-ResultWriter::ResultWriter(std::string path, Task task, Tokenizer const* tokenizer)
-    : file_(std::move(path)), task_(task), tokenizer_(tokenizer) {}
+ResultWriter::ResultWriter(std::string const& path, Task task, Tokenizer const* tokenizer)
+    : file_(path), task_(task), tokenizer_(tokenizer) {}
 
 void ResultWriter::write(model::GenerateRequest const& request,
                          model::GenerateResult const& result) {
@@ -37,9 +48,7 @@ void ResultWriter::write(model::GenerateRequest const& request,
     if (tokenizer_ == nullptr) {
         line.add_null("text");
     } else {
-        auto text = tokenizer_->decode(result.tokens, SpecialText::skip);
-        if (result.text_end && *result.text_end < text.size()) text.resize(*result.text_end);
-        line.add("text", text);
+        line.add("text", decode(*tokenizer_, result));
     }
     line.add("tokens", std::span(result.tokens));
     line.add("finish_reason", result.reason == model::FinishReason::stop ? "stop" : "length");

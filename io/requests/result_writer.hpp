@@ -35,7 +35,7 @@ class ResultWriter {
   public:
     /// `path` "-" is standard output. Borrows `tokenizer`, which may be null.
     /// Errors: InputError if no file can be made there.
-    ResultWriter(std::string path, Task task, Tokenizer const* tokenizer);
+    ResultWriter(std::string const& path, Task task, Tokenizer const* tokenizer);
 
     /// Errors of all of these: SystemError naming the path if it cannot be written.
     void write(model::GenerateRequest const& request, model::GenerateResult const& result);

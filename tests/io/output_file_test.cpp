@@ -1,0 +1,104 @@
+#include "io/requests/output_file.hpp"
+
+#include "kernels/error.hpp"
+#include "tests/io/temporary_folder.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+
+namespace tesserank::io {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
+
+TEST(OutputFile, AppearsWhenCommitted) {
+    TemporaryFolder const folder;
+    {
+        OutputFile file(folder.path("out"));
+        file.write("one\n");
+        EXPECT_TRUE(folder.has("out.partial"));
+        EXPECT_FALSE(folder.has("out"));
+        file.commit();
+    }
+    EXPECT_EQ(folder.read("out"), "one\n");
+    EXPECT_FALSE(folder.has("out.partial"));
+}
+
+TEST(OutputFile, LeavesTheOldFileWhenNotCommitted) {
+    TemporaryFolder const folder;
+    folder.write("out", "old");
+    { OutputFile(folder.path("out")).write("new"); }
+    EXPECT_EQ(folder.read("out"), "old");
+    EXPECT_FALSE(folder.has("out.partial"));
+}
+
+TEST(OutputFile, MovedFromRemovesNothing) {
+    TemporaryFolder const folder;
+    OutputFile first(folder.path("out"));
+    auto second = std::move(first);
+    second.write("x");
+    second.commit();
+    EXPECT_EQ(folder.read("out"), "x");
+}
+
+TEST(OutputFile, MissingFolderIsRefusedAtOnce) {
+    TemporaryFolder const folder;
+    EXPECT_THAT([&] { OutputFile(folder.path("none/out")); },
+                ThrowsMessage<kernels::InputError>(
+                    AllOf(HasSubstr("none/out: cannot be written: No such file"))));
+}
+
+TEST(OutputFile, FolderInItsPlaceIsRefusedAtOnce) {
+    TemporaryFolder const folder;
+    EXPECT_THAT([&] { OutputFile(folder.path("")); },
+                ThrowsMessage<kernels::InputError>(HasSubstr("is a folder")));
+}
+
+/// Writes beyond a limit on the size of files, which fails as a full disk does; 0 if the error is
+/// right and nothing is left.
+int write_beyond_limit(TemporaryFolder const& folder) {
+    // The kernel sends the signal before it returns the error.
+    std::signal(SIGXFSZ, SIG_IGN);
+    rlimit const limit{.rlim_cur = 8192, .rlim_max = 8192};
+    setrlimit(RLIMIT_FSIZE, &limit);
+    try {
+        OutputFile file(folder.path("out"));
+        for (int i = 0; i < 100; ++i) file.write(std::string(1000, 'x'));
+        file.commit();
+    } catch (kernels::SystemError const& error) {
+        if (std::string(error.what()) != folder.path("out") + ": cannot be written: File too large")
+            return 2;
+        return folder.has("out") || folder.has("out.partial") ? 3 : 0;
+    }
+    return 1;
+}
+
+TEST(OutputFile, FullDiskIsASystemErrorWithPathAndReason) {
+    TemporaryFolder const folder;
+    auto const child = fork();
+    if (child == 0) _exit(write_beyond_limit(folder));
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status));
+    EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+TEST(OutputFile, FullDeviceIsSeenAtCommitToo) {
+    TemporaryFolder const folder;
+    // A text below the buffer's size reaches the device only now.
+    ASSERT_EQ(symlink("/dev/full", folder.path("out.partial").c_str()), 0);
+    OutputFile file(folder.path("out"));
+    file.write("short");
+    EXPECT_THAT([&] { file.commit(); }, ThrowsMessage<kernels::SystemError>(HasSubstr(
+                                            "out: cannot be written: No space left on device")));
+}
+
+}  // namespace
+}  // namespace tesserank::io
