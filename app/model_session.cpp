@@ -1,6 +1,5 @@
 #include "app/model_session.hpp"
 
-#include "io/model_file/open_model.hpp"
 #include "io/model_file/weight_source.hpp"
 #include "io/requests/config_json.hpp"
 #include "io/requests/generation_defaults.hpp"
@@ -41,25 +40,22 @@ ModelSession::ModelSession(RunOptions const& options, parallel::MpiCommunicator&
     parallel::agree(ranks_, [this] {
         backend_ = make_backend(options_.backend);
         describe();
-        place();
     });
+    source_ = std::make_unique<io::Hdf5WeightSource>(index_, ranks_, *backend_);
+    parallel::agree(ranks_, [this] { place(); });
 }
 
 ModelSession::~ModelSession() = default;
 
 void ModelSession::describe() {
     auto const where = options_.model + ": /";
-    auto const document = [&](char const* name) -> std::string const* {
-        auto const found = index_.documents.find(name);
-        return found == index_.documents.end() ? nullptr : &found->second;
-    };
-    auto const* config = document("config");
+    auto const* config = index_.find_document("config");
     if (config == nullptr)
         throw InputError(options_.model + " has no /config: convert the model again");
     config_ = model::describe_model(io::parse_config(*config, where + "config"));
     eos_ids_ = config_.eos_ids;
     default_max_new_tokens_ = options_.max_new_tokens.value_or(fallback_new_tokens);
-    if (auto const* generation = document("generation_config")) {
+    if (auto const* generation = index_.find_document("generation_config")) {
         auto const value = io::parse_config(*generation, where + "generation_config");
         auto const* object = std::get_if<model::ConfigValue::Object>(&value.value);
         if (object == nullptr) throw InputError(where + "generation_config is not a JSON object");
@@ -70,7 +66,7 @@ void ModelSession::describe() {
         sampling_ = io::default_sampling(value);
     }
     sampling_.seed = options_.seed;
-    auto const* tokenizer = document("tokenizer");
+    auto const* tokenizer = index_.find_document("tokenizer");
     if (ranks_.rank() == 0 && tokenizer != nullptr) {
         tokenizer_ = io::Tokenizer::from_json(*tokenizer, where + "tokenizer");
     }
@@ -78,7 +74,6 @@ void ModelSession::describe() {
 
 void ModelSession::place() {
     plan_ = model::make_plan(model::describe_modules(config_), options_.placement, ranks_.size());
-    source_ = io::make_weight_source(index_, ranks_, *backend_);
     model::TransformerOptions options;
     options.compute = options_.dtype == "bf16" ? DType::bf16 : DType::f32;
     options.max_rows =
@@ -118,13 +113,11 @@ io::RequestLimits ModelSession::request_limits() const {
             .sampling = sampling_};
 }
 
+std::size_t ModelSession::bytes_read() const { return source_->bytes_read(); }
+
 std::string ModelSession::summary() const {
     std::size_t parameters = 0;
-    for (auto const& tensor : index_.tensors) {
-        std::size_t elements = 1;
-        for (auto const size : tensor.shape) elements *= size;
-        parameters += elements;
-    }
+    for (auto const& tensor : index_.tensors) parameters += tensor.elements();
     std::ostringstream text;
     text << config_.model_type << ", " << static_cast<double>(parameters) / 1e6 << " M parameters, "
          << config_.layers << " layers; " << ranks_.size() << " rank(s), placement "

@@ -2,6 +2,7 @@
 
 #include "app/run_options.hpp"
 #include "io/model_file/model_index.hpp"
+#include "io/model_file/weight_source.hpp"
 #include "io/requests/request_reader.hpp"
 #include "io/tokenizer/tokenizer.hpp"
 #include "kernels/backend.hpp"
@@ -43,7 +44,7 @@ class ModelSession {
     model::BatchLimits limits() const { return limits_; }
     /// One line for people: model, parameters, placement, precision.
     std::string summary() const;
-    std::uint64_t bytes_read() const;  ///< of the model file, by this rank
+    std::size_t bytes_read() const;  ///< of the model file, by this rank
 
   private:
     void describe();
@@ -55,7 +56,7 @@ class ModelSession {
     io::ModelIndex index_;
     model::DecoderConfig config_;
     model::PlacementPlan plan_;
-    std::unique_ptr<model::WeightSource> source_;
+    std::unique_ptr<io::Hdf5WeightSource> source_;
     std::unique_ptr<model::Transformer> transformer_;
     std::optional<io::Tokenizer> tokenizer_;
     std::vector<std::int32_t> eos_ids_;

@@ -6,11 +6,18 @@
 
 namespace tesserank::parallel {
 
+/// Marks an error that every rank throws, so that it is reported once and the job can end in order:
+/// dynamic_cast<Agreed const*>(&error).
+class Agreed {
+  public:
+    virtual ~Agreed() = default;
+};
+
 /// Runs `work`, which must contain no collective call, then lets all ranks learn whether any of
 /// them failed. Collective. When one failed, every rank throws what the lowest failing rank threw:
 /// the same kind of error (InputError, SystemError, LogicError; anything else becomes SystemError)
-/// and the same message. The message is prefixed with "rank r: " unless the job has one rank or all
-/// ranks failed with the same words.
+/// and the same message, marked as Agreed. The message is prefixed with "rank r: " unless the job
+/// has one rank or all ranks failed with the same words.
 void agree(MpiCommunicator& ranks, std::function<void()> const& work);
 
 }  // namespace tesserank::parallel

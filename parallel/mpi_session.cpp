@@ -24,6 +24,18 @@ MpiSession::~MpiSession() {
     if (std::uncaught_exceptions() == exceptions_) MPI_Finalize();
 }
 
+int MpiSession::rank() {
+    int rank = 0;
+    check_mpi(MPI_Comm_rank(MPI_COMM_WORLD, &rank), "MPI_Comm_rank");
+    return rank;
+}
+
+int MpiSession::size() {
+    int size = 1;
+    check_mpi(MPI_Comm_size(MPI_COMM_WORLD, &size), "MPI_Comm_size");
+    return size;
+}
+
 void MpiSession::abort(int exit_status) {
     // MPI_Abort may end the process without running atexit handlers.
     std::fflush(nullptr);

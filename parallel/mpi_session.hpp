@@ -15,6 +15,10 @@ class MpiSession {
     MpiSession(MpiSession const&) = delete;
     MpiSession& operator=(MpiSession const&) = delete;
 
+    /// Of the whole job.
+    static int rank();
+    static int size();
+
     /// Writes out what stdio holds back, then ends all ranks of the job at once with this exit
     /// status.
     [[noreturn]] static void abort(int exit_status);
