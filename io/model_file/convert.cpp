@@ -1,0 +1,164 @@
+#include "io/model_file/convert.hpp"
+
+#include "io/input_file.hpp"
+#include "io/json_reader.hpp"
+#include "io/model_file/cast.hpp"
+#include "io/model_file/format.hpp"
+#include "io/model_file/sha256.hpp"
+#include "io/model_file/tensor_name.hpp"
+#include "io/model_file/writer.hpp"
+#include "io/safetensors/reader.hpp"
+#include "kernels/error.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+namespace tesserank::io {
+namespace {
+
+using kernels::InputError;
+
+constexpr std::size_t elements_per_step = std::size_t{1} << 20;
+
+/// Names that cannot be kept are found before hours of writing.
+void check_names(SafetensorsReader const& source) {
+    std::set<std::string> paths;
+    for (auto const& file : source.files()) {
+        for (auto const& tensor : file.tensors) {
+            if (paths.insert(path_of_tensor(tensor.name)).second) continue;
+            throw InputError(file.path + ": tensor \"" + tensor.name +
+                             "\" is in another file of the checkpoint too");
+        }
+    }
+    for (auto const& path : paths) {
+        for (auto slash = path.find('/'); slash != std::string::npos;
+             slash = path.find('/', slash + 1)) {
+            if (!paths.contains(path.substr(0, slash))) continue;
+            throw InputError("tensors \"" + tensor_of_path(path.substr(0, slash)) + "\" and \"" +
+                             tensor_of_path(path) +
+                             "\" cannot both be kept: a model file has a group for one of them");
+        }
+    }
+}
+
+class Converter {
+  public:
+    Converter(ConvertOptions const& options, SafetensorsReader const& source)
+        : options_{options}, total_{source.bytes()}, writer_(options.model_path) {}
+
+    void copy_documents();
+    void copy_file(SafetensorsFile const& file);
+    void note_source(std::string const& path, std::string sha256) {
+        sources_.push_back({std::filesystem::path(path).filename().string(), std::move(sha256)});
+    }
+    ConvertReport finish();
+
+  private:
+    void copy_document(DocumentKind const& kind, std::string const& path);
+    void copy_tensor(InputFile const& file, SafetensorsTensor const& tensor);
+    std::span<std::byte const> read(InputFile const& file, std::size_t offset, std::size_t bytes);
+
+    ConvertOptions const& options_;
+    std::size_t total_;
+    std::size_t done_ = 0;
+    ModelFileWriter writer_;
+    std::unique_ptr<Sha256> hash_;  ///< of the file that is being read
+    std::set<std::string_view> documents_;
+    std::vector<SourceFile> sources_;
+    std::vector<std::byte> input_, output_;
+    ConvertReport report_;
+};
+
+void Converter::copy_documents() {
+    for (auto const& kind : document_kinds) {
+        auto const path = std::filesystem::path(options_.source_folder) / kind.file;
+        if (documents_.contains(kind.name) || !std::filesystem::exists(path)) continue;
+        copy_document(kind, path.string());
+    }
+    if (!documents_.contains("config")) {
+        throw InputError(options_.source_folder + ": config.json is missing");
+    }
+}
+
+void Converter::copy_document(DocumentKind const& kind, std::string const& path) {
+    auto const text = read_text_file(path, most_document_bytes);
+    if (text.empty() && !kind.json) return;
+    if (kind.json) JsonDocument(text, path).root();
+    writer_.add_document(kind.name, text);
+    documents_.insert(kind.name);
+    note_source(path, sha256_of(text));
+}
+
+/// The next bytes of a file, which are part of its hash too.
+std::span<std::byte const> Converter::read(InputFile const& file, std::size_t offset,
+                                           std::size_t bytes) {
+    if (input_.size() < bytes) input_.resize(bytes);
+    auto const destination = std::span(input_).first(bytes);
+    file.read(offset, destination);
+    hash_->append(destination);
+    done_ += bytes;
+    if (options_.progress) options_.progress(done_, total_);
+    return destination;
+}
+
+void Converter::copy_file(SafetensorsFile const& file) {
+    InputFile const input(file.path);
+    if (input.bytes() != file.bytes) throw InputError(file.path + ": has changed meanwhile");
+    hash_ = std::make_unique<Sha256>();
+    read(input, 0, file.tensors.empty() ? file.bytes : file.tensors.front().offset);
+    // The tensors follow each other without a gap, so that reading them hashes the whole file.
+    for (auto const& tensor : file.tensors) copy_tensor(input, tensor);
+    note_source(file.path, hash_->finish());
+}
+
+void Converter::copy_tensor(InputFile const& file, SafetensorsTensor const& tensor) {
+    auto const kept = weight_dtype(tensor.dtype);
+    auto const dtype = options_.dtype.value_or(kept.value_or(kernels::DType::f32));
+    auto const width = size_of(tensor.dtype);
+    if (kept) {
+        writer_.begin_tensor(tensor.name, dtype, tensor.shape);
+        ++report_.tensors;
+        report_.elements += tensor.bytes / width;
+    } else {
+        report_.skipped.push_back(tensor.name);
+    }
+    for (std::size_t done = 0; done < tensor.bytes;) {
+        auto const bytes = std::min(tensor.bytes - done, elements_per_step * width);
+        auto const source = read(file, tensor.offset + done, bytes);
+        if (kept) {
+            output_.resize(bytes / width * kernels::size_of(dtype));
+            cast(tensor.dtype, source, dtype, output_);
+            writer_.append(output_);
+        }
+        done += bytes;
+    }
+    if (kept) writer_.end_tensor();
+}
+
+ConvertReport Converter::finish() {
+    if (report_.tensors == 0) throw InputError(options_.source_folder + ": has no weights");
+    writer_.commit(sources_);
+    report_.source_bytes = total_;
+    return report_;
+}
+
+}  // namespace
+
+ConvertReport convert_checkpoint(ConvertOptions const& options) {
+    if (options.existing == Existing::keep && std::filesystem::exists(options.model_path)) {
+        throw InputError(options.model_path + ": exists already; --force replaces it");
+    }
+    SafetensorsReader const source(options.source_folder);
+    check_names(source);
+    Converter converter(options, source);
+    converter.copy_documents();
+    if (!source.index_path().empty()) {
+        converter.note_source(source.index_path(),
+                              sha256_of(read_text_file(source.index_path(), most_document_bytes)));
+    }
+    for (auto const& file : source.files()) converter.copy_file(file);
+    return converter.finish();
+}
+
+}  // namespace tesserank::io

@@ -1,0 +1,35 @@
+#pragma once
+
+#include "kernels/dtype.hpp"
+
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tesserank::io {
+
+enum class Existing { keep, replace };
+
+struct ConvertOptions {
+    std::string source_folder, model_path;
+    std::optional<kernels::DType> dtype;  ///< for every tensor; none: as in the source
+    Existing existing = Existing::keep;
+    std::function<void(std::size_t bytes_done, std::size_t bytes_total)>
+        progress;  ///< may be empty
+};
+
+struct ConvertReport {
+    std::size_t tensors = 0, elements = 0;
+    std::size_t source_bytes = 0;
+    std::vector<std::string> skipped;  ///< tensors of whole numbers, which are no weights
+};
+
+/// Turns a checkpoint folder into one model file. Memory does not grow with the model: the source
+/// is read once, from front to back, hashed, cast and written block by block; what grows is its
+/// index, about a kilobyte per tensor. Errors: InputError for a source that is not right, and for a
+/// model file that exists already; SystemError when the disk is full. Nothing is left behind then.
+ConvertReport convert_checkpoint(ConvertOptions const& options);
+
+}  // namespace tesserank::io

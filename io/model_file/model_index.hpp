@@ -1,0 +1,65 @@
+#pragma once
+
+#include "kernels/dtype.hpp"
+#include "parallel/mpi_communicator.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tesserank::io {
+
+/// Where a tensor lies in a model file. Its bytes are one contiguous run of row-major,
+/// little-endian numbers.
+struct StoredTensor {
+    std::string name;  ///< original, with dots
+    kernels::DType dtype = kernels::DType::f32;
+    std::vector<std::size_t> shape;  ///< empty for a single number
+    std::size_t offset = 0;          ///< in the file; of no meaning when bytes is 0
+    std::size_t bytes = 0;
+    std::size_t block_bytes = 0;           ///< that one checksum covers; the last block may be less
+    std::vector<std::uint64_t> checksums;  ///< XXH3-64 by block
+
+    /// The tensor as a matrix [shape[0], product of the rest]; a single number is [1, 1].
+    std::size_t rows() const;
+    std::size_t cols() const;
+    std::size_t elements() const { return bytes / kernels::size_of(dtype); }
+};
+
+/// A file that a model was converted from.
+struct SourceFile {
+    std::string name, sha256;
+};
+
+/// What a model file holds, but for the numbers themselves.
+struct ModelIndex {
+    std::string path;
+    std::size_t file_bytes = 0;
+    std::string created_by;
+    std::vector<SourceFile> sources;
+    std::map<std::string, std::string, std::less<>> documents;  ///< "config" -> its JSON text, ...
+    std::vector<StoredTensor> tensors;                          ///< in the order of their bytes
+
+    /// The text of a document; nullptr where the file has none.
+    std::string const* find_document(std::string_view name) const;
+};
+
+/// The bytes of a shape; InputError when they do not fit 63 bits.
+std::size_t bytes_of_shape(std::vector<std::size_t> const& shape, kernels::DType dtype);
+/// How convert cuts a tensor into blocks: whole rows as long as they fit most_block_bytes.
+std::size_t block_bytes_for(std::vector<std::size_t> const& shape, kernels::DType dtype);
+
+/// Reads and checks everything but the numbers, on this rank alone. Errors: InputError naming the
+/// file and the place in it, for a file that is not a model file, is damaged or is of a newer
+/// format.
+ModelIndex read_model_index(std::string const& path);
+
+/// The same for a whole job: rank 0 reads and tells the others. Collective. Errors: the same on
+/// all ranks.
+ModelIndex open_model(std::string const& path, parallel::MpiCommunicator& ranks);
+
+}  // namespace tesserank::io

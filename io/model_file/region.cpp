@@ -1,0 +1,50 @@
+#include "io/model_file/region.hpp"
+
+#include <algorithm>
+
+namespace tesserank::io {
+namespace {
+
+using model::Region;
+
+/// How many of the region's elements come before `element`.
+std::size_t elements_before(Region const& region, std::size_t width, std::size_t element) {
+    auto const row = element / width;
+    if (row < region.rows.begin) return 0;
+    if (row >= region.rows.end()) return region.rows.count * region.cols.count;
+    auto const col = std::clamp(element % width, region.cols.begin, region.cols.end());
+    return (row - region.rows.begin) * region.cols.count + (col - region.cols.begin);
+}
+
+Run overlap(Run a, Run b) {
+    auto const first = std::max(a.first, b.first);
+    auto const end = std::min(a.first + a.count, b.first + b.count);
+    return {first, end > first ? end - first : 0};
+}
+
+}  // namespace
+
+std::size_t elements_within(Region const& region, std::size_t width, Run run) {
+    if (width == 0) return 0;
+    return elements_before(region, width, run.first + run.count) -
+           elements_before(region, width, run.first);
+}
+
+void visit_runs(Region const& region, std::size_t width, Run run,
+                std::function<void(Run)> const& visit) {
+    auto const visit_overlap = [&](Run part) {
+        auto const common = overlap(part, run);
+        if (common.count > 0) visit(common);
+    };
+    if (width == 0 || run.count == 0) return;
+    if (region.cols.count == width) {
+        return visit_overlap({region.rows.begin * width, region.rows.count * width});
+    }
+    auto const first_row = std::max(region.rows.begin, run.first / width);
+    auto const last_row = std::min(region.rows.end(), (run.first + run.count - 1) / width + 1);
+    for (auto row = first_row; row < last_row; ++row) {
+        visit_overlap({row * width + region.cols.begin, region.cols.count});
+    }
+}
+
+}  // namespace tesserank::io

@@ -1,0 +1,24 @@
+#pragma once
+
+#include "model/weight_source.hpp"
+
+#include <cstddef>
+#include <functional>
+
+namespace tesserank::io {
+
+/// Consecutive elements of a row-major matrix, counted from its first.
+struct Run {
+    std::size_t first = 0, count = 0;
+    bool operator==(Run const&) const = default;
+};
+
+/// How many elements of `region` lie within `run`. `width` is the matrix's number of columns.
+std::size_t elements_within(model::Region const& region, std::size_t width, Run run);
+
+/// Calls visit for each run of elements of `region` within `run`, in order: one run where the
+/// region has whole rows, else one per row.
+void visit_runs(model::Region const& region, std::size_t width, Run run,
+                std::function<void(Run)> const& visit);
+
+}  // namespace tesserank::io
