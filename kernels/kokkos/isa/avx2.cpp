@@ -13,6 +13,11 @@ struct Avx2 {
     static constexpr std::size_t tile_tokens = 3;
     using Types = VectorTypes<width>;
 
+    // g++ 12 turns a conversion written without intrinsics into two halves.
+    static Types::Words widen_words(Types::Halves bits) {
+        return __builtin_bit_cast(Types::Words,
+                                  _mm256_cvtepu16_epi32(__builtin_bit_cast(__m128i, bits)));
+    }
     static Types::Floats from_halves(Types::Halves bits) {
         return __builtin_bit_cast(Types::Floats,
                                   _mm256_cvtph_ps(__builtin_bit_cast(__m128i, bits)));

@@ -13,8 +13,12 @@ struct Avx512 {
     static constexpr std::size_t tile_tokens = 5;
     using Types = VectorTypes<width>;
 
+    // The forms without a mask warn of an uninitialised value inside g++ 12's own header.
+    static Types::Words widen_words(Types::Halves bits) {
+        __m512i const wide = _mm512_maskz_cvtepu16_epi32(0xFFFF, __builtin_bit_cast(__m256i, bits));
+        return __builtin_bit_cast(Types::Words, wide);
+    }
     static Types::Floats from_halves(Types::Halves bits) {
-        // The form without a mask warns of an uninitialised value inside g++ 12's own header.
         __m512 const wide = _mm512_maskz_cvtph_ps(0xFFFF, __builtin_bit_cast(__m256i, bits));
         return __builtin_bit_cast(Types::Floats, wide);
     }

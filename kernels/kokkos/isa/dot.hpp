@@ -4,78 +4,89 @@
 
 namespace tesserank::kernels::kokkos::isa {
 
+/// y for `Rows` rows of w and `Tokens` rows of x: the sums stay in registers, and each w that was
+/// read and converted serves all tokens of the tile.
 template <class Isa, class Weight, std::size_t Rows, std::size_t Tokens>
 struct DotTile {
-    /// y for `Rows` rows of w from `row` and `Tokens` rows of x from `token`: the sums stay in
-    /// registers, each w is read once for all tokens of the tile.
+    Lanes<Isa> sum[Rows][Tokens] = {};
+
     static void run(DotTask const& task, std::size_t row, std::size_t token) {
         auto const* const w = static_cast<Weight const*>(task.w) + row * task.w_stride;
         std::size_t const x_stride = padded(task.depth);
         float const* const x = task.x + token * x_stride;
-        Lanes<Isa> sum[Rows][Tokens] = {};
+        DotTile tile;
         std::size_t k = 0;
         for (; k + lanes <= task.depth; k += lanes) {
-            Lanes<Isa> weights[Rows];
-            for (std::size_t r = 0; r < Rows; ++r) {
-                weights[r] = load_lanes<Isa>(w + r * task.w_stride + k);
-            }
-            add_products(sum, weights, x + k, x_stride);
+            tile.add_products(w + k, task.w_stride, x + k, x_stride);
         }
         if (k < task.depth) {
-            Lanes<Isa> weights[Rows];
+            Weight rest[Rows][lanes] = {};
             for (std::size_t r = 0; r < Rows; ++r) {
-                weights[r] = load_some<Isa>(w + r * task.w_stride + k, task.depth - k);
+                std::memcpy(rest[r], w + r * task.w_stride + k, (task.depth - k) * sizeof(Weight));
             }
-            add_products(sum, weights, x + k, x_stride);
+            tile.add_products(rest[0], lanes, x + k, x_stride);
         }
         for (std::size_t t = 0; t < Tokens; ++t) {
             float* const y = task.y + (token + t) * task.y_stride + row;
-            for (std::size_t r = 0; r < Rows; ++r) y[r] = add_up(sum[r][t]);
+            for (std::size_t r = 0; r < Rows; ++r) y[r] = add_up(tile.sum[r][t]);
         }
     }
 
-    static void add_products(Lanes<Isa> (&sum)[Rows][Tokens], Lanes<Isa> const (&weights)[Rows],
-                             float const* x, std::size_t x_stride) {
-        for (std::size_t t = 0; t < Tokens; ++t) {
-            auto const input = load_lanes<Isa>(x + t * x_stride);
-            for (std::size_t r = 0; r < Rows; ++r) multiply_add(sum[r][t], input, weights[r]);
+    /// One term for each lane. A part of the lanes after the other needs the fewest registers.
+    void add_products(Weight const* w, std::size_t w_stride, float const* x, std::size_t x_stride) {
+        for (std::size_t p = 0; p < Lanes<Isa>::parts; ++p) {
+            std::size_t const lane = p * Isa::width;
+            typename Isa::Types::Floats weights[Rows];
+            for (std::size_t r = 0; r < Rows; ++r) {
+                weights[r] = load<Isa>(w + r * w_stride + lane);
+            }
+            for (std::size_t t = 0; t < Tokens; ++t) {
+                auto const input = load<Isa>(x + t * x_stride + lane);
+                for (std::size_t r = 0; r < Rows; ++r) sum[r][t].part[p] += input * weights[r];
+            }
         }
     }
 };
 
+/// Rows of w that pass before the next tokens: the tile's part of x stays in the first cache
+/// meanwhile, and the rows are still in the second when they are read again.
+constexpr std::size_t rows_per_block = 16;
+
+/// `Tokens` tokens with some rows of w.
+template <class Isa, class Weight, std::size_t Tokens>
+void dot_rows(DotTask const& task, Range const& rows, std::size_t token) {
+    constexpr std::size_t tile = Tokens == 1 ? 4 : Isa::tile_rows;
+    std::size_t row = rows.begin;
+    for (; row + tile <= rows.end; row += tile) {
+        DotTile<Isa, Weight, tile, Tokens>::run(task, row, token);
+    }
+    for (; row < rows.end; ++row) DotTile<Isa, Weight, 1, Tokens>::run(task, row, token);
+}
+
 /// The last tokens, fewer than a tile has.
-template <class Isa, class Weight, std::size_t Rows, std::size_t Tokens>
-void dot_remaining(DotTask const& task, std::size_t row, std::size_t token) {
+template <class Isa, class Weight, std::size_t Tokens>
+void dot_remaining(DotTask const& task, Range const& rows, std::size_t token) {
     if constexpr (Tokens > 0) {
         if (task.tokens - token == Tokens) {
-            DotTile<Isa, Weight, Rows, Tokens>::run(task, row, token);
+            dot_rows<Isa, Weight, Tokens>(task, rows, token);
         } else {
-            dot_remaining<Isa, Weight, Rows, Tokens - 1>(task, row, token);
+            dot_remaining<Isa, Weight, Tokens - 1>(task, rows, token);
         }
     }
 }
 
-/// All tokens with `Rows` rows of w.
-template <class Isa, class Weight, std::size_t Rows>
-void dot_rows(DotTask const& task, std::size_t row) {
-    constexpr std::size_t tile = Isa::tile_tokens;
-    std::size_t token = 0;
-    for (; token + tile <= task.tokens; token += tile) {
-        DotTile<Isa, Weight, Rows, tile>::run(task, row, token);
-    }
-    dot_remaining<Isa, Weight, Rows, tile - 1>(task, row, token);
-}
-
 template <class Isa, class Weight>
 void dot_with(DotTask const& task) {
-    std::size_t row = 0;
-    if (task.tokens == 1) {
-        // With one token nothing is reused: several rows at once keep more loads under way.
-        for (; row + 4 <= task.rows; row += 4) DotTile<Isa, Weight, 4, 1>::run(task, row, 0);
+    constexpr std::size_t tile = Isa::tile_tokens;
+    for (std::size_t row = 0; row < task.rows; row += rows_per_block) {
+        std::size_t const left = task.rows - row;
+        Range const rows{row, row + (left < rows_per_block ? left : rows_per_block)};
+        std::size_t token = 0;
+        for (; token + tile <= task.tokens; token += tile) {
+            dot_rows<Isa, Weight, tile>(task, rows, token);
+        }
+        dot_remaining<Isa, Weight, tile - 1>(task, rows, token);
     }
-    constexpr std::size_t tile = Isa::tile_rows;
-    for (; row + tile <= task.rows; row += tile) dot_rows<Isa, Weight, tile>(task, row);
-    for (; row < task.rows; ++row) dot_rows<Isa, Weight, 1>(task, row);
 }
 
 template <class Isa>

@@ -11,9 +11,12 @@ struct Portable {
     static constexpr std::size_t tile_tokens = 2;
     using Types = VectorTypes<width>;
 
+    static Types::Words widen_words(Types::Halves bits) {
+        return __builtin_convertvector(bits, Types::Words);
+    }
     /// As kernels::to_float, for four.
     static Types::Floats from_halves(Types::Halves bits) {
-        auto const words = __builtin_convertvector(bits, Types::Words);
+        Types::Words const words = widen_words(bits);
         Types::Words const sign = (words & 0x8000U) << 16U;
         Types::Words const magnitude = words & 0x7FFFU;
         auto const finite = __builtin_bit_cast(

@@ -38,8 +38,7 @@ template <class Isa>
 typename Isa::Types::Floats load(BFloat16 const* source) {
     typename Isa::Types::Halves bits;
     std::memcpy(&bits, source, sizeof bits);
-    auto const words = __builtin_convertvector(bits, typename Isa::Types::Words) << 16;
-    return __builtin_bit_cast(typename Isa::Types::Floats, words);
+    return __builtin_bit_cast(typename Isa::Types::Floats, Isa::widen_words(bits) << 16U);
 }
 
 template <class Isa>
@@ -68,12 +67,6 @@ Lanes<Isa> load_some(Element const* source, std::size_t count) {
 template <class Isa>
 void store_lanes(float* destination, Lanes<Isa> const& value) {
     std::memcpy(destination, &value, sizeof value);
-}
-
-/// sum += a * b
-template <class Isa>
-void multiply_add(Lanes<Isa>& sum, Lanes<Isa> const& a, Lanes<Isa> const& b) {
-    for (std::size_t p = 0; p < Lanes<Isa>::parts; ++p) sum.part[p] += a.part[p] * b.part[p];
 }
 
 /// sum += a * b
