@@ -51,8 +51,9 @@ void LogitsFile::append(std::string_view id, std::span<float const> rows) {
     state_->run([&] {
         auto found = state_->open.find(id);
         if (found == state_->open.end()) {
-            GrowingDataset dataset(state_->file.get(), "/" + std::string(id) + "/logits",
-                                   state_->vocabulary);
+            std::string group = "/";
+            group.append(id);
+            GrowingDataset dataset(state_->file.get(), group + "/logits", state_->vocabulary);
             found = state_->open.emplace(id, std::move(dataset)).first;
         }
         found->second.append(rows);
