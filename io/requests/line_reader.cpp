@@ -53,6 +53,10 @@ bool LineReader::next() {
     return true;
 }
 
+bool LineReader::is_blank() const {
+    return !too_long_ && text_.find_first_not_of(" \t\r") == std::string::npos;
+}
+
 bool LineReader::fill() {
     auto const size = std::fread(buffer_.data(), 1, buffer_.size(), file_.get());
     if (size == 0 && std::ferror(file_.get()) != 0) {

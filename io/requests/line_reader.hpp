@@ -19,6 +19,8 @@ class LineReader {
 
     /// The current line without its end; valid until next(). Empty if it is too long.
     std::string_view text() const { return text_; }
+    /// Nothing but blanks; a line that is too long is not.
+    bool is_blank() const;
     bool too_long() const { return too_long_; }
     std::size_t line() const { return line_; }  ///< from 1
 

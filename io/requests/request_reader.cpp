@@ -13,10 +13,6 @@ namespace {
 
 using kernels::InputError;
 
-bool is_blank(std::string_view line) {
-    return line.find_first_not_of(" \t\r") == std::string_view::npos;
-}
-
 std::string prefix_line(std::size_t line, std::string_view message) {
     return "line " + std::to_string(line) + ": " + std::string(message);
 }
@@ -126,7 +122,7 @@ RequestReader::RequestReader(std::string const& path, RequestLimits limits,
 std::optional<std::variant<RequestLine, RequestError>> RequestReader::next_line(Task task) {
     do {
         if (!lines_.next()) return std::nullopt;
-    } while (!lines_.too_long() && is_blank(lines_.text()));
+    } while (lines_.is_blank());
     if (lines_.too_long()) {
         return RequestError{
             .id = {}, .line = line(), .message = prefix_line(line(), "longer than 64 MiB")};
