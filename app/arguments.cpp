@@ -1,0 +1,60 @@
+#include "app/arguments.hpp"
+
+#include "app/usage_error.hpp"
+
+#include <iostream>
+
+namespace tesserank::app {
+namespace {
+
+namespace po = boost::program_options;
+
+std::string usage_of(Grammar const& grammar) {
+    auto usage = "tesserank " + grammar.command;
+    for (auto const& word : grammar.positional) usage += " " + word;
+    return usage + " [options]";
+}
+
+po::variables_map parse(Grammar const& grammar, std::span<std::string const> arguments) {
+    po::options_description all;
+    all.add(grammar.options).add_options()("help,h", "");
+    po::positional_options_description positional;
+    for (auto const& word : grammar.positional) {
+        all.add_options()(word.c_str(), po::value<std::string>());
+        positional.add(word.c_str(), 1);
+    }
+    // No guessing: an abbreviation would change its meaning with the next option that is added.
+    auto const style = po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;
+    po::variables_map values;
+    po::store(po::command_line_parser({arguments.begin(), arguments.end()})
+                  .options(all)
+                  .positional(positional)
+                  .style(style)
+                  .run(),
+              values);
+    return values;
+}
+
+}  // namespace
+
+std::optional<po::variables_map> parse_arguments(Grammar const& grammar,
+                                                 std::span<std::string const> arguments,
+                                                 bool print_help) {
+    auto const hint = "; usage: " + usage_of(grammar);
+    po::variables_map values;
+    try {
+        values = parse(grammar, arguments);
+    } catch (po::error const& error) {
+        throw UsageError(error.what() + hint);
+    }
+    if (values.contains("help")) {
+        if (print_help) std::cout << "Usage: " << usage_of(grammar) << "\n\n" << grammar.options;
+        return std::nullopt;
+    }
+    for (auto const& word : grammar.positional) {
+        if (!values.contains(word)) throw UsageError(word + " is missing" + hint);
+    }
+    return values;
+}
+
+}  // namespace tesserank::app

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <boost/program_options.hpp>
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace tesserank::app {
+
+/// What may stand behind a command's name.
+struct Grammar {
+    std::string command;                  ///< "convert"
+    std::vector<std::string> positional;  ///< names of the words that must be there, in order
+    boost::program_options::options_description options;
+};
+
+/// The words by name, the options as declared. nullopt after --help, which goes to standard output
+/// if `print_help`. Errors: UsageError for a missing or unknown word.
+std::optional<boost::program_options::variables_map> parse_arguments(
+    Grammar const& grammar, std::span<std::string const> arguments, bool print_help = true);
+
+}  // namespace tesserank::app

@@ -1,0 +1,62 @@
+#include "app/arguments.hpp"
+#include "app/command.hpp"
+#include "app/exit_code.hpp"
+#include "app/progress.hpp"
+#include "io/model_file/convert.hpp"
+
+#include <cstdio>
+
+namespace tesserank::app {
+namespace {
+
+namespace po = boost::program_options;
+
+Grammar grammar() {
+    Grammar grammar{"convert", {"SOURCE_DIR", "MODEL.h5"}, po::options_description("Options")};
+    auto add = grammar.options.add_options();
+    add("dtype", po::value<std::string>()->value_name("TYPE"),
+        "f32, bf16 or f16: cast every weight, rounding to nearest; by default weights stay as they "
+        "are (f64 becomes f32)");
+    add("force", "replace an existing model file");
+    add("quiet,q", "no progress and no summary");
+    return grammar;
+}
+
+std::optional<kernels::DType> dtype_in(po::variables_map const& values) {
+    if (!values.contains("dtype")) return std::nullopt;
+    auto const& name = values["dtype"].as<std::string>();
+    auto const dtype = kernels::dtype_from_name(name);
+    if (!dtype) throw UsageError("--dtype is \"" + name + "\", expected f32, bf16 or f16");
+    return dtype;
+}
+
+void print_summary(io::ConvertReport const& report, double seconds) {
+    std::fprintf(stderr,
+                 "tesserank: %zu tensors, %.1f M parameters, %s read in %.2f s, %.0f MB/s\n",
+                 report.tensors, static_cast<double>(report.elements) / 1e6,
+                 megabytes(report.source_bytes).c_str(), seconds,
+                 static_cast<double>(report.source_bytes) / 1e6 / seconds);
+    if (report.skipped.empty()) return;
+    std::fputs("tesserank: not taken over, as whole numbers are no weights:", stderr);
+    for (auto const& name : report.skipped) std::fprintf(stderr, " %s", name.c_str());
+    std::fputs("\n", stderr);
+}
+
+}  // namespace
+
+int run_convert(std::span<std::string const> arguments) {
+    auto const values = parse_arguments(grammar(), arguments);
+    if (!values) return exit_code::success;
+    auto const verbosity = values->contains("quiet") ? Verbosity::quiet : Verbosity::normal;
+    Progress progress("converting", verbosity);
+    auto const report = io::convert_checkpoint(
+        {.source_folder = (*values)["SOURCE_DIR"].as<std::string>(),
+         .model_path = (*values)["MODEL.h5"].as<std::string>(),
+         .dtype = dtype_in(*values),
+         .existing = values->contains("force") ? io::Existing::replace : io::Existing::keep,
+         .progress = [&](std::size_t done, std::size_t total) { progress.update(done, total); }});
+    if (verbosity == Verbosity::normal) print_summary(report, progress.seconds());
+    return exit_code::success;
+}
+
+}  // namespace tesserank::app

@@ -1,0 +1,60 @@
+#include "app/arguments.hpp"
+#include "app/command.hpp"
+#include "app/exit_code.hpp"
+#include "app/progress.hpp"
+#include "io/model_file/verify.hpp"
+#include "parallel/agree.hpp"
+
+#include <cstdio>
+
+namespace tesserank::app {
+namespace {
+
+namespace po = boost::program_options;
+
+/// A file with this many damaged places needs no complete list.
+constexpr std::size_t most_named = 20;
+
+Grammar grammar() {
+    Grammar grammar{"verify", {"MODEL.h5"}, po::options_description("Options")};
+    grammar.options.add_options()("quiet,q", "no progress and no summary");
+    return grammar;
+}
+
+std::string describe_damage(std::string const& path, io::VerifyReport const& report) {
+    auto text = path + ": " + std::to_string(report.damaged.size()) + " of " +
+                std::to_string(report.blocks) + " blocks do not have their checksum: ";
+    for (std::size_t i = 0; i < report.damaged.size() && i < most_named; ++i) {
+        text += (i == 0 ? "" : "; ") + report.damaged[i];
+    }
+    if (report.damaged.size() > most_named) text += "; ...";
+    return text + ". Convert the model again.";
+}
+
+}  // namespace
+
+int run_verify(std::span<std::string const> arguments) {
+    auto ranks = parallel::MpiCommunicator::world();
+    bool const speaks = ranks.rank() == 0;
+    auto const values = parse_arguments(grammar(), arguments, speaks);
+    if (!values) return exit_code::success;
+    auto const verbosity =
+        values->contains("quiet") || !speaks ? Verbosity::quiet : Verbosity::normal;
+    Progress progress("verifying", verbosity);
+    auto const index = io::open_model((*values)["MODEL.h5"].as<std::string>(), ranks);
+    auto const report = io::verify_model(
+        index, ranks, [&](std::size_t done, std::size_t total) { progress.update(done, total); });
+    parallel::agree(ranks, [&] {
+        if (report.damaged.empty()) return;
+        throw kernels::InputError(describe_damage(index.path, report));
+    });
+    if (verbosity == Verbosity::normal) {
+        auto const seconds = progress.seconds();
+        std::printf("%s: every checksum is right: %zu tensors, %zu blocks, %s in %.2f s\n",
+                    index.path.c_str(), index.tensors.size(), report.blocks,
+                    megabytes(report.bytes).c_str(), seconds);
+    }
+    return exit_code::success;
+}
+
+}  // namespace tesserank::app

@@ -1,0 +1,46 @@
+#include "app/progress.hpp"
+
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <utility>
+
+namespace tesserank::app {
+namespace {
+
+constexpr auto interval = std::chrono::milliseconds(100);
+
+}  // namespace
+
+Progress::Progress(std::string label, Verbosity verbosity)
+    : label_(std::move(label)),
+      shown_{verbosity == Verbosity::normal && isatty(STDERR_FILENO) == 1} {}
+
+Progress::~Progress() {
+    if (shown_) std::fputs("\r\033[K", stderr);
+}
+
+void Progress::update(std::size_t bytes_done, std::size_t bytes_total) {
+    auto const now = Clock::now();
+    if (!shown_ || now < next_) return;
+    next_ = now + interval;
+    auto const percent = bytes_total == 0 ? 100.0
+                                          : 100.0 * static_cast<double>(bytes_done) /
+                                                static_cast<double>(bytes_total);
+    auto const speed = static_cast<double>(bytes_done) / 1e6 / seconds();
+    std::fprintf(stderr, "\r\033[K%s: %.0f %% of %s, %.0f MB/s", label_.c_str(), percent,
+                 megabytes(bytes_total).c_str(), speed);
+}
+
+double Progress::seconds() const {
+    return std::chrono::duration<double>(Clock::now() - start_).count();
+}
+
+std::string megabytes(std::size_t bytes) {
+    std::array<char, 32> text{};
+    std::snprintf(text.data(), text.size(), "%.1f MB", static_cast<double>(bytes) / 1e6);
+    return text.data();
+}
+
+}  // namespace tesserank::app

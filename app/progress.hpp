@@ -1,0 +1,34 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <string>
+
+namespace tesserank::app {
+
+enum class Verbosity : unsigned char { quiet, normal };
+
+/// One line on a terminal's stderr that says how far some bytes have come; silent where stderr is
+/// no terminal.
+class Progress {
+  public:
+    Progress(std::string label, Verbosity verbosity);
+    /// Leaves the terminal's cursor at the start of an empty line.
+    ~Progress();
+    Progress(Progress const&) = delete;
+    Progress& operator=(Progress const&) = delete;
+
+    void update(std::size_t bytes_done, std::size_t bytes_total);
+    double seconds() const;
+
+  private:
+    using Clock = std::chrono::steady_clock;
+    std::string label_;
+    bool shown_;
+    Clock::time_point start_ = Clock::now(), next_ = start_;
+};
+
+/// "12.3 MB"; MB = 1e6 bytes.
+std::string megabytes(std::size_t bytes);
+
+}  // namespace tesserank::app
