@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds, and runs every test.
+set -euo pipefail
+
+usage() {
+    cat <<'TEXT'
+usage: tests/run.sh [--preset release|debug|asan] [--jobs N] [--no-fuzz] [CTEST_ARGUMENT ...]
+
+Other arguments go to ctest: `tests/run.sh -L unit`, `tests/run.sh -R tokenizer`.
+Labels: unit (one process), mpi (1 to 4 ranks), golden (whole models against known results).
+The fuzz targets are run briefly before the tests, unless some of them are chosen.
+TEXT
+}
+
+preset=release
+jobs=$(nproc)
+fuzz=yes
+chosen=()
+while [[ $# -gt 0 ]]; do
+    case $1 in
+        -h | --help) usage; exit 0 ;;
+        --preset) preset=$2; shift 2 ;;
+        --jobs) jobs=$2; shift 2 ;;
+        --no-fuzz) fuzz=no; shift ;;
+        *) chosen+=("$1"); shift ;;
+    esac
+done
+if [[ ${#chosen[@]} -gt 0 ]]; then fuzz=no; fi
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# phase NAME COMMAND...: runs the command and says how long it took.
+phase() {
+    local name=$1 start=$SECONDS
+    shift
+    echo "== $name"
+    "$@"
+    echo "== $name: $((SECONDS - start)) s"
+}
+
+phase packages cmake/install_packages.sh --tests
+phase configure cmake --preset "$preset" -Wno-dev
+phase build cmake --build --preset "$preset" --parallel "$jobs"
+
+status=0
+if [[ $fuzz == yes ]]; then
+    if command -v clang++-16 >/dev/null; then
+        phase fuzz tests/fuzz/run.sh || status=1
+    else
+        echo "== fuzz: left out, clang++-16 is not installed"
+    fi
+fi
+
+echo "== tests"
+ctest --preset "$preset" --parallel "$jobs" "${chosen[@]}" || status=$?
+exit "$status"
