@@ -25,6 +25,7 @@ class AgreeTest : public test::MpiTest {
         try {
             agree(world, work);
         } catch (Error const& error) {
+            EXPECT_NE(dynamic_cast<Agreed const*>(&error), nullptr);
             return error.what();
         } catch (std::exception const& error) {
             ADD_FAILURE() << "another kind of error: " << error.what();
