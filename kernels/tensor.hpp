@@ -46,8 +46,13 @@ struct TensorView : BasicTensorView<std::byte*> {
 struct ConstTensorView : BasicTensorView<std::byte const*> {
     ConstTensorView() = default;
     ConstTensorView(BasicTensorView<std::byte const*> const& base) : BasicTensorView{base} {}
-    ConstTensorView(TensorView const& v)
-        : BasicTensorView{v.data, v.dtype, v.rows, v.cols, v.stride} {}
+    ConstTensorView(TensorView const& v) {
+        data = v.data;
+        dtype = v.dtype;
+        rows = v.rows;
+        cols = v.cols;
+        stride = v.stride;
+    }
 
     template <class T>
     T const* row(std::size_t index) const {

@@ -4,6 +4,7 @@
 #include "kernels/rows.hpp"
 
 #include <algorithm>
+#include <concepts>
 
 namespace tesserank::kernels::kokkos {
 namespace {
@@ -63,6 +64,15 @@ struct Scratch {
     static std::size_t bytes(std::size_t rows, std::size_t width) {
         std::size_t const floats = 2 * width + isa::positions_per_block + 2;
         return rows * (floats * sizeof(float) + sizeof(isa::Range));
+    }
+};
+
+/// A size that becomes whatever type this version of Kokkos wants: int before 4.6, then size_t.
+struct AnySize {
+    std::size_t value;
+    template <std::integral Integer>
+    operator Integer() const {
+        return static_cast<Integer>(value);
     }
 };
 
@@ -141,7 +151,7 @@ void KokkosBackend::attend(ConstTensorView q, contracts::CacheViews const& cache
     Call const call{kernels_, q, cache, shape, y};
     Work const* const works = all.data();
     auto const policy = Policy(static_cast<int>(all.size()), 1)
-                            .set_scratch_size(0, Kokkos::PerTeam(static_cast<int>(bytes + 64)));
+                            .set_scratch_size(0, Kokkos::PerTeam(AnySize{bytes + 64}));
     Kokkos::parallel_for("attention", policy, [=](Policy::member_type const& team) {
         void* const memory =
             team.team_scratch(0).get_shmem_aligned(static_cast<std::ptrdiff_t>(bytes), 64);
