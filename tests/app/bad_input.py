@@ -50,6 +50,9 @@ class Run:
         command = [self.options.tesserank, *map(str, words)]
         if ranks > 0:
             command = [self.options.mpiexec, "--oversubscribe", "--bind-to", "none", "-n", str(ranks), *command]
+        if limit is not None:
+            # The limit would hit Open MPI's own shared-memory files too.
+            environment.update(OMPI_MCA_btl="self,tcp", OMPI_MCA_btl_tcp_if_include="lo", PMIX_MCA_gds="hash")
         begin = time.monotonic()
         small_files = None if limit is None else lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
         result = subprocess.run(command, env=environment, capture_output=True, timeout=6 * SECONDS,
