@@ -8,7 +8,7 @@
 #include "io/requests/logits_file.hpp"
 #include "io/requests/request_reader.hpp"
 #include "io/requests/result_writer.hpp"
-#include "io/requests/tokenizer_stream.hpp"
+#include "io/tokenizer/text_stream.hpp"
 #include "kernels/error.hpp"
 #include "model/generate.hpp"
 #include "parallel/agree.hpp"
@@ -166,7 +166,7 @@ class BatchLoop {
     RunLog log_;
     ModelSession session_;
     std::optional<io::ResultWriter> writer_;
-    std::optional<io::TokenizerStreamFactory> text_;
+    std::optional<io::TextStreamFactory> text_;
     std::optional<io::LogitsFile> logits_;
     std::optional<FileLogitsSink> sink_;
     std::optional<io::RequestReader> reader_;

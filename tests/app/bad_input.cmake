@@ -5,9 +5,6 @@ foreach(case IN ITEMS
     corrupted_byte newer_format truncated_model not_a_model missing_model
     missing_input unknown_option output_directory_missing disk_full disk_full_in_convert
     invalid_utf8 token_out_of_range empty_prompt prompt_too_long bad_json duplicate_ids)
-  add_test(NAME app/bad_input/${case}@3
-           COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tests/app/bad_input.py --tesserank
-                   $<TARGET_FILE:tesserank> --golden ${PROJECT_SOURCE_DIR}/tests/golden --ranks 3 --mpiexec
-                   ${MPIEXEC_EXECUTABLE} ${case})
-  set_tests_properties(app/bad_input/${case}@3 PROPERTIES LABELS mpi TIMEOUT 120 PROCESSORS 2)
+  program_test(app/bad_input/${case}@3 LABEL mpi SCRIPT bad_input.py
+               ARGUMENTS --golden ${PROJECT_SOURCE_DIR}/tests/golden --ranks 3 --mpiexec ${MPIEXEC_EXECUTABLE} ${case})
 endforeach()

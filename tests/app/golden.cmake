@@ -1,21 +1,16 @@
 # The golden cases, run through the program as a user would. A case whose family is not covered yet is listed here, and
 # a test holds the list against what the program says and against the folder: nothing is skipped in silence.
-find_package(Python3 REQUIRED COMPONENTS Interpreter)
-
 set(GOLDEN_MODELS ${PROJECT_SOURCE_DIR}/tests/golden/models)
 set(GOLDEN_COVERED llama-5heads-kv1 llama-gqa-rope3 llama-gqa-rope3-bf16 mistral-swa8 qwen2-tied-kv3 qwen3-qknorm)
 set(GOLDEN_NOT_COVERED internvl-hf internvl-orig-25heads-bf16 internvl-orig-psv1-bf16 internvl-orig-qwen2
                        mixtral-4x2-bf16 qwen3moe-6x2)
 
+# golden_test(case ranks [option ...])
 function(golden_test case ranks)
-  list(JOIN ARGN "" suffix)
-  string(REPLACE "--" "," suffix "${suffix}")
-  set(name golden/${case}${suffix}@${ranks})
-  add_test(NAME ${name}
-           COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tests/app/golden_case.py --tesserank
-                   $<TARGET_FILE:tesserank> --case ${GOLDEN_MODELS}/${case} --ranks ${ranks} --mpiexec
-                   ${MPIEXEC_EXECUTABLE} ${ARGN})
-  set_tests_properties(${name} PROPERTIES LABELS golden TIMEOUT 180 PROCESSORS 2)
+  list(JOIN ARGN "," variant)
+  string(REGEX REPLACE "--[a-z]+=" "/" variant "${variant}")
+  program_test(golden/${case}${variant}@${ranks} LABEL golden SCRIPT golden_case.py
+               ARGUMENTS --case ${GOLDEN_MODELS}/${case} --ranks ${ranks} --mpiexec ${MPIEXEC_EXECUTABLE} ${ARGN})
 endfunction()
 
 foreach(case IN LISTS GOLDEN_COVERED)
@@ -30,8 +25,5 @@ foreach(case IN LISTS GOLDEN_COVERED)
   golden_test(${case} 2 --dtype=bf16)
 endforeach()
 
-add_test(NAME golden/not-covered-yet
-         COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tests/app/golden_not_covered.py --tesserank
-                 $<TARGET_FILE:tesserank> --models ${GOLDEN_MODELS} --covered ${GOLDEN_COVERED} --not-covered
-                 ${GOLDEN_NOT_COVERED})
-set_tests_properties(golden/not-covered-yet PROPERTIES LABELS golden TIMEOUT 120)
+program_test(golden/not-covered-yet LABEL golden SCRIPT golden_not_covered.py
+             ARGUMENTS --models ${GOLDEN_MODELS} --covered ${GOLDEN_COVERED} --not-covered ${GOLDEN_NOT_COVERED})
