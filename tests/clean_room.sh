@@ -57,7 +57,8 @@ else
 fi
 apt_sources >"$root/etc/apt/sources.list"
 cp /etc/resolv.conf /etc/hosts "$root/etc/"
-git clone --quiet --no-local "$source" "$root/tesserank"
+GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0='*' \
+    git clone --quiet --no-local "$source" "$root/tesserank"
 
 # Mounts and processes of a namespace of its own end with it.
 inside() {
