@@ -1,5 +1,6 @@
 #include "app/command.hpp"
 #include "app/exit_code.hpp"
+#include "io/hdf5/start.hpp"
 #include "parallel/agree.hpp"
 #include "parallel/mpi_communicator.hpp"
 #include "parallel/mpi_session.hpp"
@@ -117,6 +118,7 @@ int main(int argc, char** argv) {
     // the process.
     std::signal(SIGXFSZ, SIG_IGN);
     std::signal(SIGPIPE, SIG_IGN);
+    tesserank::io::start_h5();
     try {
         return tesserank::app::run(argc, argv);
     } catch (std::exception const& error) {

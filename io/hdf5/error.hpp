@@ -15,11 +15,8 @@ class H5Error : public kernels::SystemError {
     using SystemError::SystemError;
 };
 
-/// Stops HDF5 from printing its errors: they travel in exceptions. To be called before anything
-/// else of HDF5.
-void silence_h5();
-
-/// Throws H5Error: "<what>: <HDF5's outermost and innermost words>".
+/// Throws H5Error: "<what>: <HDF5's outermost and innermost words>", in one line; where the system
+/// failed, its own text is the innermost.
 [[noreturn]] void throw_h5(std::string_view what);
 
 /// Throws when a call has returned a negative value; returns the value otherwise. `what` says what

@@ -1,6 +1,7 @@
 #include "io/hdf5/file.hpp"
 
 #include "io/hdf5/error.hpp"
+#include "io/hdf5/start.hpp"
 
 namespace tesserank::io {
 namespace {
@@ -18,13 +19,13 @@ H5Plist access_without_lock() {
 }  // namespace
 
 H5File open_h5(std::string const& path) {
-    silence_h5();
+    start_h5();
     auto const access = access_without_lock();
     return own_h5<H5File>(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.get()), path);
 }
 
 H5File create_h5(std::string const& path) {
-    silence_h5();
+    start_h5();
     auto const access = access_without_lock();
     check_h5(H5Pset_libver_bounds(access.get(), H5F_LIBVER_V18, H5F_LIBVER_LATEST),
              "H5Pset_libver_bounds");

@@ -1,5 +1,6 @@
 #include "io/model_file/convert.hpp"
 
+#include "io/hdf5/error.hpp"
 #include "io/input_file.hpp"
 #include "io/json_reader.hpp"
 #include "io/model_file/cast.hpp"
@@ -143,14 +144,21 @@ ConvertReport Converter::finish() {
     return report_;
 }
 
-}  // namespace
-
-ConvertReport convert_checkpoint(ConvertOptions const& options) {
-    if (options.existing == Existing::keep && std::filesystem::exists(options.model_path)) {
-        throw InputError(options.model_path + ": exists already; --force replaces it");
+/// --force is not meant for the checkpoint itself.
+void check_target(ConvertOptions const& options, SafetensorsReader const& source) {
+    auto const& path = options.model_path;
+    if (!std::filesystem::exists(path)) return;
+    if (options.existing == Existing::keep) {
+        throw InputError(path + ": exists already; --force replaces it");
     }
-    SafetensorsReader const source(options.source_folder);
-    check_names(source);
+    for (auto const& file : source.files()) {
+        if (std::filesystem::equivalent(path, file.path)) {
+            throw InputError(path + ": is a file of the checkpoint that is to be converted");
+        }
+    }
+}
+
+ConvertReport convert(ConvertOptions const& options, SafetensorsReader const& source) {
     Converter converter(options, source);
     converter.copy_documents();
     if (!source.index_path().empty()) {
@@ -159,6 +167,19 @@ ConvertReport convert_checkpoint(ConvertOptions const& options) {
     }
     for (auto const& file : source.files()) converter.copy_file(file);
     return converter.finish();
+}
+
+}  // namespace
+
+ConvertReport convert_checkpoint(ConvertOptions const& options) {
+    SafetensorsReader const source(options.source_folder);
+    check_target(options, source);
+    check_names(source);
+    try {
+        return convert(options, source);
+    } catch (H5Error const& error) {
+        throw kernels::SystemError(options.model_path + ": writing failed: " + error.what());
+    }
 }
 
 }  // namespace tesserank::io
