@@ -43,20 +43,28 @@ ConfigValue const& ConfigReader::at(std::string_view key) {
     return found->second;
 }
 
-std::size_t ConfigReader::size(std::string_view key) {
+std::size_t ConfigReader::integer(std::string_view key, std::int64_t smallest) {
     // Sizes are multiplied with each other later; 2^31 keeps every product of two inside 64 bits.
     constexpr std::int64_t largest = std::int64_t{1} << 31;
     auto const& found = at(key);
     auto const* number = std::get_if<std::int64_t>(&found.value);
-    if (number == nullptr || *number < 1 || *number > largest) {
-        fail(key, "is " + describe(found) + ", expected an integer from 1 to 2^31");
+    if (number == nullptr || *number < smallest || *number > largest) {
+        fail(key, "is " + describe(found) + ", expected an integer from " +
+                      std::to_string(smallest) + " to 2^31");
     }
     return static_cast<std::size_t>(*number);
 }
 
+std::size_t ConfigReader::size(std::string_view key) { return integer(key, 1); }
+
 std::size_t ConfigReader::size_or(std::string_view key, std::size_t fallback) {
     ignore(key);
     return has(key) ? size(key) : fallback;
+}
+
+std::size_t ConfigReader::count_or(std::string_view key, std::size_t fallback) {
+    ignore(key);
+    return has(key) ? integer(key, 0) : fallback;
 }
 
 double ConfigReader::number(std::string_view key) {

@@ -22,6 +22,8 @@ class ConfigReader {
     bool has(std::string_view key) const;  ///< present and not null
     std::size_t size(std::string_view key);
     std::size_t size_or(std::string_view key, std::size_t fallback);
+    /// Like size_or(), but 0 is a value too.
+    std::size_t count_or(std::string_view key, std::size_t fallback);
     double number(std::string_view key);
     double number_or(std::string_view key, double fallback);
     bool flag_or(std::string_view key, bool fallback);
@@ -43,6 +45,7 @@ class ConfigReader {
 
   private:
     ConfigValue const& at(std::string_view key);
+    std::size_t integer(std::string_view key, std::int64_t smallest);
 
     ConfigValue::Object const* object_;
     std::string where_;

@@ -75,6 +75,9 @@ void read_uniform_window(ConfigReader& config, DecoderConfig& decoder) {
     if (!config.has("layer_types")) return;
     auto const has_window = read_layer_types(config, decoder.layers);
     for (std::size_t layer = 0; layer < decoder.layers; ++layer) {
+        if (has_window[layer] && window == 0) {
+            config.fail("sliding_window", "is missing, but layers use it");
+        }
         decoder.windows[layer] = has_window[layer] ? window : 0;
     }
 }
@@ -82,7 +85,7 @@ void read_uniform_window(ConfigReader& config, DecoderConfig& decoder) {
 void read_layered_window(ConfigReader& config, DecoderConfig& decoder) {
     bool const enabled = config.flag_or("use_sliding_window", false);
     std::size_t const window = config.size_or("sliding_window", 0);
-    std::size_t const first = config.size_or("max_window_layers", 0);
+    std::size_t const first = config.count_or("max_window_layers", 28);  // transformers' default
     config.ignore("layer_types");
     auto const has_window =
         config.has("layer_types") ? read_layer_types(config, decoder.layers) : std::vector<bool>();

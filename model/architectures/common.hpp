@@ -14,7 +14,7 @@ DecoderConfig describe_common(ConfigReader& config);
 void read_rope(ConfigReader& config, DecoderConfig& decoder);
 
 /// The same sliding window in every layer, or none, from `sliding_window`; `layer_types`, if there,
-/// must agree.
+/// says which layers have it.
 void read_uniform_window(ConfigReader& config, DecoderConfig& decoder);
 
 /// Qwen2 and Qwen3: `use_sliding_window` with `max_window_layers`, or `layer_types`.
