@@ -8,6 +8,8 @@ namespace {
 
 using Kind = RopeConfig::Kind;
 
+constexpr double largest_factor = 1e6;
+
 Kind read_kind(ConfigReader& scaling) {
     scaling.ignore("type");
     scaling.ignore("rope_type");
@@ -50,6 +52,8 @@ void read_scaling(ConfigReader& scaling, DecoderConfig& decoder) {
     rope.kind = read_kind(scaling);
     if (rope.kind == Kind::plain) return;
     rope.factor = positive(scaling, "factor", scaling.number("factor"));
+    // The context, an integer, is multiplied with it.
+    if (rope.factor > largest_factor) scaling.fail("factor", "is larger than a million");
     rope.original_context = scaling.size_or("original_max_position_embeddings", decoder.context);
     if (rope.kind == Kind::llama3) {
         rope.low_freq_factor =
