@@ -15,6 +15,11 @@ constexpr std::size_t automatic_length = 4096;
 
 BatchLimits choose_batch_limits(BatchLimitInput const& input) {
     using std::to_string;
+    if (input.batch && *input.batch == 0) throw kernels::InputError("--batch 0 runs no sequence");
+    if (input.max_length && *input.max_length < 2) {
+        throw kernels::InputError("--max-length " + to_string(*input.max_length) +
+                                  " has no room for a prompt and a new token; give at least 2");
+    }
     if (input.max_length && *input.max_length > input.context) {
         throw kernels::InputError("--max-length " + to_string(*input.max_length) +
                                   " exceeds the model's context of " + to_string(input.context) +
