@@ -4,6 +4,7 @@
 #include "model/share_batch.hpp"
 #include "model/static_batch.hpp"
 
+#include <algorithm>
 #include <memory>
 #include <numeric>
 #include <utility>
@@ -94,15 +95,25 @@ class Running {
     std::vector<std::int32_t> tokens_;
 };
 
+void decode_step(Transformer& model, StaticBatch& batch, Running& running,
+                 std::span<std::size_t const> sequences, std::span<std::int32_t const> tokens) {
+    std::vector<std::size_t> rows(sequences.size());
+    std::iota(rows.begin(), rows.end(), std::size_t{0});
+    auto const states = model.forward(batch.decode(sequences, tokens), rows);
+    for_logit_blocks(model, states, [&](ConstTensorView logits, std::size_t first) {
+        running.advance(logits, sequences.subspan(first, logits.rows));
+    });
+}
+
+/// A batch of more than max_rows sequences takes several steps per token.
 void decode(Transformer& model, StaticBatch& batch, Running& running) {
     while (!running.empty()) {
         auto const [sequences, tokens] = running.take();
-        std::vector<std::size_t> rows(sequences.size());
-        std::iota(rows.begin(), rows.end(), std::size_t{0});
-        auto const states = model.forward(batch.decode(sequences, tokens), rows);
-        for_logit_blocks(model, states, [&](ConstTensorView logits, std::size_t first) {
-            running.advance(logits, std::span(sequences).subspan(first, logits.rows));
-        });
+        for (std::size_t first = 0; first < sequences.size(); first += model.options().max_rows) {
+            auto const count = std::min(model.options().max_rows, sequences.size() - first);
+            decode_step(model, batch, running, std::span(sequences).subspan(first, count),
+                        std::span(tokens).subspan(first, count));
+        }
     }
 }
 
