@@ -42,42 +42,48 @@ class Matrix {
     static constexpr std::size_t gap = 3;
 
     Matrix(std::size_t rows, std::size_t cols, DType dtype = DType::f32)
-        : bytes_(rows * (cols + gap) * size_of(dtype), filler),
-          view_{{bytes_.data(), dtype, rows, cols, cols + gap}} {
-        for (std::size_t r = 0; r < rows; ++r) store_row(std::vector<float>(cols), view_, r);
+        : rows_(rows),
+          cols_(cols),
+          dtype_(dtype),
+          bytes_(rows * (cols + gap) * size_of(dtype), filler) {
+        for (std::size_t r = 0; r < rows; ++r) store_row(std::vector<float>(cols), view(), r);
     }
 
-    TensorView view() { return view_; }
-    ConstTensorView view() const { return view_; }
-    std::size_t rows() const { return view_.rows; }
-    std::size_t cols() const { return view_.cols; }
+    TensorView view() { return {{bytes_.data(), dtype_, rows_, cols_, cols_ + gap}}; }
+    ConstTensorView view() const {
+        return BasicTensorView<std::byte const*>{bytes_.data(), dtype_, rows_, cols_, cols_ + gap};
+    }
+    std::size_t rows() const { return rows_; }
+    std::size_t cols() const { return cols_; }
 
     float at(std::size_t row, std::size_t col) const {
         float value = 0.0F;
-        load_row(ConstTensorView(view_).rows_from(row, 1).cols_from(col, 1), 0, {&value, 1});
+        load_row(view().rows_from(row, 1).cols_from(col, 1), 0, {&value, 1});
         return value;
     }
     void set(std::size_t row, std::size_t col, float value) {
-        store_row({&value, 1}, view_.rows_from(row, 1).cols_from(col, 1), 0);
+        store_row({&value, 1}, view().rows_from(row, 1).cols_from(col, 1), 0);
     }
     std::vector<float> row(std::size_t index) const {
         std::vector<float> values(cols());
-        load_row(view_, index, values);
+        load_row(view(), index, values);
         return values;
     }
     /// Whether nothing was written between the rows.
     bool gaps_untouched() const {
-        std::size_t const stride = (cols() + gap) * size_of(view_.dtype);
+        std::size_t const stride = (cols() + gap) * size_of(dtype_);
         for (std::size_t i = 0; i < bytes_.size(); ++i) {
-            if (i % stride >= cols() * size_of(view_.dtype) && bytes_[i] != filler) return false;
+            if (i % stride >= cols() * size_of(dtype_) && bytes_[i] != filler) return false;
         }
         return true;
     }
 
   private:
     static constexpr std::byte filler{0x5A};
+    std::size_t rows_;
+    std::size_t cols_;
+    DType dtype_;
     std::vector<std::byte> bytes_;
-    TensorView view_;
 };
 
 /// Two tests that ask for the same numbers get the same.
