@@ -70,7 +70,7 @@ RankPlace find_place() {
     place.memory_bytes = kernels::host_memory_available();
     place.shm_bytes = free_shared_memory();
     place.threads_wanted = wanted_threads();
-    place.is_root = geteuid() == 0;
+    place.is_root = geteuid() == 0 && std::getenv("OMPI_ALLOW_RUN_AS_ROOT") == nullptr;
     return place;
 }
 

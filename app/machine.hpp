@@ -25,7 +25,7 @@ struct RankPlace {
     std::size_t memory_bytes = 0;    ///< that it can still use, control groups counted
     std::size_t shm_bytes = 0;       ///< free in /dev/shm
     std::size_t threads_wanted = 0;  ///< OMP_NUM_THREADS; 0: not set
-    bool is_root = false;
+    bool is_root = false;            ///< without having told Open MPI so
 };
 RankPlace find_place();
 
