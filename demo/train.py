@@ -169,7 +169,8 @@ def export(model: Qwen3ForCausalLM, tokenizer: Tokenizer, folder: Path) -> None:
                             pad_token=END_OF_TEXT, clean_up_tokenization_spaces=False,
                             model_max_length=256).save_pretrained(folder)
     settings, known = folder / "tokenizer_config.json", "PreTrainedTokenizerFast"
-    settings.write_text(settings.read_text().replace("TokenizersBackend", known))  # 4.x knows it too
+    # The 4.x series of transformers knows only the older name of the same class.
+    settings.write_text(settings.read_text().replace("TokenizersBackend", known))
 
 
 def work(rank: int, options: argparse.Namespace, meeting_point: str) -> None:
