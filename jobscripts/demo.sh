@@ -52,9 +52,9 @@ table() {
 }
 
 echo
-printf '%-50s %-36s %-36s %s\n' question answer expected same
+printf '%-50s %-38s %-38s %s\n' question answer expected same
 table | while IFS=$'\t' read -r question answer expected same; do
-    printf '%-50s %-36s %-36s %s\n' "$question" "$answer" "$expected" "$same"
+    printf '%-50s %-38s %-38s %s\n' "$question" "$answer" "$expected" "$same"
 done
 echo
 if table | grep -q $'\tNO$'; then
