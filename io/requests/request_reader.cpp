@@ -1,7 +1,6 @@
 #include "io/requests/request_reader.hpp"
 
 #include "io/requests/json_text.hpp"
-#include "io/requests/logits_file.hpp"
 #include "io/tokenizer/tokenizer.hpp"
 #include "kernels/error.hpp"
 
@@ -155,7 +154,6 @@ std::optional<std::variant<Request, RequestError>> RequestReader::next(Task task
     auto& request = std::get<RequestLine>(*parsed);
     auto const id = request.id;
     try {
-        if (limits_.ids_name_groups) LogitsFile::check_id(id);
         return make(std::move(request), limits_, tokenizer_);
     } catch (InputError const& error) {
         return RequestError{.id = id, .line = line(), .message = prefix_line(line(), error.what())};

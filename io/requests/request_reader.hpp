@@ -21,7 +21,6 @@ struct RequestLimits {
     std::size_t default_max_new_tokens = 0;  ///< 0: as many as fit
     /// For what a line leaves open; see generation_defaults.hpp.
     model::SamplingOptions sampling;
-    bool ids_name_groups = false;  ///< each id must be able to name its group in a LogitsFile
 };
 
 /// Reads requests one by one, in file order, with memory for one line and 16 bytes per id. Blank

@@ -156,14 +156,6 @@ TEST(RequestReader, RefusesWhatTheModelCannotTake) {
     EXPECT_THAT(error_of("{\"id\": \"a\", \"prompt\": \"\xC3(\"}"), HasSubstr("ill-formed UTF-8"));
 }
 
-TEST(RequestReader, IdsMustNameGroupsWhereLogitsAreWritten) {
-    auto limits = small;
-    std::string const line = R"({"id": "a/b", "tokens": [1]})";
-    EXPECT_EQ(read(line, limits, nullptr).requests.size(), 1U);
-    limits.ids_name_groups = true;
-    EXPECT_THAT(error_of(line, limits), HasSubstr("line 1: id: found \"a/b\""));
-}
-
 TEST(RequestReader, EncodesThePromptWithSpecialTokens) {
     auto const tokenizer = load_tokenizer("llama3");
     auto const lines =
