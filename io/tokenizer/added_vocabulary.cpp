@@ -112,10 +112,11 @@ std::vector<AddedVocabulary::Part> AddedVocabulary::split(std::string_view text,
         auto span = Span{match->begin, match->end};
         auto const& token = tokens_.at(match->id);
         if (token.single_word && !is_single_word(text, span)) continue;
-        if (token.left_strip) span.begin = start_of_space(text, done, span.begin);
+        if (token.left_strip) span.begin = std::max(done, start_of_space(text, done, span.begin));
         if (token.right_strip) span.end = end_of_space(text, span.end);
         if (done < span.begin) parts.push_back({{done, span.begin}, std::nullopt});
-        parts.push_back({span, match->id});
+        // Empty where an earlier token's right_strip has taken the spaces that this one stands for.
+        if (span.begin < span.end) parts.push_back({span, match->id});
         done = span.end;
     }
     if (done < text.size()) parts.push_back({{done, text.size()}, std::nullopt});

@@ -44,9 +44,10 @@ MergeRules MergeRules::from_json(JsonNode const& node, Vocabulary const& vocabul
         }
         auto const [left, right] = names_of(line);
         if (left.empty() || right.empty()) line.fail("an empty token cannot be merged");
-        merges.rules_.insert_or_assign(
-            known_id(left, line, vocabulary), known_id(right, line, vocabulary),
-            {.rank = rank++, .result = known_id(left + right, line, vocabulary)});
+        auto const left_id = known_id(left, line, vocabulary);
+        auto const right_id = known_id(right, line, vocabulary);
+        auto const result = known_id(left + right, line, vocabulary);
+        merges.rules_.insert_or_assign(left_id, right_id, {.rank = rank++, .result = result});
         merges.add_joint(left, right, vocabulary);
     }
     return merges;

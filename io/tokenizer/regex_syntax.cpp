@@ -11,7 +11,10 @@ namespace tesserank::io::detail {
 namespace {
 
 constexpr std::string_view space_members = "\\t-\\r\\x{85}\\p{Z}";
-constexpr std::string_view word_members = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}";
+constexpr std::string_view word_members_in_class = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}";
+/// Outside of a class Oniguruma takes the powers and fractions of Latin-1 for word characters, too.
+constexpr std::string_view word_members =
+    "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}";
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_hex(char c) { return std::isxdigit(static_cast<unsigned char>(c)) != 0; }
@@ -188,7 +191,7 @@ class Translator {
         } else if (c == 'S') {
             out_ += "\\S\\x{180E}";
         } else if (c == 'w') {
-            out_ += word_members;
+            out_ += word_members_in_class;
         } else if (c == 'b') {
             out_ += "\\x{8}";
         } else {

@@ -11,7 +11,7 @@ namespace tesserank::io::detail {
 /// The two agree on most of what tokenizers use. Where they do not, the pattern is rewritten:
 ///
 ///   \s \S     without U+180E, which only PCRE2 takes for a space
-///   \w \W \b  Oniguruma's words have marks and connecting punctuation; PCRE2's have not
+///   \w \W \b  Oniguruma's words have marks and all connecting punctuation, but not every number
 ///   \v        one character in Oniguruma, a class in PCRE2
 ///   \uHHHH    \x{HHHH}
 ///   {,n}      {0,n}

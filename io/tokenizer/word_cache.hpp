@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -17,12 +18,9 @@ class WordCache {
   public:
     /// The tokens of `word`, until the next store(); nullopt if they are not kept.
     std::optional<std::span<std::int32_t const>> find(std::string_view word) const {
-        if (word.size() > longest_word || entries_.empty()) return std::nullopt;
+        if (word.empty() || word.size() > longest_word || entries_.empty()) return std::nullopt;
         auto const& entry = entries_[slot_of(word)];
-        if (entry.size != word.size() ||
-            std::memcmp(entry.word.data(), word.data(), word.size()) != 0) {
-            return std::nullopt;
-        }
+        if (std::string_view(entry.word.data(), entry.size) != word) return std::nullopt;
         return std::span(entry.tokens).first(entry.count);
     }
 
@@ -32,8 +30,8 @@ class WordCache {
         auto& entry = entries_[slot_of(word)];
         entry.size = static_cast<std::uint8_t>(word.size());
         entry.count = static_cast<std::uint8_t>(tokens.size());
-        std::memcpy(entry.word.data(), word.data(), word.size());
-        std::memcpy(entry.tokens.data(), tokens.data(), tokens.size_bytes());
+        std::copy(word.begin(), word.end(), entry.word.begin());
+        std::copy(tokens.begin(), tokens.end(), entry.tokens.begin());
     }
 
     static constexpr std::size_t longest_word = 30;

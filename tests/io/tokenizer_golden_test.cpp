@@ -85,8 +85,8 @@ TEST_P(GoldenTokenizer, EncodesRenderedChatsRenderingItselfNotCovered) {
 
 INSTANTIATE_TEST_SUITE_P(All, GoldenTokenizer,
                          ::testing::Values("gpt2", "llama3", "qwen2", "spm-llama2", "spm-mistral"),
-                         [](auto const& info) {
-                             std::string name = info.param;
+                         [](auto const& test) {
+                             std::string name = test.param;
                              std::erase(name, '-');
                              return name;
                          });

@@ -69,8 +69,8 @@ TEST(Regex, RefusesWhatDoesNotCompile) {
 }
 
 TEST(Regex, EndsAHostileSearchWithAnError) {
-    EXPECT_THROW(matches("(?:a+)+$b", std::string(64, 'a') + "c"), InputError);
-    EXPECT_THROW(matches("(?:a|a)*b", std::string(200, 'a')), InputError);
+    EXPECT_THROW(matches(R"((?:a+)+\d)", std::string(64, 'a')), InputError);
+    EXPECT_THROW(matches(R"((?:a|a)*\d)", std::string(200, 'a')), InputError);
 }
 
 TEST(RegexSyntax, LeavesTheUsualPatternsAlmostAlone) {

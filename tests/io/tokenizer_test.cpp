@@ -50,7 +50,7 @@ TEST(Tokenizer, FindsAddedTokensInTheText) {
     EXPECT_EQ(encode(added("ab", {"single_word"}), "abc ab"), (Ids{0, 1, 2, 3, 5}));
     EXPECT_EQ(encode(added("ab", {"lstrip"}), "c  ab c"), (Ids{2, 5, 3, 2}));
     EXPECT_EQ(encode(added("ab", {"rstrip"}), "c ab  c"), (Ids{2, 3, 5, 2}));
-    EXPECT_EQ(encode(added(" ", {"lstrip", "rstrip"}), "a   b"), (Ids{0, 5, 1}))
+    EXPECT_EQ(encode(added("\\n", {"lstrip", "rstrip"}), "a\n \nb"), (Ids{0, 5, 1}))
         << "spaces that one token has taken are not there for the next";
 }
 

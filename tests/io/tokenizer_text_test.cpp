@@ -45,7 +45,7 @@ std::string lossy(std::string_view bytes, std::size_t step) {
 }
 
 TEST(LossyUtf8, PutsOneReplacementForEachError) {
-    for (std::size_t const step : {1, 2, 3, 100}) {
+    for (std::size_t const step : {1U, 2U, 3U, 100U}) {
         EXPECT_EQ(lossy("a\xE4\xB8z", step), "a\uFFFDz");              // one cut character
         EXPECT_EQ(lossy("\xE4\xE4\xB8\xAD", step), "\uFFFD中");        // then a whole one
         EXPECT_EQ(lossy("\xED\xA0\x80", step), "\uFFFD\uFFFD\uFFFD");  // nothing of it can be right
