@@ -3,10 +3,12 @@
 #include "kernels/dtype.hpp"
 
 #include <cstddef>
+#include <vector>
 
 /// The inner loops of GEMM and attention, compiled once per instruction set and chosen when the
-/// program starts. Every instruction set adds the terms of a sum in the same order: term k belongs
-/// to lane k % 16, the lanes are added in a fixed tree.
+/// program starts. Every instruction set adds the terms of a dot product in the same order: term k
+/// belongs to lane k % 16, the lanes are added in a fixed tree. (The portable one rounds products
+/// first where the compiler has no fused multiply-add.)
 namespace tesserank::kernels::kokkos::isa {
 
 constexpr std::size_t lanes = 16;
@@ -66,7 +68,9 @@ KernelTable const& portable_kernels();
 KernelTable const& avx2_kernels();
 KernelTable const& avx512_kernels();
 
-/// The fastest of them that this CPU can run.
+/// Those that this CPU can run, the fastest first.
+std::vector<KernelTable const*> runnable_kernels();
+/// The first of them.
 KernelTable const& kernels_of_this_cpu();
 
 }  // namespace tesserank::kernels::kokkos::isa
