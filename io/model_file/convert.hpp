@@ -14,10 +14,10 @@ enum class Existing { keep, replace };
 
 struct ConvertOptions {
     std::string source_folder, model_path;
-    std::optional<kernels::DType> dtype;  ///< for every tensor; none: as in the source
+    std::optional<kernels::DType> dtype = {};  ///< for every tensor; none: as in the source
     Existing existing = Existing::keep;
-    std::function<void(std::size_t bytes_done, std::size_t bytes_total)>
-        progress;  ///< may be empty
+    /// Told how much has been read; may be empty.
+    std::function<void(std::size_t bytes_done, std::size_t bytes_total)> progress = {};
 };
 
 struct ConvertReport {

@@ -39,7 +39,7 @@ class Load {
 
 }  // namespace
 
-Run run_of(Block const& block) {
+ElementRun run_of(Block const& block) {
     auto const width = kernels::size_of(block.tensor->dtype);
     return {block.begin() / width, block.bytes() / width};
 }

@@ -46,6 +46,6 @@ class LoadRounds {
 };
 
 /// The elements of a block within its tensor.
-Run run_of(Block const& block);
+ElementRun run_of(Block const& block);
 
 }  // namespace tesserank::io

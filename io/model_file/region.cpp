@@ -16,7 +16,7 @@ std::size_t elements_before(Region const& region, std::size_t width, std::size_t
     return (row - region.rows.begin) * region.cols.count + (col - region.cols.begin);
 }
 
-Run overlap(Run a, Run b) {
+ElementRun overlap(ElementRun a, ElementRun b) {
     auto const first = std::max(a.first, b.first);
     auto const end = std::min(a.first + a.count, b.first + b.count);
     return {first, end > first ? end - first : 0};
@@ -24,15 +24,15 @@ Run overlap(Run a, Run b) {
 
 }  // namespace
 
-std::size_t elements_within(Region const& region, std::size_t width, Run run) {
+std::size_t elements_within(Region const& region, std::size_t width, ElementRun run) {
     if (width == 0) return 0;
     return elements_before(region, width, run.first + run.count) -
            elements_before(region, width, run.first);
 }
 
-void visit_runs(Region const& region, std::size_t width, Run run,
-                std::function<void(Run)> const& visit) {
-    auto const visit_overlap = [&](Run part) {
+void visit_runs(Region const& region, std::size_t width, ElementRun run,
+                std::function<void(ElementRun)> const& visit) {
+    auto const visit_overlap = [&](ElementRun part) {
         auto const common = overlap(part, run);
         if (common.count > 0) visit(common);
     };

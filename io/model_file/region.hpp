@@ -8,17 +8,17 @@
 namespace tesserank::io {
 
 /// Consecutive elements of a row-major matrix, counted from its first.
-struct Run {
+struct ElementRun {
     std::size_t first = 0, count = 0;
-    bool operator==(Run const&) const = default;
+    bool operator==(ElementRun const&) const = default;
 };
 
 /// How many elements of `region` lie within `run`. `width` is the matrix's number of columns.
-std::size_t elements_within(model::Region const& region, std::size_t width, Run run);
+std::size_t elements_within(model::Region const& region, std::size_t width, ElementRun run);
 
 /// Calls visit for each run of elements of `region` within `run`, in order: one run where the
 /// region has whole rows, else one per row.
-void visit_runs(model::Region const& region, std::size_t width, Run run,
-                std::function<void(Run)> const& visit);
+void visit_runs(model::Region const& region, std::size_t width, ElementRun run,
+                std::function<void(ElementRun)> const& visit);
 
 }  // namespace tesserank::io

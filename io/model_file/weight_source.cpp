@@ -40,7 +40,8 @@ void check_request(WeightRequest const& request, StoredTensor const& tensor, int
 
 /// Writes consecutive elements of a request's region to their place on the device.
 void deliver(kernels::Backend& backend, std::span<std::byte const> bytes,
-             WeightRequest const& request, Region const& region, std::size_t width, Run run) {
+             WeightRequest const& request, Region const& region, std::size_t width,
+             ElementRun run) {
     TensorView const& destination = request.destination;
     auto const size = kernels::size_of(destination.dtype);
     auto row = run.first / width - region.rows.begin;
@@ -140,7 +141,7 @@ void Loading::pack(std::span<Block const> blocks, int rank) {
         auto const size = kernels::size_of(block.tensor->dtype);
         for (auto const* const request : rounds_.wishes_for(block)) {
             auto const& region = request->regions[static_cast<std::size_t>(rank)];
-            visit_runs(region, width, run, [&](Run part) {
+            visit_runs(region, width, run, [&](ElementRun part) {
                 auto const bytes = left.subspan((part.first - run.first) * size, part.count * size);
                 if (rank == ranks_.rank()) {
                     deliver(backend_, bytes, *request, region, width, part);
@@ -163,7 +164,7 @@ void Loading::unpack(Round const& round) {
             auto const size = kernels::size_of(block.tensor->dtype);
             for (auto const* const request : rounds_.wishes_for(block)) {
                 auto const& region = request->regions[static_cast<std::size_t>(ranks_.rank())];
-                visit_runs(region, width, run_of(block), [&](Run part) {
+                visit_runs(region, width, run_of(block), [&](ElementRun part) {
                     deliver(backend_, left.first(part.count * size), *request, region, width, part);
                     left = left.subspan(part.count * size);
                 });

@@ -17,7 +17,7 @@ struct Span {
     bool operator==(Span const&) const = default;
 };
 
-/// What one thread needs to match: reused from text to text, for any Regex.
+/// What one thread needs to match: reused from text to text, for any Regex. Empty until it is needed.
 class RegexScratch {
   public:
     RegexScratch();
@@ -26,7 +26,7 @@ class RegexScratch {
     RegexScratch& operator=(RegexScratch&&) noexcept;
 
     struct Handles;
-    Handles& handles() { return *handles_; }
+    Handles& handles();
 
   private:
     std::unique_ptr<Handles> handles_;

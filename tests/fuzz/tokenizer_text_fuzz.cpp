@@ -45,8 +45,9 @@ void check_decoding(Tokenizer const& tokenizer, std::vector<std::int32_t> const&
     TextStream stream(tokenizer, Tokenizer::SpecialText::skip);
     std::string grown;
     for (auto const id : ids) {
-        grown += stream.append(id);
-        expect(find_invalid_utf8(grown) == std::string::npos);
+        auto const part = stream.append(id);
+        expect(find_invalid_utf8(part) == std::string::npos);
+        grown += part;
     }
     grown += stream.finish();
     expect(grown == text);

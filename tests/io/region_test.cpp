@@ -10,7 +10,7 @@ namespace {
 using model::Region;
 
 /// The region's elements within the run, one by one.
-std::vector<std::size_t> elements(Region const& region, std::size_t width, Run run) {
+std::vector<std::size_t> elements(Region const& region, std::size_t width, ElementRun run) {
     std::vector<std::size_t> result;
     for (auto element = run.first; element < run.first + run.count; ++element) {
         auto const row = element / width;
@@ -34,14 +34,14 @@ void for_all_small_cases(Check const& check) {
                 for (std::size_t w = 0; c + w <= width; ++w)
                     for (std::size_t first = 0; first <= rows * width; ++first)
                         for (std::size_t n = 0; first + n <= rows * width; ++n)
-                            check(Region{{r, h}, {c, w}}, width, Run{first, n});
+                            check(Region{{r, h}, {c, w}}, width, ElementRun{first, n});
 }
 
 TEST(Region, CountsWhatItVisits) {
-    for_all_small_cases([](Region const& region, std::size_t width, Run run) {
+    for_all_small_cases([](Region const& region, std::size_t width, ElementRun run) {
         auto const expected = elements(region, width, run);
         std::vector<std::size_t> visited;
-        visit_runs(region, width, run, [&](Run part) {
+        visit_runs(region, width, run, [&](ElementRun part) {
             EXPECT_GT(part.count, 0U);
             for (std::size_t i = 0; i < part.count; ++i) visited.push_back(part.first + i);
         });
@@ -51,14 +51,14 @@ TEST(Region, CountsWhatItVisits) {
 }
 
 TEST(Region, WholeRowsAreOneRun) {
-    std::vector<Run> runs;
-    visit_runs({{1, 5}, {0, 1}}, 1, {0, 100}, [&](Run run) { runs.push_back(run); });
-    EXPECT_EQ(runs, (std::vector<Run>{{1, 5}}));
+    std::vector<ElementRun> runs;
+    visit_runs({{1, 5}, {0, 1}}, 1, {0, 100}, [&](ElementRun run) { runs.push_back(run); });
+    EXPECT_EQ(runs, (std::vector<ElementRun>{{1, 5}}));
 }
 
 TEST(Region, MatrixWithoutColumnsHasNothing) {
     EXPECT_EQ(elements_within({{0, 3}, {0, 0}}, 0, {0, 0}), 0U);
-    visit_runs({{0, 3}, {0, 0}}, 0, {0, 0}, [](Run) { FAIL(); });
+    visit_runs({{0, 3}, {0, 0}}, 0, {0, 0}, [](ElementRun) { FAIL(); });
 }
 
 }  // namespace

@@ -1,5 +1,4 @@
 #include "io/safetensors/header.hpp"
-
 #include "kernels/error.hpp"
 #include "tests/io/safetensors_bytes.hpp"
 
@@ -29,11 +28,10 @@ std::string error_of(std::string const& header, std::size_t data_bytes) {
 }
 
 TEST(SafetensorsHeader, TensorsComeInTheOrderOfTheirBytes) {
-    std::string const header =
-        R"({"__metadata__":{"format":"pt"},)"
-        R"("a":{"dtype":"F32","shape":[2,3],"data_offsets":[8,32]},)"
-        R"("b":{"dtype":"BF16","shape":[4],"data_offsets":[0,8]},)"
-        R"("c":{"dtype":"I64","shape":[],"data_offsets":[32,40]}}   )";
+    std::string const header = R"({"__metadata__":{"format":"pt"},)"
+                               R"("a":{"dtype":"F32","shape":[2,3],"data_offsets":[8,32]},)"
+                               R"("b":{"dtype":"BF16","shape":[4],"data_offsets":[0,8]},)"
+                               R"("c":{"dtype":"I64","shape":[],"data_offsets":[32,40]}}   )";
     auto const tensors = parse(header, 40);
     ASSERT_EQ(tensors.size(), 3U);
     EXPECT_EQ(tensors[0].name, "b");
@@ -47,9 +45,20 @@ TEST(SafetensorsHeader, TensorsComeInTheOrderOfTheirBytes) {
 }
 
 TEST(SafetensorsHeader, EveryTypeOfTheFormatHasItsSize) {
-    for (auto const& [name, bytes] : std::vector<std::pair<std::string, std::size_t>>{
-             {"F64", 8}, {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"I64", 8},  {"I32", 4},  {"I16", 2},
-             {"I8", 1},  {"U8", 1},  {"U16", 2}, {"U32", 4},  {"U64", 8}, {"BOOL", 1}}) {
+    for (auto const& [name, bytes] :
+         std::vector<std::pair<std::string, std::size_t>>{{"F64", 8},
+                                                          {"F32", 4},
+                                                          {"F16", 2},
+                                                          {"BF16", 2},
+                                                          {"I64", 8},
+                                                          {"I32", 4},
+                                                          {"I16", 2},
+                                                          {"I8", 1},
+                                                          {"U8", 1},
+                                                          {"U16", 2},
+                                                          {"U32", 4},
+                                                          {"U64", 8},
+                                                          {"BOOL", 1}}) {
         auto const header = one_tensor_header(name, "[3]", "[0," + std::to_string(3 * bytes) + "]");
         auto const tensors = parse(header, 3 * bytes);
         ASSERT_EQ(tensors.size(), 1U) << name;
@@ -59,9 +68,10 @@ TEST(SafetensorsHeader, EveryTypeOfTheFormatHasItsSize) {
 }
 
 TEST(SafetensorsHeader, EmptyTensorsTakeNoPlace) {
-    std::string const header = R"({"a":{"dtype":"F32","shape":[0,9999999999999],"data_offsets":[4,4]},)"
-                               R"("b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},)"
-                               R"("c":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}})";
+    std::string const header =
+        R"({"a":{"dtype":"F32","shape":[0,9999999999999],"data_offsets":[4,4]},)"
+        R"("b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},)"
+        R"("c":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}})";
     EXPECT_EQ(parse(header, 4).size(), 3U);
     EXPECT_TRUE(parse("{}", 0).empty());
 }
@@ -122,7 +132,7 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"MetadataNumber", R"({"__metadata__":{"a":1}})", 0, "string"},
         Bad{"NotAnObject", "[1,2]", 0, "object"}, Bad{"NotJson", "{\"a\":", 0, "JSON"},
         Bad{"NotUtf8", "{\"\xff\":1}", 0, "JSON"}, Bad{"TensorIsList", R"({"a":[]})", 0, "object"}),
-    [](auto const& info) { return info.param.name; });
+    [](auto const& test) { return test.param.name; });
 
 TEST(SafetensorsHeader, LengthIsCheckedAgainstTheFile) {
     auto const length = [](std::uint64_t header, std::size_t file_bytes) -> std::string {

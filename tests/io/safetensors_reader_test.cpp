@@ -1,5 +1,4 @@
 #include "io/safetensors/reader.hpp"
-
 #include "kernels/error.hpp"
 #include "tests/io/safetensors_bytes.hpp"
 #include "tests/io/temporary_folder.hpp"
@@ -26,10 +25,10 @@ std::string error_of(std::string const& folder) {
 /// Two files with the tensors a, and b; and an index.
 void write_shards(TemporaryFolder const& folder, std::string const& index) {
     for (std::string const name : {"a", "b"}) {
-        folder.write(name + ".safetensors",
-                     safetensors_bytes("{\"" + name +
-                                           R"(":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})",
-                                       "x"));
+        folder.write(
+            name + ".safetensors",
+            safetensors_bytes(
+                "{\"" + name + R"(":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})", "x"));
     }
     folder.write("model.safetensors.index.json", index);
 }
@@ -71,8 +70,8 @@ TEST(SafetensorsReader, IndexAndFilesMustAgree) {
 
 TEST(SafetensorsReader, IndexCannotLeaveTheFolder) {
     TemporaryFolder const folder;
-    for (std::string const name : {"../a.safetensors", "/etc/passwd", "..", ".", "", "x\\\\y",
-                                   "a.safetensors\\u0000"}) {
+    for (std::string const name :
+         {"../a.safetensors", "/etc/passwd", "..", ".", "", "x\\\\y", "a.safetensors\\u0000"}) {
         write_shards(folder, R"({"weight_map":{"a":")" + name + R"("}})");
         EXPECT_THAT(error_of(folder.path("")), HasSubstr("same folder")) << name;
     }

@@ -8,8 +8,8 @@ namespace tesserank::io {
 namespace {
 
 TEST(TensorName, BecomesAPathAndBack) {
-    for (std::string const name : {"a", "model.layers.0.mlp.down_proj.weight", "x-y.z_1",
-                                   "caf\xc3\xa9.weight"}) {
+    for (std::string const name :
+         {"a", "model.layers.0.mlp.down_proj.weight", "x-y.z_1", "caf\xc3\xa9.weight"}) {
         EXPECT_EQ(tensor_of_path(path_of_tensor(name)), name);
     }
     EXPECT_EQ(path_of_tensor("model.norm.weight"), "model/norm/weight");

@@ -1,0 +1,109 @@
+#include "io/model_file/load_rounds.hpp"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+namespace tesserank::io {
+namespace {
+
+using model::Region;
+using model::WeightRequest;
+
+constexpr std::size_t block_bytes = 64;
+
+StoredTensor make_tensor(std::size_t rows, std::size_t offset) {
+    StoredTensor tensor;
+    tensor.name = "t";
+    tensor.shape = {rows, 4};
+    tensor.offset = offset;
+    tensor.bytes = rows * 16;
+    tensor.block_bytes = block_bytes;
+    tensor.checksums.resize((tensor.bytes + block_bytes - 1) / block_bytes);
+    return tensor;
+}
+
+WeightRequest replicated(std::size_t rows, std::size_t ranks) {
+    return {"t", std::vector<Region>(ranks, Region{{0, rows}, {0, 4}}), {}};
+}
+
+/// Runs all rounds; checks that each block is read once and what a rank holds.
+std::size_t count_rounds(LoadRounds& rounds, int ranks, std::size_t limit) {
+    std::set<std::size_t> read;
+    std::size_t count = 0;
+    for (; !rounds.done(); ++count) {
+        auto const round = rounds.next();
+        std::vector<std::size_t> received(static_cast<std::size_t>(ranks));
+        std::size_t blocks = 0;
+        for (int reader = 0; reader < ranks; ++reader) {
+            auto const range = round[static_cast<std::size_t>(reader)];
+            std::size_t sent = 0;
+            for (auto i = range.begin; i < range.end(); ++i) {
+                EXPECT_TRUE(read.insert(i).second) << "block " << i << " is read twice";
+                ++blocks;
+                for (int rank = 0; rank < ranks; ++rank) {
+                    if (rank == reader) continue;
+                    auto const bytes = rounds.bytes_for(rounds.blocks()[i], rank);
+                    sent += bytes;
+                    received[static_cast<std::size_t>(rank)] += bytes;
+                }
+            }
+            EXPECT_TRUE(sent <= limit || blocks == 1);
+            EXPECT_LE(range.count * block_bytes, limit);
+        }
+        EXPECT_GT(blocks, 0U);
+        for (auto const bytes : received) EXPECT_TRUE(bytes <= limit || blocks == 1);
+    }
+    EXPECT_EQ(read.size(), rounds.blocks().size());
+    return count;
+}
+
+TEST(LoadRounds, StayBelowTheStagingLimit) {
+    auto const tensor = make_tensor(400, 0);
+    for (int ranks : {1, 2, 3, 4, 7}) {
+        auto const request = replicated(400, static_cast<std::size_t>(ranks));
+        LoadRounds rounds({{&tensor, {&request}}}, ranks, 1024);
+        EXPECT_EQ(rounds.blocks().size(), 100U);
+        auto const count = count_rounds(rounds, ranks, 1024);
+        EXPECT_GE(count, ranks == 1 ? 7U : 4U) << ranks;
+    }
+}
+
+TEST(LoadRounds, ABlockAboveTheLimitGetsARoundOfItsOwn) {
+    auto const tensor = make_tensor(40, 0);
+    auto const request = replicated(40, 5);
+    LoadRounds rounds({{&tensor, {&request}}}, 5, block_bytes);
+    EXPECT_EQ(count_rounds(rounds, 5, block_bytes), 10U);
+}
+
+TEST(LoadRounds, BlocksThatNobodyNeedsAreLeftOut) {
+    auto const tensor = make_tensor(40, 0);
+    WeightRequest const request{"t", {{{0, 0}, {0, 4}}, {{8, 5}, {1, 2}}}, {}};
+    LoadRounds rounds({{&tensor, {&request}}}, 2, 1024);
+    ASSERT_EQ(rounds.blocks().size(), 2U);
+    EXPECT_EQ(rounds.blocks()[0].index, 2U);
+    EXPECT_EQ(rounds.bytes_for(rounds.blocks()[0], 1), 4 * 2 * 4U);
+    EXPECT_EQ(rounds.bytes_for(rounds.blocks()[1], 1), 1 * 2 * 4U);
+    EXPECT_EQ(count_rounds(rounds, 2, 1024), 1U);
+}
+
+TEST(LoadRounds, ReadInTheOrderOfTheFile) {
+    auto const second = make_tensor(4, 640);
+    auto const first = make_tensor(40, 0);
+    auto const a = replicated(4, 1);
+    auto const b = replicated(40, 1);
+    LoadRounds const rounds({{&second, {&a}}, {&first, {&b}}}, 1, 1024);
+    std::size_t last = 0;
+    for (auto const& block : rounds.blocks()) {
+        EXPECT_GE(block.file_offset(), last);
+        last = block.file_offset();
+    }
+}
+
+TEST(LoadRounds, NothingToDoIsDone) {
+    LoadRounds const rounds({}, 3, 1024);
+    EXPECT_TRUE(rounds.done());
+}
+
+}  // namespace
+}  // namespace tesserank::io

@@ -1,0 +1,275 @@
+#include "io/model_file/weight_source.hpp"
+
+#include "io/input_file.hpp"
+#include "kernels/backend.hpp"
+#include "kernels/error.hpp"
+#include "parallel/agree.hpp"
+#include "tests/io/model_file_fixture.hpp"
+#include "tests/io/temporary_folder.hpp"
+#include "tests/support/mpi_test.hpp"
+
+#include <gmock/gmock.h>
+
+#include <cstring>
+#include <fstream>
+#include <optional>
+
+namespace tesserank::io {
+namespace {
+
+using kernels::DType;
+using kernels::TensorView;
+using model::Region;
+using model::WeightRequest;
+using parallel::Partition;
+using ::testing::HasSubstr;
+
+constexpr std::byte untouched{0xEE};
+
+/// One request, the memory for it, and what must be in it afterwards.
+struct Wanted {
+    WeightRequest request;
+    std::vector<std::byte> memory, expected;
+};
+
+class WeightSource : public test::MpiTest {
+  protected:
+    /// The same file for all ranks.
+    std::string shared_path() {
+        if (world.rank() == 0) folder.emplace();
+        return world.broadcast_text(world.rank() == 0 ? folder->path("m.h5") : "", 0);
+    }
+
+    std::string small_model() {
+        auto const path = shared_path();
+        parallel::agree(world, [&] {
+            if (world.rank() == 0) write_small_model(path);
+        });
+        return path;
+    }
+
+    std::vector<Region> regions(std::function<Region(int)> const& of) const {
+        std::vector<Region> result;
+        for (int rank = 0; rank < world.size(); ++rank) result.push_back(of(rank));
+        return result;
+    }
+    std::vector<Region> by_rows(std::size_t rows, std::size_t cols) const {
+        Partition const cut(rows, world.size());
+        return regions([&](int rank) { return Region{cut.of(rank), {0, cols}}; });
+    }
+    std::vector<Region> by_cols(std::size_t rows, std::size_t cols) const {
+        Partition const cut(cols, world.size());
+        return regions([&](int rank) { return Region{{0, rows}, cut.of(rank)}; });
+    }
+    std::vector<Region> everywhere(std::size_t rows, std::size_t cols) const {
+        return regions([&](int) { return Region{{0, rows}, {0, cols}}; });
+    }
+
+    /// A request for a tensor that was written with pattern(seed), into rows with `gap` elements
+    /// between them.
+    Wanted want(ModelIndex const& index, std::string const& name, int seed,
+                std::vector<Region> const& cut, std::size_t gap = 0) const {
+        auto const& tensor = find(index, name);
+        auto const& mine = cut[static_cast<std::size_t>(world.rank())];
+        auto const size = kernels::size_of(tensor.dtype);
+        auto const stride = mine.cols.count + gap;
+        auto const whole = pattern(tensor.bytes, seed);
+        Wanted wanted{{name, cut, {}}, {}, {}};
+        wanted.memory.assign(mine.rows.count * stride * size, untouched);
+        wanted.expected = wanted.memory;
+        for (std::size_t row = 0; row < mine.rows.count; ++row) {
+            auto const from = ((mine.rows.begin + row) * tensor.cols() + mine.cols.begin) * size;
+            std::copy_n(whole.begin() + static_cast<std::ptrdiff_t>(from), mine.cols.count * size,
+                        wanted.expected.begin() + static_cast<std::ptrdiff_t>(row * stride * size));
+        }
+        wanted.request.destination =
+            TensorView{{nullptr, tensor.dtype, mine.rows.count, mine.cols.count, stride}};
+        return wanted;
+    }
+
+    void load_and_compare(Hdf5WeightSource& source, std::vector<Wanted> wanted) {
+        std::vector<WeightRequest> requests;
+        for (auto& one : wanted) {
+            one.request.destination.data = one.memory.data();
+            requests.push_back(one.request);
+        }
+        source.load(requests);
+        for (auto const& one : wanted) {
+            EXPECT_TRUE(one.memory == one.expected) << one.request.tensor;
+        }
+    }
+
+    std::optional<TemporaryFolder> folder;  ///< on rank 0
+    std::unique_ptr<kernels::Backend> backend = kernels::make_reference_backend();
+};
+
+TEST_F(WeightSource, EveryRankGetsItsRegion) {
+    auto const index = open_model(small_model(), world);
+    for (std::size_t const staging :
+         {std::size_t{1}, std::size_t{100'000}, Hdf5WeightSource::most_staging_bytes}) {
+        Hdf5WeightSource source(index, world, *backend, staging);
+        auto const empty = regions([](int) { return Region{}; });
+        auto const last_rank_only = regions([&](int rank) {
+            return rank == world.size() - 1 ? Region{{5, 100}, {3, 17}} : Region{};
+        });
+        auto const overlapping = regions([](int rank) {
+            return Region{{static_cast<std::size_t>(rank) * 10, 150}, {0, 400}};
+        });
+        load_and_compare(
+            source,
+            {want(index, "t3", 3, overlapping), want(index, "t0", 0, by_rows(30, 7)),
+             want(index, "t1", 1, by_cols(300, 300)), want(index, "t1", 1, by_rows(300, 300), 5),
+             want(index, "t2", 2, everywhere(11, 1)), want(index, "t2", 2, by_rows(11, 1)),
+             want(index, "t1", 1, last_rank_only, 1), want(index, "t0", 0, empty)});
+    }
+}
+
+TEST_F(WeightSource, TensorsOfManyBlocksArriveWhole) {
+    auto const path = shared_path();
+    parallel::agree(world, [&] {
+        if (world.rank() != 0) return;
+        ModelFileWriter writer(path);
+        writer.add_document("config", "{}");
+        write_tensor(writer, "rows", DType::bf16, {5000, 1500}, 1);
+        write_tensor(writer, "one_long_row", DType::f32, {1, 3'000'001}, 2);
+        writer.commit({});
+    });
+    auto const index = open_model(path, world);
+    Hdf5WeightSource source(index, world, *backend, std::size_t{5} << 20);
+    load_and_compare(source, {want(index, "rows", 1, by_rows(5000, 1500)),
+                              want(index, "rows", 1, by_cols(5000, 1500), 3),
+                              want(index, "one_long_row", 2, by_cols(1, 3'000'001)),
+                              want(index, "rows", 1, everywhere(5000, 1500))});
+}
+
+/// Bytes that this process has asked the system to read so far.
+std::size_t bytes_asked_for() {
+    std::ifstream file("/proc/self/io");
+    std::string key;
+    std::size_t value = 0;
+    while (file >> key >> value) {
+        if (key == "rchar:") return value;
+    }
+    return 0;
+}
+
+TEST_F(WeightSource, TheFileIsReadOnceInTheWholeJob) {
+    auto const path = shared_path();
+    constexpr std::size_t rows = 4000;
+    constexpr std::size_t cols = 512;
+    std::vector<std::string> const names{"model.a", "model.b", "model.c", "model.d"};
+    parallel::agree(world, [&] {
+        if (world.rank() != 0) return;
+        ModelFileWriter writer(path);
+        writer.add_document("config", "{}");
+        for (auto const& name : names) write_tensor(writer, name, DType::f32, {rows, cols}, 1);
+        writer.commit({});
+    });
+    world.barrier();
+    auto const before = bytes_asked_for();
+    auto const index = open_model(path, world);
+    Hdf5WeightSource source(index, world, *backend);
+    load_and_compare(source, {want(index, names[0], 1, by_rows(rows, cols)),
+                              want(index, names[1], 1, by_cols(rows, cols)),
+                              want(index, names[2], 1, everywhere(rows, cols)),
+                              want(index, names[3], 1, by_rows(rows, cols)),
+                              want(index, names[3], 1, by_cols(rows, cols))});
+    auto const asked = bytes_asked_for() - before;
+    auto const counted = world.all_sum(static_cast<long long>(source.bytes_read()));
+    auto const measured = world.all_sum(static_cast<long long>(asked));
+    EXPECT_EQ(counted, static_cast<long long>(names.size() * rows * cols * 4));
+    EXPECT_LE(static_cast<double>(measured), 1.05 * static_cast<double>(index.file_bytes));
+    EXPECT_GT(source.bytes_read(), 0U);
+    RecordProperty("measured_over_file", std::to_string(static_cast<double>(measured) /
+                                                        static_cast<double>(index.file_bytes)));
+}
+
+TEST_F(WeightSource, BlocksThatNobodyNeedsAreNotRead) {
+    auto const index = open_model(small_model(), world);
+    Hdf5WeightSource source(index, world, *backend);
+    load_and_compare(source, {want(index, "t0", 0, by_rows(30, 7))});
+    EXPECT_EQ(world.all_sum(static_cast<long long>(source.bytes_read())), 30 * 7 * 4);
+}
+
+TEST_F(WeightSource, ADamagedByteIsEveryRanksError) {
+    auto const path = small_model();
+    auto const index = open_model(path, world);
+    parallel::agree(world, [&] {
+        if (world.rank() != 0) return;
+        std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+        file.seekp(static_cast<std::streamoff>(find(index, "t1").offset + 12345));
+        file.put('\x55');
+    });
+    Hdf5WeightSource source(index, world, *backend);
+    load_and_compare(source, {want(index, "t0", 0, by_rows(30, 7))});
+    std::string message;
+    try {
+        load_and_compare(source, {want(index, "t3", 3, by_rows(200, 400)),
+                                  want(index, "t1", 1, by_rows(300, 300))});
+    } catch (kernels::InputError const& error) {
+        message = error.what();
+        EXPECT_NE(dynamic_cast<parallel::Agreed const*>(&error), nullptr);
+    }
+    EXPECT_THAT(message, HasSubstr("tensor t1, rows 0 to 299"));
+    EXPECT_THAT(message, HasSubstr(path));
+    EXPECT_EQ(message, world.broadcast_text(message, 0));
+}
+
+TEST_F(WeightSource, AShorterFileIsEveryRanksError) {
+    auto const path = small_model();
+    auto const index = open_model(path, world);
+    Hdf5WeightSource source(index, world, *backend);
+    world.barrier();
+    if (world.rank() == 0) std::filesystem::resize_file(path, index.file_bytes / 2);
+    world.barrier();
+    EXPECT_THROW(load_and_compare(source, {want(index, "t3", 3, by_rows(200, 400))}),
+                 kernels::InputError);
+    EXPECT_THROW(Hdf5WeightSource(index, world, *backend), kernels::InputError);
+}
+
+TEST_F(WeightSource, WrongRequestsAreEveryRanksError) {
+    auto const index = open_model(small_model(), world);
+    Hdf5WeightSource source(index, world, *backend);
+    auto missing = want(index, "t0", 0, by_rows(30, 7));
+    missing.request.tensor = "no.such";
+    EXPECT_THROW(load_and_compare(source, {missing}), kernels::InputError);
+    auto regionless = want(index, "t0", 0, by_rows(30, 7));
+    regionless.request.regions.clear();
+    EXPECT_THROW(load_and_compare(source, {regionless}), kernels::LogicError);
+    auto outside = want(index, "t0", 0, by_rows(30, 7));
+    outside.request.regions.back().rows.begin = 31;
+    outside.request.regions.back().rows.count = 1;
+    EXPECT_THROW(load_and_compare(source, {outside}), kernels::LogicError);
+    // Only the last rank's destination is wrong.
+    auto wrong = want(index, "t0", 0, everywhere(30, 7));
+    if (world.rank() == world.size() - 1) wrong.request.destination.rows = 29;
+    EXPECT_THROW(load_and_compare(source, {wrong}), kernels::LogicError);
+}
+
+TEST_F(WeightSource, AllRanksSeeTheSameIndex) {
+    auto const path = small_model();
+    auto const index = open_model(path, world);
+    auto const own = read_model_index(path);
+    EXPECT_EQ(index.documents, own.documents);
+    EXPECT_EQ(index.created_by, own.created_by);
+    ASSERT_EQ(index.sources.size(), 1U);
+    EXPECT_EQ(index.sources[0].name, "source");
+    ASSERT_EQ(index.tensors.size(), own.tensors.size());
+    for (std::size_t i = 0; i < own.tensors.size(); ++i) {
+        EXPECT_EQ(index.tensors[i].name, own.tensors[i].name);
+        EXPECT_EQ(index.tensors[i].shape, own.tensors[i].shape);
+        EXPECT_EQ(index.tensors[i].offset, own.tensors[i].offset);
+        EXPECT_EQ(index.tensors[i].checksums, own.tensors[i].checksums);
+    }
+    Hdf5WeightSource const source(index, world, *backend);
+    EXPECT_EQ(source.tensors().size(), 4U);
+    EXPECT_EQ(source.tensors().at("t3").dtype, DType::f16);
+    world.barrier();
+}
+
+TEST_F(WeightSource, AMissingFileIsEveryRanksError) {
+    EXPECT_THROW(open_model("/no/such/model.h5", world), kernels::InputError);
+}
+
+}  // namespace
+}  // namespace tesserank::io
