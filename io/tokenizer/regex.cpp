@@ -107,15 +107,10 @@ struct RegexScratch::Handles {
     }
 };
 
-RegexScratch::RegexScratch() = default;
+RegexScratch::RegexScratch() : handles_(std::make_unique<Handles>()) {}
 RegexScratch::~RegexScratch() = default;
 RegexScratch::RegexScratch(RegexScratch&&) noexcept = default;
 RegexScratch& RegexScratch::operator=(RegexScratch&&) noexcept = default;
-
-RegexScratch::Handles& RegexScratch::handles() {
-    if (!handles_) handles_ = std::make_unique<Handles>();
-    return *handles_;
-}
 
 void Regex::Close::operator()(pcre2_real_code_8* code) const noexcept { pcre2_code_free(code); }
 

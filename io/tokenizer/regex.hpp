@@ -17,7 +17,7 @@ struct Span {
     bool operator==(Span const&) const = default;
 };
 
-/// What one thread needs to match: reused from text to text, for any Regex. Empty until it is needed.
+/// What one thread needs to match: reused from text to text, for any Regex.
 class RegexScratch {
   public:
     RegexScratch();
@@ -26,7 +26,7 @@ class RegexScratch {
     RegexScratch& operator=(RegexScratch&&) noexcept;
 
     struct Handles;
-    Handles& handles();
+    Handles& handles() { return *handles_; }
 
   private:
     std::unique_ptr<Handles> handles_;

@@ -8,7 +8,8 @@ DecoderConfig describe_qwen2(ConfigReader& config) {
     auto decoder = describe_common(config);
     decoder.qkv_bias = true;
     read_layered_window(config, decoder);
-    if (config.flag_or("use_mrope", false)) config.fail("use_mrope", "is true, which is not supported");
+    if (config.flag_or("use_mrope", false))
+        config.fail("use_mrope", "is true, which is not supported");
     return decoder;
 }
 
