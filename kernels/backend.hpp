@@ -56,6 +56,11 @@ struct TokenLogprob {
         0.0F;  ///< natural log, softmax over the whole vocabulary, before penalty and temperature
 };
 
+struct TokenLogit {
+    std::int32_t token = 0;
+    float logit = 0.0F;
+};
+
 /// The operations that a model is made of, on one device. Three implementations: `reference/` is
 /// plain loops and the truth that the others are tested against; `kokkos/` is portable; `cuda/` is
 /// for NVIDIA GPUs.
@@ -156,6 +161,11 @@ class Backend {
     /// The `count` most likely tokens of one row [1, V], most likely first, on ties the lower id
     /// first.
     virtual void top_log_probabilities(ConstTensorView logits, std::span<TokenLogprob> top) = 0;
+    /// The `count` largest logits of each row of [B, V], largest first, on ties the lower id first:
+    /// top [B * count]; and the log of the row's sum of e^logit: log_sums [B], minus infinity
+    /// without columns. count is at most V.
+    virtual void top_logits(ConstTensorView logits, std::size_t count, std::span<TokenLogit> top,
+                            std::span<float> log_sums) = 0;
 };
 
 /// A contiguous zero-filled [rows, cols] tensor.

@@ -175,4 +175,12 @@ void top_log_probabilities(ConstTensorView const& logits, std::span<TokenLogprob
             "top_log_probabilities needs one row of at least as many logits");
 }
 
+void top_logits(ConstTensorView const& logits, std::size_t count, std::span<TokenLogit> top,
+                std::span<float> log_sums) {
+    is_f32(logits);
+    require(count <= logits.cols, "top_logits needs rows of at least as many logits");
+    require(top.size() == logits.rows * count && log_sums.size() == logits.rows,
+            "top_logits needs room for the results of each row");
+}
+
 }  // namespace tesserank::kernels::contracts

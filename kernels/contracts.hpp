@@ -43,5 +43,7 @@ void sample(ConstTensorView const& logits, std::span<SamplingParams const> param
 void log_probabilities(ConstTensorView const& logits, std::span<std::int32_t const> tokens,
                        std::span<float> logprobs);
 void top_log_probabilities(ConstTensorView const& logits, std::span<TokenLogprob> top);
+void top_logits(ConstTensorView const& logits, std::size_t count, std::span<TokenLogit> top,
+                std::span<float> log_sums);
 
 }  // namespace tesserank::kernels::contracts

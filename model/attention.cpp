@@ -10,7 +10,6 @@ namespace {
 using kernels::DType;
 using kernels::TensorView;
 using parallel::Activation;
-using parallel::Replicated;
 
 kernels::AttentionShape attention_shape(DecoderConfig const& config, std::size_t layer,
                                         LocalHeads const& heads) {
@@ -24,8 +23,11 @@ kernels::AttentionShape attention_shape(DecoderConfig const& config, std::size_t
 }
 
 template <class Spread>
-class Attention final : public Module {
+class Attention final : public PlacedModule<Spread> {
   public:
+    using typename PlacedModule<Spread>::Input;
+    using typename PlacedModule<Spread>::Output;
+
     Attention(DecoderConfig const& config, std::size_t layer, ModuleSpec const& spec,
               Placement placement, LocalHeads heads, WeightStore& weights)
         : layer_{layer},
@@ -38,8 +40,7 @@ class Attention final : public Module {
           output_{weights.add(spec, Role::output, placement),
                   weights.add(spec, Role::output_bias, placement)} {}
 
-    parallel::AnyActivation forward(Context& context, Activation<Replicated> x,
-                                    TensorView y) const override {
+    Output compute(Context& context, Input const& x, TensorView y) const override {
         Workspace::Frame const frame(context.workspace);
         std::size_t const rows = x.local.rows;
         auto const qkv =
@@ -47,14 +48,9 @@ class Attention final : public Module {
         auto const query = qkv.local.cols_from(0, query_width());
         prepare(context, query, qkv.local);
         Activation<typename Spread::Inner> const mixed{
-            context.workspace.take(context.compute, rows, query_width()), {}};
+            context.workspace.take(context.compute, rows, query_width()), qkv.layout};
         attend(context, query, mixed.local);
         return output_(context.backend, mixed, y);
-    }
-
-    std::size_t workspace_bytes(std::size_t rows, DType compute) const override {
-        return Workspace::bytes_of(DType::f32, rows, qkv_.weight.rows) +
-               Workspace::bytes_of(compute, rows, query_width());
     }
 
   private:
@@ -70,16 +66,17 @@ class Attention final : public Module {
             backend.head_rms_norm(query, shape_.head_dim, query_norm_, norm_eps_);
             backend.head_rms_norm(key, shape_.head_dim, key_norm_, norm_eps_);
         }
-        backend.rotary(query, shape_.head_dim, context.cos_sin);
-        backend.rotary(key, shape_.head_dim, context.cos_sin);
-        backend.store_kv(key, value, context.step.segments, context.cache.keys(layer_),
+        auto const& rows = rows_of<Spread>(context);
+        backend.rotary(query, shape_.head_dim, rows.cos_sin);
+        backend.rotary(key, shape_.head_dim, rows.cos_sin);
+        backend.store_kv(key, value, rows.segments, context.cache.keys(layer_),
                          context.cache.values(layer_));
     }
 
     void attend(Context& context, kernels::ConstTensorView query, TensorView mixed) const {
         auto const keys = context.cache.keys(layer_), values = context.cache.values(layer_);
-        auto const& segments = context.step.segments;
-        if (context.step.phase == Step::Phase::decode) {
+        auto const segments = rows_of<Spread>(context).segments;
+        if (context.phase == Step::Phase::decode) {
             context.backend.attention_decode(query, keys, values, segments, shape_, mixed);
         } else {
             context.backend.attention_prefill(query, keys, values, segments, shape_, mixed);
@@ -89,7 +86,7 @@ class Attention final : public Module {
     std::size_t layer_;
     kernels::AttentionShape shape_;
     float norm_eps_;
-    Linear<Replicated, typename Spread::Inner> qkv_;
+    Linear<typename Spread::Input, typename Spread::Inner> qkv_;
     kernels::ConstTensorView query_norm_, key_norm_;
     Linear<typename Spread::Inner, typename Spread::Output> output_;
 };
@@ -97,7 +94,11 @@ class Attention final : public Module {
 }  // namespace
 
 LocalHeads local_heads(DecoderConfig const& config, Placement placement, int rank, int ranks) {
-    if (placement == Placement::replicate) return {{0, config.query_heads}, {0, config.kv_heads}};
+    if (placement.kind != Placement::Kind::shard) {
+        bool const here = placement.kind != Placement::Kind::single || placement.rank == rank;
+        if (!here) return {};
+        return {{0, config.query_heads}, {0, config.kv_heads}};
+    }
     auto const query = parallel::Partition(config.query_heads, ranks).of(rank);
     if (query.count == 0) return {};
     std::size_t const group = config.queries_per_kv();
@@ -105,13 +106,17 @@ LocalHeads local_heads(DecoderConfig const& config, Placement placement, int ran
     return {query, {first, last - first + 1}};
 }
 
+std::size_t attention_workspace(DecoderConfig const& config, LocalHeads const& heads,
+                                std::size_t rows, DType compute) {
+    std::size_t const query = heads.query.count * config.head_dim;
+    std::size_t const qkv = query + 2 * heads.kv.count * config.head_dim;
+    return Workspace::bytes_of(DType::f32, rows, qkv) + Workspace::bytes_of(compute, rows, query);
+}
+
 std::unique_ptr<Module> make_attention(DecoderConfig const& config, std::size_t layer,
                                        ModuleSpec const& spec, Placement placement,
                                        LocalHeads heads, WeightStore& weights) {
-    if (placement == Placement::shard) {
-        return std::make_unique<Attention<Sharded>>(config, layer, spec, placement, heads, weights);
-    }
-    return std::make_unique<Attention<Whole>>(config, layer, spec, placement, heads, weights);
+    return make_placed<Attention>(placement, config, layer, spec, placement, heads, weights);
 }
 
 }  // namespace tesserank::model

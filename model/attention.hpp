@@ -16,9 +16,13 @@ struct LocalHeads {
 };
 LocalHeads local_heads(DecoderConfig const& config, Placement placement, int rank, int ranks);
 
+/// Bytes that attention takes of the workspace for T rows.
+std::size_t attention_workspace(DecoderConfig const& config, LocalHeads const& heads,
+                                std::size_t rows, kernels::DType compute);
+
 /// Self-attention with its KV cache: qkv, optional norm of q and k by head, rotation, causal
 /// attention, output. shard: qkv column-parallel by heads, output row-parallel, Partial out; the KV
-/// cache holds the rank's kv heads.
+/// cache holds the rank's kv heads. split-batch: the cache holds the sequences that the rank owns.
 std::unique_ptr<Module> make_attention(DecoderConfig const& config, std::size_t layer,
                                        ModuleSpec const& spec, Placement placement,
                                        LocalHeads heads, WeightStore& weights);

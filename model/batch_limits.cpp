@@ -11,6 +11,13 @@ namespace {
 /// Room for a long answer without letting one huge context decide that only one sequence fits.
 constexpr std::size_t automatic_length = 4096;
 
+/// The most sequences of this length that fit.
+std::size_t largest_batch(BatchLimitInput const& input, std::size_t length) {
+    std::size_t batch = largest_automatic_batch;
+    while (batch > 1 && input.length_for(batch) < length) --batch;
+    return batch;
+}
+
 }  // namespace
 
 BatchLimits choose_batch_limits(BatchLimitInput const& input) {
@@ -26,18 +33,16 @@ BatchLimits choose_batch_limits(BatchLimitInput const& input) {
                                   " tokens");
     }
     std::size_t const length = input.max_length.value_or(std::min(input.context, automatic_length));
-    std::size_t const fitting = input.cache_tokens / std::max<std::size_t>(length, 1);
     BatchLimits limits;
-    limits.batch =
-        input.batch.value_or(std::clamp<std::size_t>(fitting, 1, largest_automatic_batch));
-    std::size_t const room = input.cache_tokens / limits.batch;
+    limits.batch = input.batch.value_or(largest_batch(input, length));
+    std::size_t const room = input.length_for(limits.batch);
     limits.max_length = input.max_length.value_or(std::min(input.context, room));
     if (limits.max_length > room || limits.max_length < 2) {
-        throw kernels::InputError("the memory has room for the keys and values of " +
-                                  to_string(input.cache_tokens) + " tokens, too few for " +
-                                  to_string(limits.batch) + " sequence(s) of " +
-                                  to_string(std::max<std::size_t>(limits.max_length, 2)) +
-                                  " tokens; give a smaller --batch or --max-length, or more ranks");
+        throw kernels::InputError(
+            "the memory has room for the keys and values of " + to_string(limits.batch) +
+            " sequence(s) of " + to_string(room) + " tokens, too few for " +
+            to_string(std::max<std::size_t>(limits.max_length, 2)) +
+            " tokens each; give a smaller --batch or --max-length, or more ranks");
     }
     return limits;
 }

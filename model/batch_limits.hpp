@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <optional>
 
 namespace tesserank::model {
@@ -18,7 +19,9 @@ struct BatchLimits {
 /// What the choice depends on: the same on all ranks.
 struct BatchLimitInput {
     std::size_t context = 0;           ///< of the model
-    std::size_t cache_tokens = 0;      ///< tokens of KV cache for which every rank has memory
+    /// The most tokens that each of so many sequences may have, as every rank has memory for their
+    /// keys and values; the more sequences, the fewer.
+    std::function<std::size_t(std::size_t batch)> length_for;
     std::optional<std::size_t> batch;  ///< as the user wishes
     std::optional<std::size_t> max_length;
 };

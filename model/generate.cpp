@@ -1,10 +1,12 @@
 #include "model/generate.hpp"
 
+#include "model/candidates.hpp"
 #include "model/sequence_state.hpp"
 #include "model/share_batch.hpp"
 #include "model/static_batch.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <numeric>
 #include <utility>
@@ -32,13 +34,11 @@ class Chooser {
         }
     }
 
-    /// Takes one row of logits for each of `sequences`.
+    /// Takes one row of whole logits for each of `sequences`.
     void choose(ConstTensorView logits, std::span<std::size_t const> sequences,
                 std::span<Choice> choices) {
-        std::vector<kernels::SamplingParams> params;
-        for (auto const sequence : sequences) params.push_back(states_[sequence].next_sampling());
         std::vector<TokenLogprob> chosen(sequences.size());
-        model_.backend().sample(logits, params, chosen);
+        model_.backend().sample(logits, params_of(sequences), chosen);
         for (std::size_t i = 0; i < sequences.size(); ++i) {
             auto const& request = requests_[sequences[i]];
             auto const row = logits.rows_from(i, 1);
@@ -46,8 +46,25 @@ class Chooser {
             if (!top.empty()) model_.backend().top_log_probabilities(row, top);
             if (tools_.logits != nullptr)
                 append_row(*tools_.logits, request.id, model_.backend(), row);
-            bool const ended = states_[sequences[i]].append(chosen[i], std::move(top));
-            choices[i] = {chosen[i].token, ended ? 1 : 0};
+            choices[i] = append(sequences[i], chosen[i], std::move(top));
+        }
+    }
+
+    /// The same from the most likely tokens alone, which these sequences' sampling needs.
+    void choose(Candidates const& candidates, std::span<std::size_t const> sequences,
+                std::span<Choice> choices) {
+        std::vector<TokenLogprob> chosen(sequences.size());
+        model_.backend().sample(
+            kernels::view_of(candidates.logits.data(), candidates.rows, candidates.per_row),
+            params_of(sequences), chosen);
+        for (std::size_t i = 0; i < sequences.size(); ++i) {
+            auto row = ranked(candidates, i);
+            auto const column = static_cast<std::size_t>(chosen[i].token);
+            std::size_t const at = i * candidates.per_row + column;
+            TokenLogprob const token{candidates.tokens[at],
+                                     candidates.logits[at] - candidates.log_sums[i]};
+            row.resize(std::min(row.size(), requests_[sequences[i]].top_logprobs.value_or(0)));
+            choices[i] = append(sequences[i], token, std::move(row));
         }
     }
 
@@ -58,64 +75,107 @@ class Chooser {
     }
 
   private:
+    std::vector<kernels::SamplingParams> params_of(std::span<std::size_t const> sequences) const {
+        std::vector<kernels::SamplingParams> params;
+        for (auto const sequence : sequences) params.push_back(states_[sequence].next_sampling());
+        return params;
+    }
+
+    /// One row's candidates, most likely first.
+    static std::vector<TokenLogprob> ranked(Candidates const& candidates, std::size_t row) {
+        std::vector<TokenLogprob> tokens;
+        for (std::size_t i = row * candidates.per_row; i < (row + 1) * candidates.per_row; ++i) {
+            tokens.push_back(
+                {candidates.tokens[i], candidates.logits[i] - candidates.log_sums[row]});
+        }
+        // Stable: of equals the lower id, which stands first, stays first.
+        std::ranges::stable_sort(tokens, std::greater<>(), &TokenLogprob::logprob);
+        return tokens;
+    }
+
+    Choice append(std::size_t sequence, TokenLogprob chosen, std::vector<TokenLogprob> top) {
+        bool const ended = states_[sequence].append(chosen, std::move(top));
+        return {chosen.token, ended ? 1 : 0};
+    }
+
     Transformer& model_;
     std::span<GenerateRequest const> requests_;
     BatchTools tools_;
     std::vector<SequenceState> states_;
 };
 
-/// The sequences of a batch that still run, on every rank; only rank 0 has a chooser.
+/// A batch in the making, on every rank; only the choosing one has a chooser.
 class Running {
   public:
-    Running(parallel::MpiCommunicator& ranks, Chooser* chooser)
-        : ranks_{ranks}, chooser_{chooser} {}
+    Running(Transformer& model, parallel::MpiCommunicator& ranks, StaticBatch& batch,
+            Chooser* chooser)
+        : model_{model}, ranks_{ranks}, batch_{batch}, chooser_{chooser} {}
 
     /// Chooses a token for each of these sequences and keeps those that go on.
-    void advance(ConstTensorView logits, std::span<std::size_t const> sequences) {
+    void advance(LogitBlock const& block, std::span<std::size_t const> sequences) {
         std::vector<Choice> choices(sequences.size());
-        if (chooser_ != nullptr) chooser_->choose(logits, sequences, choices);
-        ranks_.broadcast(std::as_writable_bytes(std::span(choices)), 0);
+        std::size_t const count = candidates_of(sequences);
+        if (count > 0 && needs_exchange(layout_of(block.local))) {
+            auto const best = gather_candidates(model_.backend(), ranks_, block.local, count);
+            if (chooser_ != nullptr) chooser_->choose(best, sequences, choices);
+        } else {
+            auto const logits = model_.whole_logits(block.local);
+            if (chooser_ != nullptr) chooser_->choose(logits.local, sequences, choices);
+        }
+        ranks_.broadcast(std::as_writable_bytes(std::span(choices)), choosing_rank);
         for (std::size_t i = 0; i < sequences.size(); ++i) {
-            if (choices[i].ended != 0) continue;
-            sequences_.push_back(sequences[i]);
-            tokens_.push_back(choices[i].token);
+            if (choices[i].ended == 0) newest_.emplace_back(sequences[i], choices[i].token);
         }
     }
 
-    bool empty() const { return sequences_.empty(); }
-    /// The sequences and their newest tokens; none run until the next advance().
-    std::pair<std::vector<std::size_t>, std::vector<std::int32_t>> take() {
-        return {std::exchange(sequences_, {}), std::exchange(tokens_, {})};
+    bool empty() const { return newest_.empty(); }
+
+    /// One token for each running sequence. More sequences than max_rows take several steps.
+    void decode() {
+        auto running = std::exchange(newest_, {});
+        // Prompts that are dealt out over ranks do not end in the order of the sequences.
+        std::ranges::sort(running);
+        std::vector<std::size_t> sequences;
+        std::vector<std::int32_t> tokens;
+        for (auto const& [sequence, token] : running) {
+            sequences.push_back(sequence);
+            tokens.push_back(token);
+        }
+        std::size_t const most = model_.options().max_rows;
+        for (std::size_t first = 0; first < sequences.size(); first += most) {
+            auto const count = std::min(most, sequences.size() - first);
+            step(std::span(sequences).subspan(first, count),
+                 std::span(tokens).subspan(first, count));
+        }
     }
 
   private:
-    parallel::MpiCommunicator& ranks_;
-    Chooser* chooser_;
-    std::vector<std::size_t> sequences_;
-    std::vector<std::int32_t> tokens_;
-};
-
-void decode_step(Transformer& model, StaticBatch& batch, Running& running,
-                 std::span<std::size_t const> sequences, std::span<std::int32_t const> tokens) {
-    std::vector<std::size_t> rows(sequences.size());
-    std::iota(rows.begin(), rows.end(), std::size_t{0});
-    auto const states = model.forward(batch.decode(sequences, tokens), rows);
-    for_logit_blocks(model, states, [&](ConstTensorView logits, std::size_t first) {
-        running.advance(logits, sequences.subspan(first, logits.rows));
-    });
-}
-
-/// A batch of more than max_rows sequences takes several steps per token.
-void decode(Transformer& model, StaticBatch& batch, Running& running) {
-    while (!running.empty()) {
-        auto const [sequences, tokens] = running.take();
-        for (std::size_t first = 0; first < sequences.size(); first += model.options().max_rows) {
-            auto const count = std::min(model.options().max_rows, sequences.size() - first);
-            decode_step(model, batch, running, std::span(sequences).subspan(first, count),
-                        std::span(tokens).subspan(first, count));
+    /// How many candidates each row of these sequences needs; 0 when one of them needs all.
+    std::size_t candidates_of(std::span<std::size_t const> sequences) const {
+        std::size_t most = 0;
+        for (auto const sequence : sequences) {
+            auto const count = batch_.sequence(sequence).candidates;
+            if (count == 0) return 0;
+            most = std::max(most, count);
         }
+        return most;
     }
-}
+
+    void step(std::span<std::size_t const> sequences, std::span<std::int32_t const> tokens) {
+        std::vector<std::size_t> rows(sequences.size());
+        std::iota(rows.begin(), rows.end(), std::size_t{0});
+        auto const states = model_.forward(batch_.decode(sequences, tokens), rows);
+        for_logit_blocks(model_, states, rows.size(), [&](LogitBlock const& block) {
+            advance(block, sequences.subspan(block.first, block.count));
+        });
+    }
+
+    Transformer& model_;
+    parallel::MpiCommunicator& ranks_;
+    StaticBatch& batch_;
+    Chooser* chooser_;
+    std::vector<std::pair<std::size_t, std::int32_t>> newest_;  ///< running sequences, their tokens
+};
 
 }  // namespace
 
@@ -124,21 +184,22 @@ std::vector<GenerateResult> generate(Transformer& model, parallel::MpiCommunicat
                                      BatchTools const& tools) {
     std::vector<Sequence> sequences;
     for (auto const& request : requests) {
-        sequences.push_back({request.prompt, request.max_new_tokens, request.prompt.size() - 1});
+        std::size_t const candidates =
+            tools.logits != nullptr ? 0 : candidates_for(request, model.config().vocabulary);
+        sequences.push_back(
+            {request.prompt, request.max_new_tokens, request.prompt.size() - 1, candidates});
     }
-    StaticBatch batch(model.config(), share_sequences(ranks, std::move(sequences)));
-    model.cache().reserve(batch.cache_tokens());
-
+    auto batch = start_batch(model, ranks, std::move(sequences));
     std::unique_ptr<Chooser> chooser;
-    if (ranks.rank() == 0) chooser = std::make_unique<Chooser>(model, requests, tools);
-    Running running(ranks, chooser.get());
+    if (ranks.rank() == choosing_rank) chooser = std::make_unique<Chooser>(model, requests, tools);
+    Running running(model, ranks, batch, chooser.get());
     prefill(model, batch,
-            [&](ConstTensorView logits, std::span<StaticBatch::Output const> outputs) {
+            [&](LogitBlock const& block, std::span<StaticBatch::Output const> outputs) {
                 std::vector<std::size_t> sequences_done;
                 for (auto const& output : outputs) sequences_done.push_back(output.sequence);
-                running.advance(logits, sequences_done);
+                running.advance(block, sequences_done);
             });
-    decode(model, batch, running);
+    while (!running.empty()) running.decode();
     return chooser ? chooser->results() : std::vector<GenerateResult>();
 }
 

@@ -1,32 +1,32 @@
 #include "model/kv_cache.hpp"
 
-#include <numeric>
 #include <utility>
 
 namespace tesserank::model {
 
-KvCache::KvCache(kernels::Backend& backend, kernels::DType dtype, std::vector<std::size_t> widths)
+KvCache::KvCache(kernels::Backend& backend, kernels::DType dtype, std::vector<CacheLayer> layers)
     : backend_{backend},
       dtype_{dtype},
-      widths_{std::move(widths)},
-      keys_(widths_.size()),
-      values_(widths_.size()) {}
+      layers_{std::move(layers)},
+      keys_(layers_.size()),
+      values_(layers_.size()) {}
 
-void KvCache::reserve(std::size_t tokens) {
-    if (tokens <= tokens_) return;
-    for (std::size_t layer = 0; layer < widths_.size(); ++layer) {
+void KvCache::reserve(std::size_t all, std::size_t own) {
+    for (std::size_t i = 0; i < layers_.size(); ++i) {
+        std::size_t const tokens = layers_[i].dealt ? own : all;
+        if (tokens <= keys_[i].view.rows) continue;
         // The old memory goes first, so that growing never needs both at once.
-        keys_[layer] = {};
-        values_[layer] = {};
-        keys_[layer] = make_tensor(backend_, dtype_, tokens, widths_[layer]);
-        values_[layer] = make_tensor(backend_, dtype_, tokens, widths_[layer]);
+        keys_[i] = {};
+        values_[i] = {};
+        keys_[i] = make_tensor(backend_, dtype_, tokens, layers_[i].width);
+        values_[i] = make_tensor(backend_, dtype_, tokens, layers_[i].width);
     }
-    tokens_ = tokens;
 }
 
-std::size_t KvCache::bytes_per_token() const {
-    return 2 * std::accumulate(widths_.begin(), widths_.end(), std::size_t{0}) *
-           kernels::size_of(dtype_);
+std::size_t KvCache::bytes(std::size_t all, std::size_t own) const {
+    std::size_t elements = 0;
+    for (auto const& layer : layers_) elements += 2 * layer.width * (layer.dealt ? own : all);
+    return elements * kernels::size_of(dtype_);
 }
 
 }  // namespace tesserank::model

@@ -7,30 +7,34 @@
 
 namespace tesserank::model {
 
+/// What a layer's attention keeps of each token on this rank.
+struct CacheLayer {
+    std::size_t width = 0;  ///< k*D elements of keys, and as many of values
+    bool dealt = false;     ///< only of the sequences that this rank owns
+};
+
 /// Keys and values of a static batch, on this rank: for each layer two matrices [tokens, k*D], the
 /// sequences one behind the other without padding. The width is the layer's own, since a rank may
 /// hold another number of kv heads in each layer.
 class KvCache {
   public:
-    KvCache(kernels::Backend& backend, kernels::DType dtype, std::vector<std::size_t> widths);
+    KvCache(kernels::Backend& backend, kernels::DType dtype, std::vector<CacheLayer> layers);
 
-    /// Makes room for a batch of `tokens` tokens in all; what was stored is lost when it has to
-    /// grow.
-    void reserve(std::size_t tokens);
+    /// Makes room for a batch of `all` tokens, `own` of them in sequences that this rank owns; what
+    /// was stored is lost when it has to grow.
+    void reserve(std::size_t all, std::size_t own);
 
     kernels::TensorView keys(std::size_t layer) const { return keys_[layer].view; }
     kernels::TensorView values(std::size_t layer) const { return values_[layer].view; }
-    kernels::DType dtype() const { return dtype_; }
 
-    /// Bytes of one token over all layers.
-    std::size_t bytes_per_token() const;
+    /// Bytes of so many tokens over all layers: what reserve() allocates.
+    std::size_t bytes(std::size_t all, std::size_t own) const;
 
   private:
     kernels::Backend& backend_;
     kernels::DType dtype_;
-    std::vector<std::size_t> widths_;
+    std::vector<CacheLayer> layers_;
     std::vector<kernels::Tensor> keys_, values_;
-    std::size_t tokens_ = 0;
 };
 
 }  // namespace tesserank::model

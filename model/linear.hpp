@@ -3,20 +3,34 @@
 #include "kernels/backend.hpp"
 #include "parallel/layout.hpp"
 
+#include <concepts>
+
 namespace tesserank::model {
 
 /// Each rank holds the columns of its own units (heads, MLP columns). Never leaves a module.
 struct UnitSharded {};
 
-/// How a module's work is spread when its weights are cut, or whole: the layouts between its parts,
-/// as types.
+/// How a module's work is spread, by its placement: the layouts of what it takes, of what lies
+/// between its parts, and of what it gives, as types.
 struct Sharded {
+    using Input = parallel::Replicated;
     using Inner = UnitSharded;
     using Output = parallel::Partial;
 };
 struct Whole {
+    using Input = parallel::Replicated;
     using Inner = parallel::Replicated;
     using Output = parallel::Replicated;
+};
+struct SplitBatch {
+    using Input = parallel::BatchSharded;
+    using Inner = parallel::BatchSharded;
+    using Output = parallel::BatchSharded;
+};
+struct Single {
+    using Input = parallel::OnRank;
+    using Inner = parallel::OnRank;
+    using Output = parallel::OnRank;
 };
 
 /// y = x W^T + bias on this rank's share of W.  W [n, k], bias [1, n] or no data.  No
@@ -24,7 +38,7 @@ struct Whole {
 ///
 ///     Linear<Replicated, UnitSharded>   column-parallel   x [T, H] -> y [T, n]
 ///     Linear<UnitSharded, Partial>      row-parallel      x [T, k] -> y [T, H], a sum is pending
-///     Linear<Replicated, Replicated>    whole
+///     Linear<L, L>                      whole, on the rows that the rank has
 template <class In, class Out>
 struct Linear {
     kernels::ConstTensorView weight, bias;
@@ -32,7 +46,11 @@ struct Linear {
     parallel::Activation<Out> operator()(kernels::Backend& backend, parallel::Activation<In> x,
                                          kernels::TensorView y) const {
         backend.gemm(x.local, weight, bias, y);
-        return {y, {}};
+        if constexpr (std::same_as<In, Out>) {
+            return {y, x.layout};
+        } else {
+            return {y, {}};
+        }
     }
 };
 

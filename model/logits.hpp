@@ -21,16 +21,21 @@ class LogitsSink {
 void append_row(LogitsSink& sink, std::string const& request_id, kernels::Backend& backend,
                 kernels::ConstTensorView row);
 
-/// Turns hidden states [rows, H] into logits, at most max_logit_rows at once: calls `take` with
-/// each block and the index of its first row. Collective.
-void for_logit_blocks(
-    Transformer& model, parallel::Activation<parallel::Replicated> states,
-    std::function<void(kernels::ConstTensorView logits, std::size_t first)> const& take);
+/// A block of at most max_logit_rows rows of logits: what this rank computed of them.
+struct LogitBlock {
+    parallel::AnyActivation local;
+    std::size_t first = 0, count = 0;  ///< rows of the states
+};
+
+/// Turns `rows` rows of states into logits and calls `take` with each block. Collective if `take`
+/// is.
+void for_logit_blocks(Transformer& model, parallel::AnyActivation const& states, std::size_t rows,
+                      std::function<void(LogitBlock const&)> const& take);
 
 /// Runs all prompts of a batch, in chunks of max_rows tokens, and hands on the logits that are
 /// wanted. Collective.
 void prefill(Transformer& model, StaticBatch& batch,
-             std::function<void(kernels::ConstTensorView logits,
-                                std::span<StaticBatch::Output const>)> const& take);
+             std::function<void(LogitBlock const&, std::span<StaticBatch::Output const>)> const&
+                 take);
 
 }  // namespace tesserank::model

@@ -8,11 +8,13 @@ namespace {
 using kernels::DType;
 using kernels::TensorView;
 using parallel::Activation;
-using parallel::Replicated;
 
 template <class Spread>
-class Mlp final : public Module {
+class Mlp final : public PlacedModule<Spread> {
   public:
+    using typename PlacedModule<Spread>::Input;
+    using typename PlacedModule<Spread>::Output;
+
     Mlp(DecoderConfig const& config, ModuleSpec const& spec, Placement placement,
         WeightStore& weights)
         : activation_{config.activation},
@@ -21,38 +23,34 @@ class Mlp final : public Module {
           down_{weights.add(spec, Role::down, placement),
                 weights.add(spec, Role::down_bias, placement)} {}
 
-    parallel::AnyActivation forward(Context& context, Activation<Replicated> x,
-                                    TensorView y) const override {
+    Output compute(Context& context, Input const& x, TensorView y) const override {
         Workspace::Frame const frame(context.workspace);
         std::size_t const rows = x.local.rows, columns = gate_up_.weight.rows / 2;
         auto const both =
             gate_up_(context.backend, x, context.workspace.take(DType::f32, rows, 2 * columns));
         Activation<typename Spread::Inner> const inner{
-            context.workspace.take(context.compute, rows, columns), {}};
+            context.workspace.take(context.compute, rows, columns), both.layout};
         context.backend.gated_activation(activation_, both.local.cols_from(0, columns),
                                          both.local.cols_from(columns, columns), inner.local);
         return down_(context.backend, inner, y);
     }
 
-    std::size_t workspace_bytes(std::size_t rows, DType compute) const override {
-        std::size_t const columns = gate_up_.weight.rows / 2;
-        return Workspace::bytes_of(DType::f32, rows, 2 * columns) +
-               Workspace::bytes_of(compute, rows, columns);
-    }
-
   private:
     kernels::Activation activation_;
-    Linear<Replicated, typename Spread::Inner> gate_up_;
+    Linear<typename Spread::Input, typename Spread::Inner> gate_up_;
     Linear<typename Spread::Inner, typename Spread::Output> down_;
 };
 
 }  // namespace
 
+std::size_t mlp_workspace(std::size_t columns, std::size_t rows, DType compute) {
+    return Workspace::bytes_of(DType::f32, rows, 2 * columns) +
+           Workspace::bytes_of(compute, rows, columns);
+}
+
 std::unique_ptr<Module> make_mlp(DecoderConfig const& config, ModuleSpec const& spec,
                                  Placement placement, WeightStore& weights) {
-    if (placement == Placement::shard)
-        return std::make_unique<Mlp<Sharded>>(config, spec, placement, weights);
-    return std::make_unique<Mlp<Whole>>(config, spec, placement, weights);
+    return make_placed<Mlp>(placement, config, spec, placement, weights);
 }
 
 }  // namespace tesserank::model

@@ -10,6 +10,9 @@
 
 namespace tesserank::model {
 
+/// Bytes that an MLP with so many columns on this rank takes of the workspace for T rows.
+std::size_t mlp_workspace(std::size_t columns, std::size_t rows, kernels::DType compute);
+
 /// Gated MLP: down(act(gate(x)) * up(x)).  shard: gate and up column-parallel, down row-parallel,
 /// Partial out.
 std::unique_ptr<Module> make_mlp(DecoderConfig const& config, ModuleSpec const& spec,

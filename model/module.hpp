@@ -1,37 +1,92 @@
 #pragma once
 
 #include "kernels/backend.hpp"
+#include "kernels/error.hpp"
 #include "model/kv_cache.hpp"
+#include "model/linear.hpp"
+#include "model/placement.hpp"
 #include "model/step.hpp"
 #include "model/workspace.hpp"
 #include "parallel/layout.hpp"
 
+#include <concepts>
+#include <memory>
+#include <span>
+#include <utility>
+#include <variant>
+
 namespace tesserank::model {
+
+/// The rows of a step that a module computes on this rank.
+struct Rows {
+    std::span<kernels::Segment const> segments;
+    kernels::ConstTensorView cos_sin;  ///< [T, D] f32 in the backend's memory
+};
 
 /// What a forward pass hands to each module.
 struct Context {
     kernels::Backend& backend;
     Workspace& workspace;
     KvCache& cache;
-    Step const& step;
-    kernels::ConstTensorView cos_sin;  ///< [T, D] f32 in the backend's memory
-    kernels::DType compute;            ///< f32 or bf16: what GEMMs read besides weights
+    Step::Phase phase;
+    kernels::DType compute;  ///< f32 or bf16: what GEMMs read besides weights
+    Rows all;                ///< every row
+    Rows own;                ///< of the sequences that this rank owns
 };
 
-/// A placed part of the model. Its weights are this rank's share; the layout of what it gives tells
-/// what the ranks must do before the next module.
+/// A placed part of the model. Its weights are this rank's share. Communicates nothing: the layouts
+/// of what it takes and gives tell what the ranks must do before and behind it.
 class Module {
   public:
     virtual ~Module() = default;
 
-    /// x [T, H] in the compute dtype; y [T, H or V] f32 receives this rank's part of the result. No
-    /// communication.
-    virtual parallel::AnyActivation forward(Context& context,
-                                            parallel::Activation<parallel::Replicated> x,
+    /// x [T, H] in the compute dtype, in the layout of the module's placement (another one is a
+    /// LogicError); y [T, H or V] f32, with as many rows as x has here, receives this rank's part
+    /// of the result.
+    virtual parallel::AnyActivation forward(Context& context, parallel::AnyActivation const& x,
                                             kernels::TensorView y) const = 0;
-
-    /// Bytes that forward() takes of the workspace for T rows.
-    virtual std::size_t workspace_bytes(std::size_t rows, kernels::DType compute) const = 0;
 };
+
+/// A module whose work is spread in one of the ways of linear.hpp: inside it the layouts are types.
+template <class Spread>
+class PlacedModule : public Module {
+  public:
+    using Input = parallel::Activation<typename Spread::Input>;
+    using Output = parallel::Activation<typename Spread::Output>;
+
+    parallel::AnyActivation forward(Context& context, parallel::AnyActivation const& x,
+                                    kernels::TensorView y) const final {
+        auto const* const input = std::get_if<Input>(&x);
+        kernels::require(input != nullptr, "a module got an input in another layout than its own");
+        if constexpr (std::same_as<Input, Output>) {
+            // A rank without rows has nothing to do, and under single:R no weights to do it with.
+            if (input->local.rows == 0) return Output{y, input->layout};
+        }
+        return compute(context, *input, y);
+    }
+
+    virtual Output compute(Context& context, Input const& x, kernels::TensorView y) const = 0;
+};
+
+/// Which rows of the step a module with this spread computes.
+template <class Spread>
+Rows const& rows_of(Context const& context) {
+    return std::same_as<Spread, SplitBatch> ? context.own : context.all;
+}
+
+/// The module `Kind<Spread>` for a placement.
+template <template <class> class Kind, class... Arguments>
+std::unique_ptr<Module> make_placed(Placement placement, Arguments&&... arguments) {
+    switch (placement.kind) {
+        case Placement::Kind::shard:
+            return std::make_unique<Kind<Sharded>>(std::forward<Arguments>(arguments)...);
+        case Placement::Kind::split_batch:
+            return std::make_unique<Kind<SplitBatch>>(std::forward<Arguments>(arguments)...);
+        case Placement::Kind::single:
+            return std::make_unique<Kind<Single>>(std::forward<Arguments>(arguments)...);
+        case Placement::Kind::replicate: break;
+    }
+    return std::make_unique<Kind<Whole>>(std::forward<Arguments>(arguments)...);
+}
 
 }  // namespace tesserank::model

@@ -4,13 +4,17 @@
 #include "parallel/partition.hpp"
 
 #include <algorithm>
-#include <array>
+#include <charconv>
+#include <system_error>
 
 namespace tesserank::model {
 namespace {
 
+using kernels::require;
+using parallel::LayoutKind;
 using parallel::Partition;
 using parallel::Range;
+using Kind = Placement::Kind;
 
 /// The rows or columns that belong to a run of units. Units that share a block (query heads of one
 /// kv head) each need the whole block, so the run is widened to whole blocks.
@@ -24,32 +28,61 @@ Range elements_of(Range units, WeightSpec const& weight) {
 
 }  // namespace
 
-std::string_view name_of(Placement placement) {
-    return placement == Placement::shard ? "shard" : "replicate";
+std::string name_of(Placement placement) {
+    switch (placement.kind) {
+        case Kind::shard: return "shard";
+        case Kind::replicate: return "replicate";
+        case Kind::split_batch: return "split-batch";
+        case Kind::single: break;
+    }
+    return "single:" + std::to_string(placement.rank);
+}
+
+std::optional<Placement> placement_from_name(std::string_view name) {
+    for (auto const placement : {Placement::shard, Placement::replicate, Placement::split_batch}) {
+        if (name == name_of(placement)) return placement;
+    }
+    constexpr std::string_view prefix = "single:";
+    if (!name.starts_with(prefix)) return std::nullopt;
+    name.remove_prefix(prefix.size());
+    int rank = 0;
+    auto const [end, error] = std::from_chars(name.data(), name.data() + name.size(), rank);
+    if (error != std::errc{} || end != name.data() + name.size() || rank < 0) return std::nullopt;
+    return Placement::single(rank);
+}
+
+LayoutKind input_of(Placement placement) {
+    switch (placement.kind) {
+        case Kind::split_batch: return {LayoutKind::Kind::batch_sharded};
+        case Kind::single: return LayoutKind::on_rank(placement.rank);
+        case Kind::shard:
+        case Kind::replicate: break;
+    }
+    return {LayoutKind::Kind::replicated};
+}
+
+LayoutKind output_of(Placement placement, ModuleKind module) {
+    if (placement.kind != Kind::shard) return input_of(placement);
+    return {module == ModuleKind::lm_head ? LayoutKind::Kind::hidden_sharded
+                                          : LayoutKind::Kind::partial};
 }
 
 Placement PlacementPlan::of(std::string_view module) const {
     auto const found = placements.find(module);
-    kernels::require(found != placements.end(), "the plan has no module of this name");
+    require(found != placements.end(), "the plan has no module of this name");
     return found->second;
 }
 
-PlacementPlan make_plan(std::span<ModuleSpec const> modules, std::string_view preset, int ranks) {
-    static constexpr std::array<std::string_view, 3> presets{"shard", "replicate",
-                                                             "replicate-attention"};
-    bool const known = std::ranges::find(presets, preset) != presets.end();
-    if (!known) {
-        throw kernels::InputError("--placement is \"" + std::string(preset) +
-                                  "\", expected shard, replicate or replicate-attention");
-    }
-    PlacementPlan plan{.ranks = ranks, .placements = {}};
-    for (auto const& module : modules) {
-        bool const whole =
-            preset == "replicate" || module.kind == ModuleKind::norm ||
-            (preset == "replicate-attention" && module.kind == ModuleKind::attention);
-        plan.placements[module.name] = whole ? Placement::replicate : Placement::shard;
-    }
-    return plan;
+LayoutKind PlacementPlan::stream_of(std::string_view module) const {
+    auto const found = streams.find(module);
+    require(found != streams.end(), "the plan's residual stream is not settled");
+    return found->second;
+}
+
+bool PlacementPlan::splits_batch() const {
+    return std::ranges::any_of(placements, [](auto const& entry) {
+        return entry.second == Placement::split_batch;
+    });
 }
 
 std::vector<Region> regions_of(WeightSpec const& weight, std::size_t units, Placement placement,
@@ -58,8 +91,9 @@ std::vector<Region> regions_of(WeightSpec const& weight, std::size_t units, Plac
     std::vector<Region> regions;
     Partition const partition(units, ranks);
     for (int rank = 0; rank < ranks; ++rank) {
-        if (placement == Placement::replicate) {
-            regions.push_back(whole);
+        if (placement.kind != Kind::shard) {
+            bool const here = placement.kind != Kind::single || placement.rank == rank;
+            regions.push_back(here ? whole : Region{});
             continue;
         }
         auto const share = partition.of(rank);
@@ -70,6 +104,12 @@ std::vector<Region> regions_of(WeightSpec const& weight, std::size_t units, Plac
         regions.push_back(region);
     }
     return regions;
+}
+
+Range vocabulary_rows(std::size_t vocabulary, Placement placement, int rank, int ranks) {
+    if (placement.kind == Kind::shard) return Partition(vocabulary, ranks).of(rank);
+    bool const here = placement.kind != Kind::single || placement.rank == rank;
+    return {0, here ? vocabulary : 0};
 }
 
 }  // namespace tesserank::model

@@ -2,36 +2,66 @@
 
 #include "model/module_spec.hpp"
 #include "model/weight_source.hpp"
+#include "parallel/collective.hpp"
 
 #include <cstdint>
 #include <map>
-#include <span>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace tesserank::model {
 
-/// How a module's weights are spread over the ranks.
-enum class Placement : std::uint8_t { shard, replicate };
+/// How a module's weights and work are spread over the ranks; the table is in docs/placement.md.
+struct Placement {
+    enum class Kind : std::uint8_t {
+        shard,        ///< weights and work cut by unit
+        replicate,    ///< weights whole on every rank, work repeated
+        split_batch,  ///< weights whole on every rank, sequences dealt out over the ranks
+        single,       ///< on one rank alone
+    };
+    Kind kind = Kind::shard;
+    int rank = 0;  ///< of single; 0 otherwise
 
-std::string_view name_of(Placement placement);
+    static Placement const shard, replicate, split_batch;
+    static constexpr Placement single(int rank);
+    bool operator==(Placement const&) const = default;
+};
+inline constexpr Placement Placement::shard{Kind::shard, 0};
+inline constexpr Placement Placement::replicate{Kind::replicate, 0};
+inline constexpr Placement Placement::split_batch{Kind::split_batch, 0};
+constexpr Placement Placement::single(int rank) { return {Kind::single, rank}; }
+
+/// "shard", "replicate", "split-batch", "single:2".
+std::string name_of(Placement placement);
+/// nullopt for another word. The rank is not checked against a rank count.
+std::optional<Placement> placement_from_name(std::string_view name);
+
+/// The layouts in which a module takes its input and gives its result.
+parallel::LayoutKind input_of(Placement placement);
+parallel::LayoutKind output_of(Placement placement, ModuleKind module);
 
 /// The placement of every module, by name: data, and nothing in model/ assumes that two modules
 /// have the same.
 struct PlacementPlan {
     int ranks = 1;
     std::map<std::string, Placement, std::less<>> placements;
+    /// By attention and MLP module: where the residual stream lies while it runs. Its norm is
+    /// computed there and its result is added there. Filled by settle_streams().
+    std::map<std::string, parallel::LayoutKind, std::less<>> streams;
 
     Placement of(std::string_view module) const;
+    parallel::LayoutKind stream_of(std::string_view module) const;
+    /// Whether some module deals sequences out over the ranks.
+    bool splits_batch() const;
 };
-
-/// Presets: "shard" (everything but norms), "replicate", "replicate-attention" (attention whole,
-/// the rest sharded). Errors: InputError listing the presets.
-PlacementPlan make_plan(std::span<ModuleSpec const> modules, std::string_view preset, int ranks);
 
 /// What each rank holds of a weight; empty regions where it holds nothing.
 std::vector<Region> regions_of(WeightSpec const& weight, std::size_t units, Placement placement,
                                int ranks);
+
+/// The rows of the vocabulary that `rank` holds, or computes with, under a placement.
+parallel::Range vocabulary_rows(std::size_t vocabulary, Placement placement, int rank, int ranks);
 
 }  // namespace tesserank::model

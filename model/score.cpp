@@ -9,7 +9,7 @@ namespace {
 
 /// What a completion's likelihood needs: its tokens, and the positions that predict them.
 Sequence sequence_of(ScoreRequest const& request, bool all_logits) {
-    Sequence sequence{request.prompt, 0, all_logits ? 0 : request.prompt.size() - 1};
+    Sequence sequence{request.prompt, 0, all_logits ? 0 : request.prompt.size() - 1, 0};
     sequence.prompt.insert(sequence.prompt.end(), request.completion.begin(),
                            request.completion.end());
     // Nothing follows the last token, so nobody asks what it predicts.
@@ -24,13 +24,12 @@ std::vector<ScoreResult> score(Transformer& model, parallel::MpiCommunicator& ra
     std::vector<Sequence> sequences;
     for (auto const& request : requests)
         sequences.push_back(sequence_of(request, tools.logits != nullptr));
-    StaticBatch batch(model.config(), share_sequences(ranks, std::move(sequences)));
-    model.cache().reserve(batch.cache_tokens());
-
+    auto batch = start_batch(model, ranks, std::move(sequences));
     std::vector<ScoreResult> results(requests.size());
     prefill(model, batch,
-            [&](kernels::ConstTensorView logits, std::span<StaticBatch::Output const> outputs) {
-                if (ranks.rank() != 0) return;
+            [&](LogitBlock const& block, std::span<StaticBatch::Output const> outputs) {
+                kernels::ConstTensorView const logits = model.whole_logits(block.local).local;
+                if (ranks.rank() != choosing_rank) return;
                 for (std::size_t i = 0; i < outputs.size(); ++i) {
                     auto const [sequence, position] = outputs[i];
                     auto const& request = requests[sequence];

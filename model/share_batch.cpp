@@ -3,18 +3,20 @@
 #include <array>
 #include <cstdint>
 #include <span>
+#include <utility>
 
 namespace tesserank::model {
 
 std::vector<Sequence> share_sequences(parallel::MpiCommunicator& ranks,
                                       std::vector<Sequence> sequences) {
-    // First how much there is, then one flat message: for each sequence its three numbers, then its
+    // First how much there is, then one flat message: for each sequence its four numbers, then its
     // tokens.
     std::vector<std::int32_t> flat;
     for (auto const& sequence : sequences) {
         flat.push_back(static_cast<std::int32_t>(sequence.prompt.size()));
         flat.push_back(static_cast<std::int32_t>(sequence.max_new_tokens));
         flat.push_back(static_cast<std::int32_t>(sequence.first_output));
+        flat.push_back(static_cast<std::int32_t>(sequence.candidates));
         flat.insert(flat.end(), sequence.prompt.begin(), sequence.prompt.end());
     }
     std::array<std::int64_t, 2> sizes{static_cast<std::int64_t>(sequences.size()),
@@ -30,10 +32,20 @@ std::vector<Sequence> share_sequences(parallel::MpiCommunicator& ranks,
         auto const length = *next++;
         sequence.max_new_tokens = static_cast<std::size_t>(*next++);
         sequence.first_output = static_cast<std::size_t>(*next++);
+        sequence.candidates = static_cast<std::size_t>(*next++);
         sequence.prompt.assign(next, next + length);
         next += length;
     }
     return sequences;
+}
+
+StaticBatch start_batch(Transformer& model, parallel::MpiCommunicator& ranks,
+                        std::vector<Sequence> sequences) {
+    StaticBatch batch(model.config(), share_sequences(ranks, std::move(sequences)),
+                      model.owners());
+    auto const rows = batch.cache_rows();
+    model.reserve_cache(rows.all, rows.dealt);
+    return batch;
 }
 
 }  // namespace tesserank::model

@@ -2,6 +2,7 @@
 
 #include "model/decoder_config.hpp"
 #include "model/step.hpp"
+#include "parallel/partition.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -16,18 +17,27 @@ struct Sequence {
     std::vector<std::int32_t> prompt;  ///< not empty
     std::size_t max_new_tokens = 0;
     std::size_t first_output = 0;  ///< logits are wanted from this position of the prompt on
+    /// How many of the most likely tokens decide which one is chosen; 0: the whole vocabulary.
+    std::size_t candidates = 0;
+};
+
+/// Rows of KV cache that a batch needs.
+struct CacheRows {
+    std::size_t all = 0;            ///< of every sequence
+    std::vector<std::size_t> dealt;  ///< of the sequences of each owner
 };
 
 /// A fixed set of sequences: where each one's keys and values lie, how far it has come, and the
 /// steps that bring it further. The same on all ranks.
 class StaticBatch {
   public:
-    StaticBatch(DecoderConfig const& config, std::vector<Sequence> sequences);
+    /// The sequences are dealt out over `owners` ranks in runs as equal as can be; one owner where
+    /// nothing is dealt out.
+    StaticBatch(DecoderConfig const& config, std::vector<Sequence> sequences, int owners = 1);
 
     std::size_t size() const { return sequences_.size(); }
     Sequence const& sequence(std::size_t index) const { return sequences_[index]; }
-    /// Rows of KV cache that the batch needs.
-    std::size_t cache_tokens() const { return cache_tokens_; }
+    CacheRows cache_rows() const;
 
     /// A row of a step whose logits are wanted.
     struct Output {
@@ -41,24 +51,30 @@ class StaticBatch {
     };
 
     /// The next at most `max_rows` prompt tokens, packed without padding; a long prompt spans
-    /// several steps, and a step may hold pieces of several prompts. Empty (no ids) when all
-    /// prompts are done.
+    /// several steps, and a step may hold pieces of several prompts. All owners get about equally
+    /// many rows as long as they have prompts left. Empty (no ids) when all prompts are done.
     PrefillStep next_prefill(std::size_t max_rows);
 
     /// One token of each given sequence, in order: `tokens[i]` is appended to sequence
-    /// `running[i]`.
+    /// `running[i]`. The sequences rise.
     Step decode(std::span<std::size_t const> running, std::span<std::int32_t const> tokens);
 
   private:
+    int owner_of(std::size_t sequence) const;
+    /// Rows of the next step by owner.
+    std::vector<std::size_t> deal_rows(std::size_t max_rows) const;
+    void prefill_owner(PrefillStep& result, std::size_t owner, std::size_t rows);
+    void append_piece(Step& step, std::size_t index, std::size_t tokens);
     void append_row(Step& step, std::size_t index, std::int32_t token, std::size_t position);
 
     DecoderConfig const& config_;
     std::vector<Sequence> sequences_;
-    std::vector<std::size_t> cache_rows_, lengths_;
+    parallel::Partition deal_;
+    std::vector<std::size_t> first_row_;        ///< of each sequence in the cache, and the end
+    std::vector<std::size_t> lengths_;          ///< tokens in the cache
+    std::vector<std::size_t> prefilling_;       ///< by owner
     std::vector<std::vector<float>>
         frequencies_;  ///< one for all, or by sequence when they depend on its length
-    std::size_t cache_tokens_ = 0;
-    std::size_t prefilling_ = 0;
 };
 
 }  // namespace tesserank::model

@@ -1,9 +1,10 @@
 #pragma once
 
 #include "kernels/backend.hpp"
+#include "parallel/partition.hpp"
 
+#include <cstddef>
 #include <cstdint>
-#include <span>
 #include <vector>
 
 namespace tesserank::model {
@@ -17,6 +18,19 @@ struct Step {
     std::vector<std::int32_t> ids;           ///< [T]
     std::vector<kernels::Segment> segments;  ///< cover the T rows, in order
     std::vector<float> cos_sin;              ///< [T, D]: D/2 cosines, then D/2 sines, by row
+
+    /// The same pieces by the rank that owns their sequence, as it sees them: rows count from its
+    /// own first one, cache rows from its own first sequence. One owner where none is dealt out.
+    std::vector<std::vector<kernels::Segment>> dealt;
+
+    /// Rows by owner; they lie one owner behind the other.
+    parallel::Partition rows_by_owner() const {
+        std::vector<std::size_t> shares(dealt.size());
+        for (std::size_t owner = 0; owner < dealt.size(); ++owner) {
+            for (auto const& segment : dealt[owner]) shares[owner] += segment.tokens;
+        }
+        return parallel::Partition::of_shares(shares);
+    }
 };
 
 }  // namespace tesserank::model

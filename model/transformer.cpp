@@ -4,6 +4,7 @@
 #include "model/attention.hpp"
 #include "model/mlp.hpp"
 #include "model/module_spec.hpp"
+#include "model/row_layout.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -11,11 +12,14 @@
 namespace tesserank::model {
 namespace {
 
-using kernels::ConstTensorView;
-using kernels::DType;
 using kernels::TensorView;
 using parallel::Activation;
-using parallel::Replicated;
+using parallel::AnyActivation;
+using parallel::Layout;
+using parallel::LayoutKind;
+using parallel::OnRank;
+using parallel::Partition;
+using parallel::Range;
 
 ModuleSpec const& find_module(std::span<ModuleSpec const> modules, std::string const& name) {
     auto const found = std::ranges::find(modules, name, &ModuleSpec::name);
@@ -23,148 +27,211 @@ ModuleSpec const& find_module(std::span<ModuleSpec const> modules, std::string c
     return *found;
 }
 
-std::string layer_name(std::size_t layer, std::string_view part) {
-    return "layers." + std::to_string(layer) + "." + std::string(part);
-}
-
-std::vector<std::size_t> cache_widths(DecoderConfig const& config, PlacementPlan const& plan,
-                                      int rank) {
-    std::vector<std::size_t> widths;
-    for (std::size_t layer = 0; layer < config.layers; ++layer) {
-        auto const placement = plan.of(layer_name(layer, "attention"));
-        widths.push_back(local_heads(config, placement, rank, plan.ranks).kv.count *
-                         config.head_dim);
-    }
-    return widths;
-}
-
 }  // namespace
 
-Transformer::Transformer(DecoderConfig config, PlacementPlan const& plan, kernels::Backend& backend,
+Transformer::Transformer(DecoderConfig config, PlacementPlan plan, kernels::Backend& backend,
                          parallel::Communicator& ranks, WeightSource& source,
                          TransformerOptions options)
     : config_{std::move(config)},
+      plan_{std::move(plan)},
       options_{options},
       backend_{backend},
       rank_{ranks.rank()},
-      size_{ranks.size()},
-      weights_{backend, source, rank_, size_},
+      weights_{backend, source, rank_, ranks.size()},
       redistribute_{backend, ranks},
-      cache_{backend, options.compute, cache_widths(config_, plan, rank_)} {
+      cache_{backend, options.compute, cache_layers(config_, plan_, rank_)},
+      memory_{forward_memory(config_, plan_, options_, rank_)},
+      workspace_{backend, memory_.modules} {
+    kernels::require(plan_.ranks == ranks.size(), "the plan is for another number of ranks");
     auto const modules = describe_modules(config_);
-    build_vocabulary(modules, plan);
-    for (std::size_t layer = 0; layer < config_.layers; ++layer) build_layer(layer, modules, plan);
+    build_vocabulary(modules);
+    for (std::size_t layer = 0; layer < config_.layers; ++layer) build_layer(layer, modules);
     final_norm_ = weights_.add(find_module(modules, "norm"), Role::norm, Placement::replicate);
     weights_.check_all_used(config_.tied_embeddings ? std::vector{config_.names.lm_head}
                                                     : std::vector<std::string>{});
-
-    residual_ = make_tensor(backend, DType::f32, options_.max_rows, config_.hidden);
-    normed_ = make_tensor(backend, options_.compute, options_.max_rows, config_.hidden);
-    delta_ = make_tensor(backend, DType::f32, options_.max_rows, config_.hidden);
-    cos_sin_ = make_tensor(backend, DType::f32, options_.max_rows, config_.head_dim);
-    local_logits_ = make_tensor(backend, DType::f32, options_.max_logit_rows, lm_head_->width());
-    workspace_ = std::make_unique<Workspace>(backend, workspace_bytes());
+    residual_ = allocate(memory_.residual);
+    normed_ = allocate(memory_.normed);
+    delta_ = allocate(memory_.delta);
+    sum_ = allocate(memory_.sum);
+    cos_sin_ = allocate(memory_.cos_sin);
+    local_logits_ = allocate(memory_.local_logits);
+    logits_ = allocate(memory_.logits);
+    pieces_ = allocate(memory_.pieces);
 }
 
-void Transformer::build_vocabulary(std::span<ModuleSpec const> modules, PlacementPlan const& plan) {
+kernels::Tensor Transformer::allocate(ForwardMemory::Buffer const& buffer) {
+    return make_tensor(backend_, buffer.dtype, buffer.rows, buffer.cols);
+}
+
+void Transformer::build_vocabulary(std::span<ModuleSpec const> modules) {
     auto const& table_spec = find_module(modules, "embedding");
     auto const& head_spec = find_module(modules, "lm_head");
-    auto const table_placement = plan.of(table_spec.name), head_placement = plan.of(head_spec.name);
-    parallel::Partition const cut(config_.vocabulary, size_);
-    auto const rows_of = [&](Placement placement) {
-        return placement == Placement::shard ? cut.of(rank_)
-                                             : parallel::Range{0, config_.vocabulary};
-    };
-    TensorView table, head;
-    if (config_.tied_embeddings && table_placement != head_placement) {
-        // One tensor, one memory: whole, because one of the two modules needs it whole.
-        auto const whole = weights_.add(table_spec, Role::table, Placement::replicate);
-        auto const part = [&](Placement placement) {
-            auto const rows = rows_of(placement);
-            return whole.rows_from(rows.begin, rows.count);
-        };
-        table = part(table_placement);
-        head = part(head_placement);
-    } else {
-        table = weights_.add(table_spec, Role::table, table_placement);
-        head =
-            config_.tied_embeddings ? table : weights_.add(head_spec, Role::table, head_placement);
+    auto const placement = plan_.of("lm_head");
+    std::vector<Range> rows;
+    for (int rank = 0; rank < plan_.ranks; ++rank) {
+        rows.push_back(embedding_rows(config_, plan_, rank));
     }
-    embedding_ = std::make_unique<Embedding>(table, rows_of(table_placement), table_placement);
-    lm_head_ = std::make_unique<LmHead>(head, cut, head_placement);
+    auto const table = weights_.add_rows(table_spec, Role::table, rows);
+    auto const part = [&](Placement of) {
+        auto const wanted = vocabulary_rows(config_.vocabulary, of, rank_, plan_.ranks);
+        auto const first = wanted.count == 0 ? 0
+                                             : wanted.begin -
+                                                   rows[static_cast<std::size_t>(rank_)].begin;
+        return table.rows_from(first, wanted.count);
+    };
+    auto const embedding = plan_.of("embedding");
+    embedding_.emplace(
+        part(embedding),
+        vocabulary_rows(config_.vocabulary, embedding, rank_, plan_.ranks).begin);
+    lm_head_.emplace(config_.tied_embeddings ? part(placement)
+                                             : weights_.add(head_spec, Role::table, placement),
+                     Partition(config_.vocabulary, plan_.ranks), placement);
 }
 
-void Transformer::build_layer(std::size_t index, std::span<ModuleSpec const> modules,
-                              PlacementPlan const& plan) {
-    auto const norm = [&](std::string_view part) {
-        return weights_.add(find_module(modules, layer_name(index, part)), Role::norm,
-                            Placement::replicate);
+void Transformer::build_layer(std::size_t index, std::span<ModuleSpec const> modules) {
+    auto const add = [&](std::string_view part, std::unique_ptr<Module> module) {
+        auto const name = layer_module(index, part);
+        auto const& norm = find_module(modules, name + "_norm");
+        blocks_.push_back({.norm = weights_.add(norm, Role::norm, Placement::replicate),
+                           .module = std::move(module),
+                           .input = input_of(plan_.of(name)),
+                           .stream = plan_.stream_of(name)});
     };
-    auto const& attention = find_module(modules, layer_name(index, "attention"));
-    auto const& mlp = find_module(modules, layer_name(index, "mlp"));
-    auto const placement = plan.of(attention.name);
-    Layer layer;
-    layer.attention_norm = norm("attention_norm");
-    layer.attention = make_attention(config_, index, attention, placement,
-                                     local_heads(config_, placement, rank_, size_), weights_);
-    layer.mlp_norm = norm("mlp_norm");
-    layer.mlp = make_mlp(config_, mlp, plan.of(mlp.name), weights_);
-    layers_.push_back(std::move(layer));
-}
-
-std::size_t Transformer::workspace_bytes() const {
-    std::size_t most = 0;
-    for (auto const& layer : layers_) {
-        most =
-            std::max({most, layer.attention->workspace_bytes(options_.max_rows, options_.compute),
-                      layer.mlp->workspace_bytes(options_.max_rows, options_.compute)});
-    }
-    return most;
+    auto const& attention = find_module(modules, layer_module(index, "attention"));
+    auto const& mlp = find_module(modules, layer_module(index, "mlp"));
+    auto const placement = plan_.of(attention.name);
+    add("attention", make_attention(config_, index, attention, placement,
+                                    local_heads(config_, placement, rank_, plan_.ranks), weights_));
+    add("mlp", make_mlp(config_, mlp, plan_.of(mlp.name), weights_));
 }
 
 void Transformer::load() { weights_.load(); }
 
-TensorView Transformer::upload_rotary(Step const& step) {
-    auto const rows = cos_sin_.view.rows_from(0, step.ids.size());
-    backend_.copy_from_host(std::as_bytes(std::span(step.cos_sin)), rows.data);
-    return rows;
+void Transformer::reserve_cache(std::size_t all, std::span<std::size_t const> dealt) {
+    auto const owner = std::min(static_cast<std::size_t>(rank_), dealt.size() - 1);
+    cache_.reserve(all, dealt[owner]);
 }
 
-Activation<Replicated> Transformer::forward(Step const& step,
-                                            std::span<std::size_t const> outputs) {
-    std::size_t const rows = step.ids.size();
-    auto const residual = residual_.view.rows_from(0, rows), delta = delta_.view.rows_from(0, rows);
-    auto const normed = normed_.view.rows_from(0, rows);
-    Context context{backend_, *workspace_, cache_, step, upload_rotary(step), options_.compute};
-
-    // The residual stream is replicated; every module adds to it what the ranks' parts sum up to.
-    redistribute_.to_replicated(embedding_->forward(backend_, step.ids, residual));
-    backend_.rms_norm(residual, layers_.front().attention_norm, config_.norm_eps, normed);
-    for (std::size_t i = 0; i < layers_.size(); ++i) {
-        auto const& layer = layers_[i];
-        auto const attended =
-            redistribute_.to_replicated(layer.attention->forward(context, {normed, {}}, delta));
-        backend_.add_rms_norm(residual, attended.local, layer.mlp_norm, config_.norm_eps, normed);
-        auto const mixed =
-            redistribute_.to_replicated(layer.mlp->forward(context, {normed, {}}, delta));
-        if (i + 1 < layers_.size()) {
-            backend_.add_rms_norm(residual, mixed.local, layers_[i + 1].attention_norm,
-                                  config_.norm_eps, normed);
-        } else {
-            backend_.add(residual, mixed.local);
-        }
+/// One forward pass: the step, and how its rows are dealt out.
+class Transformer::Pass {
+  public:
+    Pass(Transformer& model, Step const& step)
+        : model_{model},
+          step_{step},
+          deal_{step.rows_by_owner()},
+          stream_{model.backend_, model.redistribute_, model.rank_, rows(model.residual_)} {
+        model.backend_.copy_from_host(std::as_bytes(std::span(step.cos_sin)),
+                                      rows(model.cos_sin_).data);
     }
-    // Only the rows whose logits are wanted go on; `delta` is free now.
-    auto const chosen = delta_.view.rows_from(0, outputs.size());
-    auto const states = normed_.view.rows_from(0, outputs.size());
-    backend_.gather_rows(residual, outputs, chosen);
-    backend_.rms_norm(chosen, final_norm_, config_.norm_eps, states);
-    return {states, {}};
+
+    void embed() {
+        auto const first = at(model_.blocks_.front().stream);
+        auto const given = at(output_of(model_.plan_.of("embedding"), ModuleKind::embedding));
+        // A reduce-scatter cannot write over its own input.
+        bool const scatter = std::holds_alternative<parallel::Partial>(given) &&
+                             std::holds_alternative<parallel::BatchSharded>(first);
+        auto const place = rows(scatter ? model_.delta_ : model_.residual_);
+        stream_.start(model_.embedding_->forward(model_.backend_, step_.ids, given, model_.rank_,
+                                                 place),
+                      first);
+    }
+
+    void run(Block const& block) {
+        auto const stream = at(block.stream);
+        stream_.move_to(stream);
+        auto const place = rows(model_.normed_);
+        auto const x = model_.redistribute_(
+            stream_.normed(block.norm, model_.config_.norm_eps, place), at(block.input),
+            {.whole = place});
+        auto const delta = rows(model_.delta_);
+        auto const y = parallel::local_of(parallel::part_of(delta, at(block.input), model_.rank_));
+        auto context = this->context();
+        auto const given = block.module->forward(context, x, y);
+        bool const scatter = std::holds_alternative<parallel::Activation<parallel::Partial>>(given) &&
+                             std::holds_alternative<parallel::BatchSharded>(stream);
+        stream_.add(model_.redistribute_(given, stream,
+                                         {.whole = scatter ? rows(model_.sum_) : delta}));
+    }
+
+    /// Only the rows whose logits are wanted go on.
+    AnyActivation finish(std::span<std::size_t const> outputs) {
+        auto const rows_here = stream_.local();
+        auto const deal = deal_of(outputs, deal_);
+        auto const layout = layout_for(stream_.layout(), deal);
+        auto const place = model_.normed_.view.rows_from(0, outputs.size());
+        auto const states = parallel::part_of(place, layout, model_.rank_);
+        auto const& local = parallel::local_of(states);
+        auto const chosen = model_.delta_.view.rows_from(0, local.rows);
+        model_.backend_.gather_rows(rows_here, outputs_here(outputs, deal), chosen);
+        model_.backend_.rms_norm(chosen, model_.final_norm_, model_.config_.norm_eps, local);
+        auto const head = input_of(model_.plan_.of("lm_head"));
+        return model_.redistribute_(states, layout_for(head, deal), {.whole = place});
+    }
+
+  private:
+    TensorView rows(kernels::Tensor const& tensor) const {
+        return tensor.view.rows_from(0, step_.ids.size());
+    }
+    Layout at(LayoutKind kind) const { return layout_for(kind, deal_); }
+
+    Context context() const {
+        auto const cos_sin = rows(model_.cos_sin_);
+        auto const owner =
+            std::min(static_cast<std::size_t>(model_.rank_), step_.dealt.size() - 1);
+        auto const own = deal_.of(static_cast<int>(owner));
+        return {.backend = model_.backend_,
+                .workspace = model_.workspace_,
+                .cache = model_.cache_,
+                .phase = step_.phase,
+                .compute = model_.options_.compute,
+                .all = {step_.segments, cos_sin},
+                .own = {step_.dealt[owner], cos_sin.rows_from(own.begin, own.count)}};
+    }
+
+    /// The rows that are wanted of those that this rank has of the stream, counted from its first.
+    std::vector<std::size_t> outputs_here(std::span<std::size_t const> outputs,
+                                          Partition const& deal) const {
+        if (std::holds_alternative<parallel::BatchSharded>(stream_.layout())) {
+            auto const own = deal.of(model_.rank_);
+            std::vector<std::size_t> here(outputs.begin() + static_cast<std::ptrdiff_t>(own.begin),
+                                          outputs.begin() + static_cast<std::ptrdiff_t>(own.end()));
+            for (auto& row : here) row -= deal_.of(model_.rank_).begin;
+            return here;
+        }
+        auto const* single = std::get_if<parallel::OnRank>(&stream_.layout());
+        if (single != nullptr && single->rank != model_.rank_) return {};
+        return {outputs.begin(), outputs.end()};
+    }
+
+    Transformer& model_;
+    Step const& step_;
+    Partition deal_;
+    ResidualStream stream_;
+};
+
+AnyActivation Transformer::forward(Step const& step, std::span<std::size_t const> outputs) {
+    Pass pass(*this, step);
+    pass.embed();
+    for (auto const& block : blocks_) pass.run(block);
+    return pass.finish(outputs);
 }
 
-Activation<Replicated> Transformer::logits(Activation<Replicated> states) {
-    auto const local = local_logits_.view.rows_from(0, states.local.rows);
-    return redistribute_.to_replicated(lm_head_->forward(backend_, states, local));
+AnyActivation Transformer::local_logits(AnyActivation const& states, std::size_t first,
+                                        std::size_t count) {
+    auto const x = rows_of(states, {first, count}, rank_);
+    bool const shard = plan_.of("lm_head") == Placement::shard;
+    // Where the logits are whole they lie where they belong among those of the other ranks.
+    auto const& memory = shard ? local_logits_ : logits_;
+    auto const& input = parallel::local_of(x);
+    if (input.rows == 0) return lm_head_->forward(backend_, x, memory.view.rows_from(0, 0));
+    auto const place = memory.view.rows_from(0, count);
+    auto const y = shard ? place : parallel::local_of(parallel::part_of(place, layout_of(x), rank_));
+    return lm_head_->forward(backend_, x, y);
+}
+
+Activation<OnRank> Transformer::whole_logits(AnyActivation const& local) {
+    return std::get<Activation<OnRank>>(redistribute_(
+        local, OnRank{choosing_rank}, {.whole = logits_.view, .pieces = pieces_.view}));
 }
 
 }  // namespace tesserank::model

@@ -2,9 +2,11 @@
 
 #include "kernels/backend.hpp"
 #include "model/decoder_config.hpp"
+#include "model/forward_memory.hpp"
 #include "model/kv_cache.hpp"
 #include "model/module.hpp"
 #include "model/placement.hpp"
+#include "model/residual_stream.hpp"
 #include "model/step.hpp"
 #include "model/vocabulary.hpp"
 #include "model/weight_source.hpp"
@@ -15,73 +17,82 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
 namespace tesserank::model {
 
-/// What bounds a forward pass and the precision in which it computes.
-struct TransformerOptions {
-    kernels::DType compute =
-        kernels::DType::f32;          ///< what GEMMs read and the KV cache holds: f32 or bf16
-    std::size_t max_rows = 512;       ///< most tokens of one step
-    std::size_t max_logit_rows = 64;  ///< most rows of logits at once
-};
-
 /// A decoder whose modules are placed by a plan. Every rank makes the same calls with the same
 /// arguments.
 class Transformer {
   public:
-    /// Says what weights are needed and allocates them; load() fills them.
-    /// Errors: InputError when the model file's tensors do not fit its config.
-    Transformer(DecoderConfig config, PlacementPlan const& plan, kernels::Backend& backend,
+    /// Says what weights are needed and allocates them; load() fills them. The plan's streams are
+    /// settled. Errors: InputError when the model file's tensors do not fit its config.
+    Transformer(DecoderConfig config, PlacementPlan plan, kernels::Backend& backend,
                 parallel::Communicator& ranks, WeightSource& source, TransformerOptions options);
 
     /// Collective: reads the weights.
     void load();
 
     /// Runs a step of at most max_rows tokens through all layers and stores their keys and values.
-    /// Gives hidden states [outputs, H], normed, in the compute dtype, of the rows `outputs`; valid
-    /// until the next call. Collective; communicates after every sharded module.
-    parallel::Activation<parallel::Replicated> forward(Step const& step,
-                                                       std::span<std::size_t const> outputs);
+    /// Gives hidden states [outputs, H], normed, in the compute dtype and in the layout that the
+    /// lm_head takes, of the rows `outputs` (rising); valid until the next call. Collective.
+    parallel::AnyActivation forward(Step const& step, std::span<std::size_t const> outputs);
 
-    /// Logits [rows, V] f32 of some of these states, at most max_logit_rows; valid until the next
-    /// call. Collective.
-    parallel::Activation<parallel::Replicated> logits(
-        parallel::Activation<parallel::Replicated> states);
+    /// What this rank computes of the logits [count, V] f32 of the states from row `first` on, at
+    /// most max_logit_rows; valid until the next call. No communication.
+    parallel::AnyActivation local_logits(parallel::AnyActivation const& states, std::size_t first,
+                                         std::size_t count);
+
+    /// Brings them together on the choosing rank: [count, V]. Collective.
+    parallel::Activation<parallel::OnRank> whole_logits(parallel::AnyActivation const& local);
+
+    /// Over how many ranks a batch is to be dealt out.
+    int owners() const { return plan_.splits_batch() ? plan_.ranks : 1; }
+    /// Makes room for a batch's keys and values.
+    void reserve_cache(std::size_t all, std::span<std::size_t const> dealt);
 
     DecoderConfig const& config() const { return config_; }
+    PlacementPlan const& plan() const { return plan_; }
     TransformerOptions const& options() const { return options_; }
-    KvCache& cache() { return cache_; }
     kernels::Backend& backend() { return backend_; }
+
+    /// Bytes on this rank.
     std::size_t weight_bytes() const { return weights_.bytes(); }
+    std::size_t forward_bytes() const { return memory_.bytes(); }
+    std::size_t cache_bytes(std::size_t all, std::size_t own) const {
+        return cache_.bytes(all, own);
+    }
 
   private:
-    struct Layer {
-        kernels::ConstTensorView attention_norm, mlp_norm;
-        std::unique_ptr<Module> attention, mlp;
+    /// An attention or MLP block: the norm before it, and where it runs.
+    struct Block {
+        kernels::ConstTensorView norm;
+        std::unique_ptr<Module> module;
+        parallel::LayoutKind input, stream;
     };
+    class Pass;
 
-    void build_vocabulary(std::span<ModuleSpec const> modules, PlacementPlan const& plan);
-    void build_layer(std::size_t index, std::span<ModuleSpec const> modules,
-                     PlacementPlan const& plan);
-    std::size_t workspace_bytes() const;
-    kernels::TensorView upload_rotary(Step const& step);
+    void build_vocabulary(std::span<ModuleSpec const> modules);
+    void build_layer(std::size_t index, std::span<ModuleSpec const> modules);
+    kernels::Tensor allocate(ForwardMemory::Buffer const& buffer);
 
     DecoderConfig config_;
+    PlacementPlan plan_;
     TransformerOptions options_;
     kernels::Backend& backend_;
-    int rank_, size_;
+    int rank_;
     WeightStore weights_;
     parallel::Redistributor redistribute_;
     KvCache cache_;
-    std::unique_ptr<Embedding> embedding_;
-    std::vector<Layer> layers_;
+    std::optional<Embedding> embedding_;
+    std::vector<Block> blocks_;
     kernels::ConstTensorView final_norm_;
-    std::unique_ptr<LmHead> lm_head_;
-    std::unique_ptr<Workspace> workspace_;
-    kernels::Tensor residual_, normed_, delta_, cos_sin_, local_logits_;
+    std::optional<LmHead> lm_head_;
+    ForwardMemory memory_;
+    Workspace workspace_;
+    kernels::Tensor residual_, normed_, delta_, sum_, cos_sin_, local_logits_, logits_, pieces_;
 };
 
 }  // namespace tesserank::model

@@ -1,35 +1,39 @@
 #include "model/vocabulary.hpp"
 
-#include "model/linear.hpp"
+#include "kernels/error.hpp"
 
 namespace tesserank::model {
 
+using kernels::TensorView;
 using parallel::Activation;
 using parallel::AnyActivation;
-using parallel::HiddenSharded;
-using parallel::Partial;
-using parallel::Replicated;
 
-Embedding::Embedding(kernels::ConstTensorView table, parallel::Range rows, Placement placement)
-    : table_{table}, rows_{rows}, placement_{placement} {}
-
-AnyActivation Embedding::forward(kernels::Backend& backend, std::span<std::int32_t const> ids,
-                                 kernels::TensorView y) const {
-    backend.embed(ids, table_, static_cast<std::int32_t>(rows_.begin), y);
-    if (placement_ == Placement::shard) return Activation<Partial>{y, {}};
-    return Activation<Replicated>{y, {}};
+parallel::AnyActivation Embedding::forward(kernels::Backend& backend,
+                                           std::span<std::int32_t const> ids,
+                                           parallel::Layout const& layout, int rank,
+                                           TensorView y) const {
+    auto const result = parallel::part_of(y, layout, rank);
+    auto const& local = parallel::local_of(result);
+    if (local.rows == 0) return result;
+    auto const first = static_cast<std::size_t>(local.data - y.data) / (y.cols * sizeof(float));
+    backend.embed(ids.subspan(first, local.rows), table_, static_cast<std::int32_t>(first_), local);
+    return result;
 }
 
-LmHead::LmHead(kernels::ConstTensorView table, parallel::Partition cut, Placement placement)
-    : table_{table}, cut_{cut}, placement_{placement} {}
-
-AnyActivation LmHead::forward(kernels::Backend& backend, Activation<Replicated> x,
-                              kernels::TensorView y) const {
-    if (placement_ == Placement::shard) {
-        backend.gemm(x.local, table_, {}, y);
-        return Activation<HiddenSharded>{y, {cut_}};
+AnyActivation LmHead::forward(kernels::Backend& backend, AnyActivation const& x,
+                              TensorView y) const {
+    auto const& input = parallel::local_of(x);
+    if (input.rows > 0) backend.gemm(input, table_, {}, y);
+    if (placement_.kind == Placement::Kind::shard) {
+        kernels::require(std::holds_alternative<Activation<parallel::Replicated>>(x),
+                         "a sharded lm_head takes replicated input");
+        return Activation<parallel::HiddenSharded>{y, {cut_}};
     }
-    return Linear<Replicated, Replicated>{table_, {}}(backend, x, y);
+    return std::visit(
+        [&]<class L>(Activation<L> const& known) -> AnyActivation {
+            return Activation<L>{y, known.layout};
+        },
+        x);
 }
 
 }  // namespace tesserank::model

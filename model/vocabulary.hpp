@@ -13,32 +13,30 @@ namespace tesserank::model {
 /// for the others.
 class Embedding {
   public:
-    /// table: the rows range of [V, H] that this rank holds.
-    Embedding(kernels::ConstTensorView table, parallel::Range rows, Placement placement);
+    /// table: the rows of [V, H] that this rank holds, from row `first` on.
+    Embedding(kernels::ConstTensorView table, std::size_t first) : table_{table}, first_{first} {}
 
-    /// ids [T] -> y [T, H] f32, Partial or Replicated.
+    /// Embeds the tokens of the rows that this rank has in `layout`: ids [T] of the whole step, y
+    /// [T, H] f32 for the whole.
     parallel::AnyActivation forward(kernels::Backend& backend, std::span<std::int32_t const> ids,
+                                    parallel::Layout const& layout, int rank,
                                     kernels::TensorView y) const;
 
   private:
     kernels::ConstTensorView table_;
-    parallel::Range rows_;
-    Placement placement_;
+    std::size_t first_;
 };
 
 /// The output matrix. shard: each rank gives the logits of its part of the vocabulary.
 class LmHead {
   public:
-    LmHead(kernels::ConstTensorView table, parallel::Partition cut, Placement placement);
+    LmHead(kernels::ConstTensorView table, parallel::Partition cut, Placement placement)
+        : table_{table}, cut_{cut}, placement_{placement} {}
 
-    /// x [T, H] in the compute dtype -> y [T, v] f32, HiddenSharded or Replicated; y has width()
-    /// columns.
-    parallel::AnyActivation forward(kernels::Backend& backend,
-                                    parallel::Activation<parallel::Replicated> x,
+    /// x [T, H] in the compute dtype, in the layout of the placement -> y [T, v] f32, HiddenSharded
+    /// under shard, else in the layout of x. y has as many rows as x has here.
+    parallel::AnyActivation forward(kernels::Backend& backend, parallel::AnyActivation const& x,
                                     kernels::TensorView y) const;
-
-    /// Columns of this rank's logits.
-    std::size_t width() const { return table_.rows; }
 
   private:
     kernels::ConstTensorView table_;

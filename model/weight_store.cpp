@@ -62,8 +62,9 @@ TensorView WeightStore::add(ModuleSpec const& module, Role role, Placement place
             {weight.tensor, regions_of(weight, module.units, placement, ranks_), {}});
         auto const& mine = requests.back().regions[static_cast<std::size_t>(rank_)];
         // A surplus rank keeps the dimension that is not cut, so that its product with nothing has
-        // the right shape.
-        heights.push_back(weight.cut == Cut::cols ? weight.rows : mine.rows.count);
+        // the right shape. A rank without the module keeps nothing.
+        bool const surplus = placement == Placement::shard;
+        heights.push_back(surplus && weight.cut == Cut::cols ? weight.rows : mine.rows.count);
         cols = weight.cut == Cut::cols ? mine.cols.count : weight.cols;
         used_.insert(weight.tensor);
     }
@@ -75,6 +76,23 @@ TensorView WeightStore::add(ModuleSpec const& module, Role role, Placement place
                                          : tensor.view.rows_from(first, heights[i]);
     }
     std::ranges::move(requests, std::back_inserter(requests_));
+    bytes_ += tensor.view.bytes();
+    tensors_.push_back(std::move(tensor));
+    return tensors_.back().view;
+}
+
+TensorView WeightStore::add_rows(ModuleSpec const& module, Role role,
+                                 std::span<parallel::Range const> rows_by_rank) {
+    auto const weight = std::ranges::find(module.weights, role, &WeightSpec::role);
+    kernels::require(weight != module.weights.end(), "the module has no such weight");
+    auto const dtype = check(*weight);
+    WeightRequest request{weight->tensor, {}, {}};
+    for (auto const rows : rows_by_rank) request.regions.push_back({rows, {0, weight->cols}});
+    auto const rows = rows_by_rank[static_cast<std::size_t>(rank_)].count;
+    auto tensor = make_tensor(backend_, dtype, rows, weight->cols);
+    request.destination = tensor.view;
+    requests_.push_back(std::move(request));
+    used_.insert(weight->tensor);
     bytes_ += tensor.view.bytes();
     tensors_.push_back(std::move(tensor));
     return tensors_.back().view;

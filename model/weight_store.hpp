@@ -25,6 +25,10 @@ class WeightStore {
     /// is missing or its shape is not what the config says.
     kernels::TensorView add(ModuleSpec const& module, Role role, Placement placement);
 
+    /// A weight that is a table, of which each rank holds the given rows.
+    kernels::TensorView add_rows(ModuleSpec const& module, Role role,
+                                 std::span<parallel::Range const> rows_by_rank);
+
     /// Bytes allocated so far.
     std::size_t bytes() const { return bytes_; }
 

@@ -32,6 +32,24 @@ class Communicator {
     virtual void all_gather(std::span<std::byte const> mine, std::span<std::size_t const> bytes,
                             std::span<std::byte> all) = 0;
 
+    /// root's data becomes the sum over the ranks; that of the others is undefined afterwards. Each
+    /// other rank sends its bytes at most once.
+    virtual void reduce(std::span<std::byte> data, kernels::DType dtype, int root) = 0;
+
+    /// On root `all` becomes the pieces of all ranks in rank order; piece r has bytes[r] bytes.
+    /// `mine` may be piece root of `all` itself. Elsewhere `all` is not used. Each other rank sends
+    /// its piece.
+    virtual void gather(std::span<std::byte const> mine, std::span<std::size_t const> bytes,
+                        std::span<std::byte> all, int root) = 0;
+
+    /// The way back: `mine` becomes piece rank() of root's `all`. On root `mine` may be its piece of
+    /// `all` itself; elsewhere `all` is not used.
+    virtual void scatter(std::span<std::byte const> all, std::span<std::size_t const> bytes,
+                         std::span<std::byte> mine, int root) = 0;
+
+    /// Rank `to`'s data becomes rank `from`'s. The data of other ranks is not used.
+    virtual void transfer(std::span<std::byte> data, int from, int to) = 0;
+
     /// data becomes root's data.
     virtual void broadcast(std::span<std::byte> data, int root) = 0;
 

@@ -3,6 +3,7 @@
 #include "kernels/tensor.hpp"
 #include "parallel/partition.hpp"
 
+#include <cstddef>
 #include <string_view>
 #include <variant>
 
@@ -24,6 +25,11 @@ struct HiddenSharded {
 struct BatchSharded {
     Partition cut;
 };
+/// Rank `rank` holds all `rows` rows: [T, H]; the others hold none: [0, H].
+struct OnRank {
+    int rank = 0;
+    std::size_t rows = 0;
+};
 
 /// This rank's part of an activation; borrowed.
 template <class L>
@@ -32,12 +38,21 @@ struct Activation {
     L layout;
 };
 
-using Layout = std::variant<Replicated, Partial, HiddenSharded, BatchSharded>;
-using AnyActivation = std::variant<Activation<Replicated>, Activation<Partial>,
-                                   Activation<HiddenSharded>, Activation<BatchSharded>>;
+using Layout = std::variant<Replicated, Partial, HiddenSharded, BatchSharded, OnRank>;
+using AnyActivation =
+    std::variant<Activation<Replicated>, Activation<Partial>, Activation<HiddenSharded>,
+                 Activation<BatchSharded>, Activation<OnRank>>;
 
 /// "Replicated", "Partial", ...
 std::string_view name_of(Layout const& layout);
 Layout layout_of(AnyActivation const& activation);
+/// Whether both are the same way of spreading an activation, on the same rank; how it is cut may
+/// differ.
+bool same_kind(Layout const& a, Layout const& b);
+kernels::TensorView const& local_of(AnyActivation const& activation);
+
+/// What `rank` holds, in this layout, of an activation whose memory `whole` [T, H] every rank has:
+/// the rows or columns at their place. No data moves.
+AnyActivation part_of(kernels::TensorView const& whole, Layout const& layout, int rank);
 
 }  // namespace tesserank::parallel

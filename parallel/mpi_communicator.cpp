@@ -204,6 +204,114 @@ void MpiCommunicator::all_gather(std::span<std::byte const> mine,
     }
 }
 
+void MpiCommunicator::reduce(std::span<std::byte> data, DType dtype, int root) {
+    std::size_t const width = kernels::size_of(dtype), elements = data.size() / width;
+    require(data.size() == elements * width, "data holds a broken element");
+    require(root >= 0 && root < state_->size, "the root is no rank");
+    if (state_->size == 1) return;
+    if (dtype == DType::f32) return reduce_f32(reinterpret_cast<float*>(data.data()), elements, root);
+    float* const wide = state_->floats(std::min(elements, staged_elements));
+    for_each_chunk(elements, staged_elements, [&](std::size_t first, int count) {
+        auto const size = static_cast<std::size_t>(count);
+        widen(data.data() + first * width, dtype, size, wide);
+        reduce_f32(wide, size, root);
+        if (state_->rank == root) narrow(wide, dtype, size, data.data() + first * width);
+    });
+}
+
+void MpiCommunicator::reduce_f32(float* data, std::size_t elements, int root) {
+    State& s = *state_;
+    for_each_chunk(elements, s.limit, [&](std::size_t first, int count) {
+        float* const values = data + first;
+        bool const here = s.rank == root;
+        check_mpi(MPI_Reduce(here ? MPI_IN_PLACE : values, here ? values : nullptr, count,
+                             MPI_FLOAT, MPI_SUM, root, s.comm),
+                  "MPI_Reduce");
+    });
+}
+
+void MpiCommunicator::gather(std::span<std::byte const> mine, std::span<std::size_t const> bytes,
+                             std::span<std::byte> all, int root) {
+    State& s = *state_;
+    auto const own = static_cast<std::size_t>(s.rank);
+    bool const here = s.rank == root;
+    std::size_t const total = sum(bytes);
+    require(bytes.size() == static_cast<std::size_t>(s.size), "one size for each rank is needed");
+    require(mine.size() == bytes[own], "the size of this rank is not that of its piece");
+    require(!here || all.size() == total, "the sizes do not add up to the whole");
+    if (here) {
+        auto const slot = all.subspan(sum(bytes.first(own)), bytes[own]);
+        if (slot.data() != mine.data()) std::copy(mine.begin(), mine.end(), slot.begin());
+    }
+    if (s.size == 1 || total == 0) return;
+    if (total <= s.limit) {
+        s.counts.assign(bytes.begin(), bytes.end());
+        s.begins.resize(s.counts.size());
+        std::exclusive_scan(s.counts.begin(), s.counts.end(), s.begins.begin(), 0);
+        check_mpi(MPI_Gatherv(here ? MPI_IN_PLACE : static_cast<void const*>(mine.data()),
+                              s.counts[own], MPI_BYTE, all.data(), s.counts.data(),
+                              s.begins.data(), MPI_BYTE, root, s.comm),
+                  "MPI_Gatherv");
+        return;
+    }
+    for (int rank = 0; rank < s.size; ++rank) {
+        std::size_t const length = bytes[static_cast<std::size_t>(rank)];
+        // What is sent is only read: transfer() writes on the receiving side alone.
+        auto* const sent = const_cast<std::byte*>(mine.data());
+        if (here) transfer(all.first(length), rank, root);
+        if (rank == s.rank && !here) transfer({sent, length}, rank, root);
+        if (here) all = all.subspan(length);
+    }
+}
+
+void MpiCommunicator::scatter(std::span<std::byte const> all, std::span<std::size_t const> bytes,
+                              std::span<std::byte> mine, int root) {
+    State& s = *state_;
+    auto const own = static_cast<std::size_t>(s.rank);
+    bool const here = s.rank == root;
+    std::size_t const total = sum(bytes);
+    require(bytes.size() == static_cast<std::size_t>(s.size), "one size for each rank is needed");
+    require(mine.size() == bytes[own], "the size of this rank is not that of its piece");
+    require(!here || all.size() == total, "the sizes do not add up to the whole");
+    if (here) {
+        auto const slot = all.subspan(sum(bytes.first(own)), bytes[own]);
+        if (slot.data() != mine.data()) std::copy(slot.begin(), slot.end(), mine.begin());
+    }
+    if (s.size == 1 || total == 0) return;
+    if (total <= s.limit) {
+        s.counts.assign(bytes.begin(), bytes.end());
+        s.begins.resize(s.counts.size());
+        std::exclusive_scan(s.counts.begin(), s.counts.end(), s.begins.begin(), 0);
+        check_mpi(MPI_Scatterv(all.data(), s.counts.data(), s.begins.data(), MPI_BYTE,
+                               here ? MPI_IN_PLACE : static_cast<void*>(mine.data()),
+                               s.counts[own], MPI_BYTE, root, s.comm),
+                  "MPI_Scatterv");
+        return;
+    }
+    for (int rank = 0; rank < s.size; ++rank) {
+        std::size_t const length = bytes[static_cast<std::size_t>(rank)];
+        auto* const sent = const_cast<std::byte*>(all.data());
+        if (here) transfer({sent, length}, root, rank);
+        if (rank == s.rank && !here) transfer(mine, root, rank);
+        if (here) all = all.subspan(length);
+    }
+}
+
+void MpiCommunicator::transfer(std::span<std::byte> data, int from, int to) {
+    State& s = *state_;
+    require(from >= 0 && from < s.size && to >= 0 && to < s.size, "an end is no rank");
+    if (from == to || (s.rank != from && s.rank != to)) return;
+    for_each_chunk(data.size(), s.limit, [&](std::size_t first, int count) {
+        std::byte* const piece = data.data() + first;
+        if (s.rank == from) {
+            check_mpi(MPI_Send(piece, count, MPI_BYTE, to, 0, s.comm), "MPI_Send");
+        } else {
+            check_mpi(MPI_Recv(piece, count, MPI_BYTE, from, 0, s.comm, MPI_STATUS_IGNORE),
+                      "MPI_Recv");
+        }
+    });
+}
+
 void MpiCommunicator::broadcast(std::span<std::byte> data, int root) {
     State& s = *state_;
     require(root >= 0 && root < s.size, "the root is no rank");

@@ -36,6 +36,12 @@ class MpiCommunicator final : public Communicator {
                         std::span<std::size_t const> counts, std::span<std::byte> mine) override;
     void all_gather(std::span<std::byte const> mine, std::span<std::size_t const> bytes,
                     std::span<std::byte> all) override;
+    void reduce(std::span<std::byte> data, kernels::DType dtype, int root) override;
+    void gather(std::span<std::byte const> mine, std::span<std::size_t const> bytes,
+                std::span<std::byte> all, int root) override;
+    void scatter(std::span<std::byte const> all, std::span<std::size_t const> bytes,
+                 std::span<std::byte> mine, int root) override;
+    void transfer(std::span<std::byte> data, int from, int to) override;
     void broadcast(std::span<std::byte> data, int root) override;
     void all_to_all(std::span<std::byte const> send, std::span<std::size_t const> send_bytes,
                     std::span<std::byte> received,
@@ -53,6 +59,7 @@ class MpiCommunicator final : public Communicator {
     struct State;
     explicit MpiCommunicator(std::unique_ptr<State> state);
     void all_reduce_staged(std::span<std::byte> data, kernels::DType dtype);
+    void reduce_f32(float* data, std::size_t elements, int root);
     void reduce_scatter_f32(float const* data, std::span<std::size_t const> counts, float* mine);
     std::unique_ptr<State> state_;
 };

@@ -2,177 +2,209 @@
 
 #include "kernels/error.hpp"
 
-#include <functional>
+#include <span>
 #include <string>
-#include <utility>
 #include <variant>
 #include <vector>
 
 namespace tesserank::parallel {
 namespace {
 
-using kernels::DType;
 using kernels::require;
 using kernels::TensorView;
 
-std::span<std::byte> bytes_of(TensorView const& tensor) { return {tensor.data, tensor.bytes()}; }
-
-std::vector<std::size_t> in_bytes(std::span<std::size_t const> elements, DType dtype) {
-    std::vector<std::size_t> bytes(elements.begin(), elements.end());
-    for (auto& size : bytes) size *= kernels::size_of(dtype);
-    return bytes;
+std::vector<std::size_t> in_bytes(Partition const& cut, std::size_t elements_per_unit,
+                                  kernels::DType dtype) {
+    return cut.counts(elements_per_unit * kernels::size_of(dtype));
 }
 
-void require_fit(Partition const& cut, Communicator const& ranks) {
+void require_fit(Partition const& cut, std::size_t units, Communicator const& ranks) {
     require(cut.ranks() == ranks.size(), "the cut is over another number of ranks");
+    require(cut.units() == units, "the cut does not have the activation's units");
 }
 
-bool cut_alike(Replicated, Replicated) { return true; }
-bool cut_alike(Partial, Partial) { return true; }
-bool cut_alike(HiddenSharded const& a, HiddenSharded const& b) { return a.cut == b.cut; }
-bool cut_alike(BatchSharded const& a, BatchSharded const& b) { return a.cut == b.cut; }
+/// The part of the destination for an activation like `part` with so many rows.
+TensorView room_for(TensorView const& part, std::size_t rows, TensorView const& whole) {
+    require(whole.dtype == part.dtype && whole.cols == part.cols && whole.rows >= rows &&
+                whole.contiguous(),
+            "the destination does not fit the activation");
+    return whole.rows_from(0, rows);
+}
+
+/// Piece `range` of packed columns: [rows, h], contiguous.
+TensorView piece_of(TensorView const& packed, std::size_t rows, Range range) {
+    std::size_t const size = kernels::size_of(packed.dtype);
+    return {{packed.data + rows * range.begin * size, packed.dtype, rows, range.count,
+             range.count}};
+}
 
 }  // namespace
 
-Redistributor::Redistributor(kernels::Backend& backend, Communicator& ranks)
-    : backend_{backend}, ranks_{ranks} {}
-
-AnyActivation Redistributor::operator()(AnyActivation const& from, Layout const& to) {
-    return std::visit([this](auto const& known,
-                             auto const& target) -> AnyActivation { return turn(known, target); },
+AnyActivation Redistributor::operator()(AnyActivation const& from, Layout const& to,
+                                        Destination const& place) {
+    return std::visit([&](auto const& known, auto const& target)
+                          -> AnyActivation { return turn(known, target, place); },
                       from, to);
 }
 
-Activation<Replicated> Redistributor::to_replicated(AnyActivation const& from) {
-    return std::get<Activation<Replicated>>((*this)(from, Replicated{}));
+std::span<std::byte> Redistributor::ready(TensorView const& tensor) {
+    require(tensor.contiguous(), "ranks exchange contiguous memory only");
+    backend_.synchronize();
+    return {tensor.data, tensor.bytes()};
 }
 
-Activation<Replicated> Redistributor::turn(Activation<Partial> const& from, Replicated to) {
-    TensorView const whole = contiguous(from.local);
-    backend_.synchronize();
-    ranks_.all_reduce(bytes_of(whole), whole.dtype);
-    return {whole, to};
+Activation<OnRank> Redistributor::on_rank(TensorView const& whole, OnRank to) const {
+    return {ranks_.rank() == to.rank ? whole : whole.rows_from(0, 0), {to.rank, whole.rows}};
+}
+
+Activation<Replicated> Redistributor::turn(Activation<Partial> const& from, Replicated to,
+                                           Place /*place*/) {
+    ranks_.all_reduce(ready(from.local), from.local.dtype);
+    return {from.local, to};
 }
 
 Activation<BatchSharded> Redistributor::turn(Activation<Partial> const& from,
-                                             BatchSharded const& to) {
-    require_fit(to.cut, ranks_);
-    require(to.cut.units() == from.local.rows, "the cut does not have the activation's rows");
-    keep_alive(from.local);
-    TensorView source = from.local;
-    if (!source.contiguous()) {
-        source = tensor_in(staging_, source.dtype, source.rows, source.cols);
-        backend_.copy(from.local, source);
-    }
+                                             BatchSharded const& to, Place place) {
+    require_fit(to.cut, from.local.rows, ranks_);
+    Range const own = to.cut.of(ranks_.rank());
     TensorView const mine =
-        tensor_in(result_, source.dtype, to.cut.count(ranks_.rank()), source.cols);
-    backend_.synchronize();
-    ranks_.reduce_scatter(bytes_of(source), source.dtype, to.cut.counts(source.cols),
-                          bytes_of(mine));
+        room_for(from.local, from.local.rows, place.whole).rows_from(own.begin, own.count);
+    ranks_.reduce_scatter(ready(from.local), mine.dtype, to.cut.counts(mine.cols), ready(mine));
     return {mine, to};
 }
 
-Activation<Replicated> Redistributor::turn(Activation<BatchSharded> const& from, Replicated to) {
+Activation<OnRank> Redistributor::turn(Activation<Partial> const& from, OnRank to,
+                                       Place /*place*/) {
+    ranks_.reduce(ready(from.local), from.local.dtype, to.rank);
+    return on_rank(from.local, to);
+}
+
+Activation<Replicated> Redistributor::turn(Activation<BatchSharded> const& from, Replicated to,
+                                           Place place) {
     Partition const& cut = from.layout.cut;
     TensorView const& mine = from.local;
-    Range const own = cut.of(ranks_.rank());
-    require_fit(cut, ranks_);
-    require(mine.rows == own.count, "the activation does not have the rows of its cut");
-    keep_alive(mine);
-    TensorView const whole = tensor_in(result_, mine.dtype, cut.units(), mine.cols);
-    gather(mine, whole.rows_from(own.begin, own.count), cut.counts(mine.cols), whole);
+    require(mine.rows == cut.count(ranks_.rank()), "the activation does not have its cut's rows");
+    TensorView const whole = room_for(mine, cut.units(), place.whole);
+    ranks_.all_gather(ready(mine), in_bytes(cut, mine.cols, mine.dtype), ready(whole));
     return {whole, to};
 }
 
-Activation<Replicated> Redistributor::turn(Activation<HiddenSharded> const& from, Replicated to) {
+Activation<OnRank> Redistributor::turn(Activation<BatchSharded> const& from, OnRank to,
+                                       Place place) {
     Partition const& cut = from.layout.cut;
     TensorView const& mine = from.local;
-    Range const own = cut.of(ranks_.rank());
-    require_fit(cut, ranks_);
-    require(mine.cols == own.count, "the activation does not have the columns of its cut");
-    keep_alive(mine);
-    std::size_t const rows = mine.rows;
-    TensorView const whole = tensor_in(result_, mine.dtype, rows, cut.units());
-    // One row's pieces follow each other as they should: decode of one sequence needs no unpacking.
-    bool const in_order = rows <= 1;
-    TensorView const packed =
-        in_order ? whole : tensor_in(staging_, mine.dtype, 1, rows * cut.units());
-    auto const piece = [&](Range range) {
-        TensorView place = packed.cols_from(rows * range.begin, rows * range.count);
-        place.rows = rows;
-        place.cols = place.stride = range.count;
-        return place;
-    };
-    gather(mine, piece(own), cut.counts(rows), packed);
-    for (int rank = 0; !in_order && rank < cut.ranks(); ++rank) {
-        Range const range = cut.of(rank);
-        backend_.copy(piece(range), whole.cols_from(range.begin, range.count));
+    require(mine.rows == cut.count(ranks_.rank()), "the activation does not have its cut's rows");
+    auto const bytes = in_bytes(cut, mine.cols, mine.dtype);
+    if (ranks_.rank() != to.rank) {
+        ranks_.gather(ready(mine), bytes, {}, to.rank);
+        return {mine.rows_from(0, 0), {to.rank, cut.units()}};
     }
+    TensorView const whole = room_for(mine, cut.units(), place.whole);
+    ranks_.gather(ready(mine), bytes, ready(whole), to.rank);
+    return {whole, {to.rank, cut.units()}};
+}
+
+Activation<Replicated> Redistributor::turn(Activation<HiddenSharded> const& from, Replicated to,
+                                           Place place) {
+    Partition const& cut = from.layout.cut;
+    TensorView const& mine = from.local;
+    require_fit(cut, place.whole.cols, ranks_);
+    require(mine.cols == cut.count(ranks_.rank()), "the activation does not have its cut's columns");
+    TensorView const whole = place.whole.rows_from(0, mine.rows);
+    // One row's pieces follow each other as they should: decode of one sequence needs no unpacking.
+    TensorView const packed = mine.rows <= 1 ? whole : place.pieces.rows_from(0, mine.rows);
+    ranks_.all_gather(ready(mine), in_bytes(cut, mine.rows, mine.dtype), ready(packed));
+    if (mine.rows > 1) join_columns(packed, cut, whole);
     return {whole, to};
+}
+
+Activation<OnRank> Redistributor::turn(Activation<HiddenSharded> const& from, OnRank to,
+                                       Place place) {
+    Partition const& cut = from.layout.cut;
+    TensorView const& mine = from.local;
+    bool const here = ranks_.rank() == to.rank;
+    require(mine.cols == cut.count(ranks_.rank()), "the activation does not have its cut's columns");
+    if (!here) {
+        ranks_.gather(ready(mine), in_bytes(cut, mine.rows, mine.dtype), {}, to.rank);
+        return {place.whole.rows_from(0, 0), {to.rank, mine.rows}};
+    }
+    require_fit(cut, place.whole.cols, ranks_);
+    TensorView const whole = place.whole.rows_from(0, mine.rows);
+    TensorView const packed = mine.rows <= 1 ? whole : place.pieces.rows_from(0, mine.rows);
+    ranks_.gather(ready(mine), in_bytes(cut, mine.rows, mine.dtype), ready(packed), to.rank);
+    if (mine.rows > 1) join_columns(packed, cut, whole);
+    return {whole, {to.rank, mine.rows}};
+}
+
+Activation<Replicated> Redistributor::turn(Activation<OnRank> const& from, Replicated to,
+                                           Place place) {
+    TensorView const whole = room_for(from.local, from.layout.rows, place.whole);
+    bool const here = ranks_.rank() == from.layout.rank;
+    if (here && from.local.data != whole.data) backend_.copy(from.local, whole);
+    ranks_.broadcast(ready(whole), from.layout.rank);
+    return {whole, to};
+}
+
+Activation<BatchSharded> Redistributor::turn(Activation<OnRank> const& from, BatchSharded const& to,
+                                             Place place) {
+    require_fit(to.cut, from.layout.rows, ranks_);
+    Range const own = to.cut.of(ranks_.rank());
+    TensorView const mine =
+        room_for(from.local, from.layout.rows, place.whole).rows_from(own.begin, own.count);
+    ranks_.scatter(ready(from.local), in_bytes(to.cut, mine.cols, mine.dtype), ready(mine),
+                   from.layout.rank);
+    return {mine, to};
+}
+
+Activation<OnRank> Redistributor::turn(Activation<OnRank> const& from, OnRank to, Place place) {
+    if (from.layout.rank == to.rank) return from;
+    bool const receives = ranks_.rank() == to.rank;
+    TensorView const data =
+        receives ? room_for(from.local, from.layout.rows, place.whole) : from.local;
+    ranks_.transfer(ready(data), from.layout.rank, to.rank);
+    return {receives ? data : data.rows_from(0, 0), {to.rank, from.layout.rows}};
 }
 
 Activation<BatchSharded> Redistributor::turn(Activation<Replicated> const& from,
-                                             BatchSharded const& to) {
-    require_fit(to.cut, ranks_);
-    require(to.cut.units() == from.local.rows, "the cut does not have the activation's rows");
+                                             BatchSharded const& to, Place /*place*/) {
+    require_fit(to.cut, from.local.rows, ranks_);
     Range const own = to.cut.of(ranks_.rank());
     return {from.local.rows_from(own.begin, own.count), to};
 }
 
 Activation<HiddenSharded> Redistributor::turn(Activation<Replicated> const& from,
-                                              HiddenSharded const& to) {
-    require_fit(to.cut, ranks_);
-    require(to.cut.units() == from.local.cols, "the cut does not have the activation's columns");
+                                              HiddenSharded const& to, Place /*place*/) {
+    require_fit(to.cut, from.local.cols, ranks_);
     Range const own = to.cut.of(ranks_.rank());
     return {from.local.cols_from(own.begin, own.count), to};
 }
 
+Activation<OnRank> Redistributor::turn(Activation<Replicated> const& from, OnRank to,
+                                       Place /*place*/) {
+    return on_rank(from.local, to);
+}
+
 template <class L>
-Activation<L> Redistributor::turn(Activation<L> const& from, L const& to) {
-    require(cut_alike(from.layout, to), "no redistribution between two cuts of the same layout");
+Activation<L> Redistributor::turn(Activation<L> const& from, L const& to, Place /*place*/) {
+    if constexpr (requires { to.cut; }) {
+        require(from.layout.cut == to.cut, "no redistribution between two cuts of the same layout");
+    }
     return from;
 }
 
 template <class From, class To>
-AnyActivation Redistributor::turn(Activation<From> const& from, To const& to) {
+AnyActivation Redistributor::turn(Activation<From> const& from, To const& to, Place /*place*/) {
     throw kernels::LogicError("no redistribution from " + std::string(name_of(from.layout)) +
                               " to " + std::string(name_of(to)));
 }
 
-// The input may be the last result, whose memory is about to be written: that becomes previous_.
-void Redistributor::keep_alive(TensorView const& input) {
-    std::less<> const before;
-    std::byte const* const begin = result_.memory.get();
-    bool const inside =
-        begin != nullptr && !before(input.data, begin) && before(input.data, begin + result_.bytes);
-    if (inside) std::swap(result_, previous_);
-}
-
-TensorView Redistributor::contiguous(TensorView const& view) {
-    if (view.contiguous()) return view;
-    keep_alive(view);
-    TensorView const copy = tensor_in(result_, view.dtype, view.rows, view.cols);
-    backend_.copy(view, copy);
-    return copy;
-}
-
-TensorView Redistributor::tensor_in(Scratch& scratch, DType dtype, std::size_t rows,
-                                    std::size_t cols) {
-    std::size_t const bytes = rows * cols * kernels::size_of(dtype);
-    if (bytes > scratch.bytes) {
-        backend_.synchronize();
-        scratch = {};
-        scratch = {backend_.allocate(bytes), bytes};
+void Redistributor::join_columns(TensorView const& packed, Partition const& cut,
+                                 TensorView const& whole) {
+    for (int rank = 0; rank < cut.ranks(); ++rank) {
+        Range const range = cut.of(rank);
+        backend_.copy(piece_of(packed, whole.rows, range),
+                      whole.cols_from(range.begin, range.count));
     }
-    return {{scratch.memory.get(), dtype, rows, cols, cols}};
-}
-
-void Redistributor::gather(TensorView const& mine, TensorView const& own_place,
-                           std::span<std::size_t const> elements, TensorView const& all) {
-    TensorView const source = mine.contiguous() ? mine : own_place;
-    if (!mine.contiguous()) backend_.copy(mine, own_place);
-    backend_.synchronize();
-    ranks_.all_gather(bytes_of(source), in_bytes(elements, mine.dtype), bytes_of(all));
 }
 
 }  // namespace tesserank::parallel

@@ -4,10 +4,16 @@
 #include "parallel/communicator.hpp"
 #include "parallel/layout.hpp"
 
-#include <cstddef>
-#include <span>
-
 namespace tesserank::parallel {
+
+/// Where the result of a redistribution lies, when it is not the input's own memory.
+struct Destination {
+    /// [T, H], contiguous. A rank's rows lie at their place in the whole, and so may the input: what
+    /// lies there already is not copied. Only a reduce-scatter needs memory apart from its input.
+    kernels::TensorView whole;
+    /// As many elements; needed to join columns of more than one row, on the ranks that get them.
+    kernels::TensorView pieces = {};
+};
 
 /// Turns an activation into another layout: the only place of the forward pass where ranks
 /// communicate. Collective.
@@ -15,56 +21,62 @@ namespace tesserank::parallel {
 ///     from -> to                       what is done              of the whole, a rank sends
 ///     Partial -> Replicated            all-reduce, in place      2 (P-1)/P
 ///     Partial -> BatchSharded          reduce-scatter by row     (P-1)/P
+///     Partial -> OnRank(R)             reduce, in place          1, but for R
 ///     BatchSharded -> Replicated       all-gather                (P-1)/P
+///     BatchSharded -> OnRank(R)        gather                    its rows, but for R
 ///     HiddenSharded -> Replicated      all-gather by column      (P-1)/P
+///     HiddenSharded -> OnRank(R)       gather by column          its columns, but for R
+///     OnRank(R) -> Replicated          broadcast                 R: P-1 at most
+///     OnRank(R) -> BatchSharded        scatter                   R: the others' rows
+///     OnRank(R) -> OnRank(S)           transfer                  R: 1
 ///     Replicated -> BatchSharded       a view of its rows        0
 ///     Replicated -> HiddenSharded      a view of its columns     0
+///     Replicated -> OnRank(R)          R's own, whole            0
 ///     same -> same, cut alike          nothing                   0
 ///
-/// Any other pair is a LogicError, and so is a cut that does not fit the activation. What was a
-/// Partial is overwritten. Results that do not fit in place lie in memory of the Redistributor,
-/// valid until its next call with another activation; that memory grows to the largest result and
-/// stays. The result of one call may be the input of the next.
+/// Any other pair is a LogicError, and so is a cut that does not fit the activation. Inputs are
+/// contiguous. What was a Partial is overwritten.
 class Redistributor {
   public:
-    Redistributor(kernels::Backend& backend, Communicator& ranks);
+    Redistributor(kernels::Backend& backend, Communicator& ranks)
+        : backend_{backend}, ranks_{ranks} {}
 
-    AnyActivation operator()(AnyActivation const& from, Layout const& to);
-
-    /// Most callers want this one.
-    Activation<Replicated> to_replicated(AnyActivation const& from);
+    AnyActivation operator()(AnyActivation const& from, Layout const& to, Destination const& place);
 
   private:
-    /// Memory that grows and is reused.
-    struct Scratch {
-        kernels::Buffer memory;
-        std::size_t bytes = 0;
-    };
-
-    Activation<Replicated> turn(Activation<Partial> const& from, Replicated to);
-    Activation<BatchSharded> turn(Activation<Partial> const& from, BatchSharded const& to);
-    Activation<Replicated> turn(Activation<BatchSharded> const& from, Replicated to);
-    Activation<Replicated> turn(Activation<HiddenSharded> const& from, Replicated to);
-    Activation<BatchSharded> turn(Activation<Replicated> const& from, BatchSharded const& to);
-    Activation<HiddenSharded> turn(Activation<Replicated> const& from, HiddenSharded const& to);
+    using Place = Destination const&;
+    Activation<Replicated> turn(Activation<Partial> const& from, Replicated to, Place place);
+    Activation<BatchSharded> turn(Activation<Partial> const& from, BatchSharded const& to,
+                                  Place place);
+    Activation<OnRank> turn(Activation<Partial> const& from, OnRank to, Place place);
+    Activation<Replicated> turn(Activation<BatchSharded> const& from, Replicated to, Place place);
+    Activation<OnRank> turn(Activation<BatchSharded> const& from, OnRank to, Place place);
+    Activation<Replicated> turn(Activation<HiddenSharded> const& from, Replicated to, Place place);
+    Activation<OnRank> turn(Activation<HiddenSharded> const& from, OnRank to, Place place);
+    Activation<Replicated> turn(Activation<OnRank> const& from, Replicated to, Place place);
+    Activation<BatchSharded> turn(Activation<OnRank> const& from, BatchSharded const& to,
+                                  Place place);
+    Activation<OnRank> turn(Activation<OnRank> const& from, OnRank to, Place place);
+    Activation<BatchSharded> turn(Activation<Replicated> const& from, BatchSharded const& to,
+                                  Place place);
+    Activation<HiddenSharded> turn(Activation<Replicated> const& from, HiddenSharded const& to,
+                                   Place place);
+    Activation<OnRank> turn(Activation<Replicated> const& from, OnRank to, Place place);
     template <class L>
-    Activation<L> turn(Activation<L> const& from, L const& to);
+    Activation<L> turn(Activation<L> const& from, L const& to, Place place);
     template <class From, class To>
-    AnyActivation turn(Activation<From> const& from, To const& to);
+    AnyActivation turn(Activation<From> const& from, To const& to, Place place);
 
-    void keep_alive(kernels::TensorView const& input);
-    kernels::TensorView contiguous(kernels::TensorView const& view);
-    kernels::TensorView tensor_in(Scratch& scratch, kernels::DType dtype, std::size_t rows,
-                                  std::size_t cols);
-    /// Gathers pieces that lie one after the other in `all`, this rank's own from `mine`.
-    void gather(kernels::TensorView const& mine, kernels::TensorView const& own_place,
-                std::span<std::size_t const> elements, kernels::TensorView const& all);
+    /// The whole on its rank, no rows elsewhere.
+    Activation<OnRank> on_rank(kernels::TensorView const& whole, OnRank to) const;
+    /// Before ranks see memory that operations are still writing.
+    std::span<std::byte> ready(kernels::TensorView const& tensor);
+    /// Puts packed pieces, rank by rank [T, h], side by side.
+    void join_columns(kernels::TensorView const& packed, Partition const& cut,
+                      kernels::TensorView const& whole);
 
     kernels::Backend& backend_;
     Communicator& ranks_;
-    Scratch result_;    ///< what the last call returned may lie here
-    Scratch staging_;   ///< pieces on their way
-    Scratch previous_;  ///< an input that lay in result_
 };
 
 }  // namespace tesserank::parallel

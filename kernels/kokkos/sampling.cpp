@@ -156,4 +156,24 @@ void KokkosBackend::top_log_probabilities(ConstTensorView logits, std::span<Toke
     }
 }
 
+void KokkosBackend::top_logits(ConstTensorView logits, std::size_t count,
+                               std::span<TokenLogit> top, std::span<float> log_sums) {
+    contracts::top_logits(logits, count, top, log_sums);
+    parallel_for("top_logits", logits.rows, [=](std::size_t b) {
+        thread_local Workspace space;
+        std::span<float const> const row(logits.row<float>(b), logits.cols);
+        if (count == 1) {
+            space.best.assign(1, find_largest(row));
+        } else {
+            find_best(row, count, space.best);
+        }
+        for (std::size_t i = 0; i < count; ++i) {
+            auto const token = space.best[i].token;
+            top[b * count + i] = {token, row[static_cast<std::size_t>(token)]};
+        }
+        LogSum const sum(row);
+        log_sums[b] = sum.largest + sum.logarithm;
+    });
+}
+
 }  // namespace tesserank::kernels::kokkos

@@ -39,6 +39,8 @@ class ReferenceBackend final : public HostBackend {
     void log_probabilities(ConstTensorView logits, std::span<std::int32_t const> tokens,
                            std::span<float> logprobs) override;
     void top_log_probabilities(ConstTensorView logits, std::span<TokenLogprob> top) override;
+    void top_logits(ConstTensorView logits, std::size_t count, std::span<TokenLogit> top,
+                    std::span<float> log_sums) override;
 };
 
 }  // namespace tesserank::kernels::reference

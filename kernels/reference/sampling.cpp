@@ -83,16 +83,25 @@ std::int32_t choose(std::vector<float> logits, SamplingParams const& params) {
     return draw(candidates, params.uniform);
 }
 
+/// log sum e^logit, in two parts so that a difference to it keeps its digits.
+struct LogSum {
+    explicit LogSum(std::span<float const> logits) {
+        for (float const logit : logits) largest = std::max(largest, logit);
+        double sum = 0.0;
+        for (float const logit : logits) sum += std::exp(above(logit));
+        logarithm = std::log(sum);
+    }
+    double above(float logit) const {
+        return logit == largest ? 0.0 : static_cast<double>(logit) - static_cast<double>(largest);
+    }
+    float largest = -std::numeric_limits<float>::infinity();
+    double logarithm = 0.0;  ///< of the sum of e^(logit - largest)
+};
+
 /// log softmax(logits)[token]
 float log_probability(std::span<float const> logits, std::int32_t token) {
-    float largest = -std::numeric_limits<float>::infinity();
-    for (float const logit : logits) largest = std::max(largest, logit);
-    auto const above = [&](float logit) {
-        return logit == largest ? 0.0 : static_cast<double>(logit) - static_cast<double>(largest);
-    };
-    double sum = 0.0;
-    for (float const logit : logits) sum += std::exp(above(logit));
-    return static_cast<float>(above(logits[static_cast<std::size_t>(token)]) - std::log(sum));
+    LogSum const sum(logits);
+    return static_cast<float>(sum.above(logits[static_cast<std::size_t>(token)]) - sum.logarithm);
 }
 
 }  // namespace
@@ -123,6 +132,21 @@ void ReferenceBackend::top_log_probabilities(ConstTensorView logits, std::span<T
     for (std::size_t i = 0; i < top.size(); ++i) {
         std::int32_t const token = candidates[i].token;
         top[i] = {.token = token, .logprob = log_probability(row, token)};
+    }
+}
+
+void ReferenceBackend::top_logits(ConstTensorView logits, std::size_t count,
+                                  std::span<TokenLogit> top, std::span<float> log_sums) {
+    contracts::top_logits(logits, count, top, log_sums);
+    for (std::size_t b = 0; b < logits.rows; ++b) {
+        std::span<float const> const row(logits.row<float>(b), logits.cols);
+        auto const candidates = sorted_candidates(row);
+        for (std::size_t i = 0; i < count; ++i) {
+            auto const token = candidates[i].token;
+            top[b * count + i] = {token, row[static_cast<std::size_t>(token)]};
+        }
+        LogSum const sum(row);
+        log_sums[b] = static_cast<float>(static_cast<double>(sum.largest) + sum.logarithm);
     }
 }
 

@@ -14,7 +14,9 @@ namespace {
 using kernels::Backend;
 using kernels::TensorView;
 using parallel::Activation;
+using parallel::BatchSharded;
 using parallel::HiddenSharded;
+using parallel::OnRank;
 using parallel::Partial;
 using parallel::Replicated;
 
@@ -36,17 +38,20 @@ static_assert(takes<WholeLinear, Replicated>);
 static_assert(!takes<WholeLinear, UnitSharded>, "gather first");
 static_assert(!takes<WholeLinear, Partial>, "sum up first");
 
-// A module takes replicated input alone, and units never leave it.
-template <class Layout>
-constexpr bool module_takes = requires(Module const& module, Context& context, TensorView y) {
-    module.forward(context, Activation<Layout>{}, y);
-};
-static_assert(module_takes<Replicated>);
-static_assert(!module_takes<Partial> && !module_takes<UnitSharded>);
+// A module takes the layout of its spread alone, and units never leave it.
+template <class Spread, class Layout>
+constexpr bool module_takes =
+    requires(PlacedModule<Spread> const& module, Context& context, TensorView y,
+             Activation<Layout> const& x) { module.compute(context, x, y); };
+static_assert(module_takes<Sharded, Replicated> && module_takes<Whole, Replicated>);
+static_assert(!module_takes<Sharded, Partial> && !module_takes<Sharded, UnitSharded>);
+static_assert(!module_takes<Sharded, BatchSharded> && !module_takes<Whole, OnRank>);
+static_assert(module_takes<SplitBatch, BatchSharded> && !module_takes<SplitBatch, Replicated>);
+static_assert(module_takes<Single, OnRank> && !module_takes<Single, Replicated>);
 static_assert(!std::is_constructible_v<parallel::AnyActivation, Activation<UnitSharded>>);
 static_assert(!std::is_convertible_v<Activation<Partial>, Activation<Replicated>>);
 
-// What the modules are made of: inner and outer layouts of the two ways to spread their work.
+// What the modules are made of: inner and outer layouts of the ways to spread their work.
 static_assert(std::same_as<Sharded::Inner, UnitSharded> && std::same_as<Sharded::Output, Partial>);
 static_assert(std::same_as<Whole::Inner, Replicated> && std::same_as<Whole::Output, Replicated>);
 

@@ -1,4 +1,4 @@
-#include "model/placement.hpp"
+#include "model/placement_rules.hpp"
 
 #include "tests/model/support_config.hpp"
 #include "tests/model/support_model.hpp"
@@ -163,7 +163,7 @@ TEST(MakePlan, ListsThePresetsWhenOneIsUnknown) {
     auto const modules = describe_modules(tiny_decoder());
     EXPECT_THAT(
         input_error_of([&] { make_plan(modules, "Shard", 2); }),
-        AllOf(HasSubstr("\"Shard\""), HasSubstr("shard, replicate or replicate-attention")));
+        AllOf(HasSubstr("\"Shard\""), HasSubstr("split-batch-attention")));
 }
 
 TEST(PlacementPlan, DemandsAKnownModule) {

@@ -26,7 +26,7 @@ std::vector<std::int32_t> numbered(std::size_t length, std::int32_t first) {
 
 /// Three prompts of 5, 1 and 4 tokens; tokens count up, from 100, 200 and 300.
 std::vector<Sequence> three_prompts() {
-    return {{numbered(5, 100), 3, 4}, {numbered(1, 200), 2, 0}, {numbered(4, 300), 1, 3}};
+    return {{numbered(5, 100), 3, 4, 0}, {numbered(1, 200), 2, 0, 0}, {numbered(4, 300), 1, 3, 0}};
 }
 
 std::vector<float> rotary_row(DecoderConfig const& config, std::size_t length,
@@ -50,7 +50,7 @@ class StaticBatchChunks : public ::testing::TestWithParam<std::size_t> {};
 TEST_P(StaticBatchChunks, BringEachTokenOnceToItsPlaceWithoutPadding) {
     auto const config = tiny_decoder();
     StaticBatch batch(config, three_prompts());
-    std::vector<std::int32_t> cache(batch.cache_tokens(), -1);
+    std::vector<std::int32_t> cache(batch.cache_rows().all, -1);
     std::size_t steps = 0;
     for (auto next = batch.next_prefill(GetParam()); !next.step.ids.empty();
          next = batch.next_prefill(GetParam()), ++steps) {
@@ -118,8 +118,8 @@ TEST(StaticBatch, PacksPiecesOfSeveralPromptsIntoAStep) {
 
 TEST(StaticBatch, NeedsCacheForPromptsAndNewTokens) {
     auto const config = tiny_decoder();
-    EXPECT_EQ(StaticBatch(config, three_prompts()).cache_tokens(), 5 + 3 + 1 + 2 + 4 + 1);
-    EXPECT_EQ(StaticBatch(config, {}).cache_tokens(), 0);
+    EXPECT_EQ(StaticBatch(config, three_prompts()).cache_rows().all, 5 + 3 + 1 + 2 + 4 + 1);
+    EXPECT_EQ(StaticBatch(config, {}).cache_rows().all, 0);
     EXPECT_THAT(StaticBatch(config, {}).next_prefill(5).step.ids, IsEmpty());
 }
 
@@ -127,27 +127,61 @@ TEST(StaticBatch, DecodesTheRunningSequencesAtTheirOwnPositions) {
     auto const config = tiny_decoder();
     StaticBatch batch(config, three_prompts());
     static_cast<void>(batch.next_prefill(512));
-    auto const step = batch.decode(std::array<std::size_t, 2>{2, 0}, std::array{33, 11});
+    auto const step = batch.decode(std::array<std::size_t, 2>{0, 2}, std::array{11, 33});
     EXPECT_EQ(step.phase, Step::Phase::decode);
-    EXPECT_THAT(step.ids, ElementsAre(33, 11));
+    EXPECT_THAT(step.ids, ElementsAre(11, 33));
     ASSERT_EQ(step.segments.size(), 2);
     EXPECT_EQ(step.segments[0].row, 0);
     EXPECT_EQ(step.segments[0].tokens, 1);
-    EXPECT_EQ(step.segments[0].first_position, 4);
-    EXPECT_EQ(step.segments[0].cache_row, 11);
+    EXPECT_EQ(step.segments[0].first_position, 5);
+    EXPECT_EQ(step.segments[0].cache_row, 0);
     EXPECT_EQ(step.segments[1].row, 1);
-    EXPECT_EQ(step.segments[1].first_position, 5);
-    EXPECT_EQ(step.segments[1].cache_row, 0);
-    EXPECT_EQ(row_of(step, 1, config.head_dim), rotary_row(config, 9, 5));
+    EXPECT_EQ(step.segments[1].first_position, 4);
+    EXPECT_EQ(step.segments[1].cache_row, 11);
+    EXPECT_EQ(row_of(step, 0, config.head_dim), rotary_row(config, 9, 5));
 
     auto const next = batch.decode(std::array<std::size_t, 1>{0}, std::array{12});
     EXPECT_EQ(next.segments.at(0).first_position, 6);
     EXPECT_EQ(next.segments.at(0).cache_row, 0);
 }
 
+// Prompts of 5, 1 and 4 tokens on two owners: 0 and 1 on the first, 2 on the second.
+TEST(StaticBatch, DealsRowsOutOverTheOwners) {
+    auto const config = tiny_decoder();
+    StaticBatch batch(config, three_prompts(), 2);
+    EXPECT_EQ(batch.cache_rows().all, 16);
+    EXPECT_THAT(batch.cache_rows().dealt, ElementsAre(11, 5));
+    auto const first = batch.next_prefill(6).step;
+    EXPECT_THAT(first.ids, ElementsAre(100, 101, 102, 300, 301, 302));
+    EXPECT_EQ(first.rows_by_owner(), parallel::Partition::of_shares({3, 3}));
+    EXPECT_EQ(first.segments[1].cache_row, 11);
+    EXPECT_EQ(first.dealt[1][0].row, 0) << "counted from the owner's first row";
+    EXPECT_EQ(first.dealt[1][0].cache_row, 0) << "and from its first sequence";
+    // What one owner has no use for goes to the other.
+    auto const second = batch.next_prefill(6).step;
+    EXPECT_THAT(second.ids, ElementsAre(103, 104, 200, 303));
+    EXPECT_EQ(second.rows_by_owner(), parallel::Partition::of_shares({3, 1}));
+    EXPECT_EQ(second.dealt[0][1].cache_row, 8);
+    auto const decoded = batch.decode(std::array<std::size_t, 2>{1, 2}, std::array{7, 8});
+    EXPECT_EQ(decoded.rows_by_owner(), parallel::Partition::of_shares({1, 1}));
+    EXPECT_EQ(decoded.dealt[1][0].first_position, 4);
+}
+
+TEST(StaticBatch, GoesOnWhenThereAreMoreOwnersThanRowsOrSequences) {
+    auto const config = tiny_decoder();
+    StaticBatch batch(config, three_prompts(), 5);
+    EXPECT_THAT(batch.cache_rows().dealt, ElementsAre(8, 3, 5, 0, 0));
+    std::size_t rows = 0;
+    for (auto next = batch.next_prefill(2); !next.step.ids.empty(); next = batch.next_prefill(2)) {
+        EXPECT_LE(next.step.ids.size(), 2);
+        rows += next.step.ids.size();
+    }
+    EXPECT_EQ(rows, 10);
+}
+
 TEST(StaticBatch, RefusesATokenBeyondItsCache) {
     auto const config = tiny_decoder();
-    StaticBatch batch(config, {{numbered(2, 0), 1, 1}});
+    StaticBatch batch(config, {{numbered(2, 0), 1, 1, 0}});
     static_cast<void>(batch.next_prefill(512));
     std::array<std::size_t, 1> const only{0};
     static_cast<void>(batch.decode(only, std::array{5}));

@@ -1,6 +1,8 @@
 #pragma once
 
 #include "model/generate.hpp"
+#include "model/placement_rules.hpp"
+#include "model/residual_route.hpp"
 #include "model/sequence_state.hpp"
 #include "model/static_batch.hpp"
 #include "tests/model/support_decoders.hpp"
@@ -34,6 +36,16 @@ class OneRank final : public parallel::Communicator {
                     std::span<std::byte> all) override {
         if (mine.data() != all.data()) std::ranges::copy(mine, all.begin());
     }
+    void reduce(std::span<std::byte>, kernels::DType, int) override {}
+    void gather(std::span<std::byte const> mine, std::span<std::size_t const>,
+                std::span<std::byte> all, int) override {
+        if (mine.data() != all.data()) std::ranges::copy(mine, all.begin());
+    }
+    void scatter(std::span<std::byte const> all, std::span<std::size_t const>,
+                 std::span<std::byte> mine, int) override {
+        if (mine.data() != all.data()) std::ranges::copy(all, mine.begin());
+    }
+    void transfer(std::span<std::byte>, int, int) override {}
     void broadcast(std::span<std::byte>, int) override {}
     void all_to_all(std::span<std::byte const> send, std::span<std::size_t const>,
                     std::span<std::byte> received, std::span<std::size_t const>) override {
@@ -47,18 +59,31 @@ inline std::unique_ptr<kernels::Backend> make_backend(std::string_view name) {
 
 inline model::PlacementPlan preset_plan(model::DecoderConfig const& config, std::string_view preset,
                                         int ranks) {
-    return make_plan(describe_modules(config), preset, ranks);
+    auto const modules = describe_modules(config);
+    auto plan = make_plan(modules, preset, ranks);
+    settle_streams(plan, modules, kernels::DType::f32);
+    return plan;
+}
+
+/// Every placement that a job of so many ranks can give a module.
+inline std::vector<model::Placement> placements_for(int ranks) {
+    using model::Placement;
+    std::vector<Placement> all{Placement::shard, Placement::replicate, Placement::split_batch};
+    for (int rank = 0; rank < ranks; ++rank) all.push_back(Placement::single(rank));
+    return all;
 }
 
 /// Each module but the norms at random; the same on all ranks.
 inline model::PlacementPlan mixed_plan(model::DecoderConfig const& config, int ranks,
                                        unsigned seed) {
     auto plan = preset_plan(config, "shard", ranks);
+    auto const choices = placements_for(ranks);
     std::mt19937 random(seed);
     for (auto& [name, placement] : plan.placements) {
         if (name.find("norm") != std::string::npos) continue;
-        placement = random() % 2 == 0 ? model::Placement::shard : model::Placement::replicate;
+        placement = choices[random() % choices.size()];
     }
+    settle_streams(plan, describe_modules(config), kernels::DType::f32);
     return plan;
 }
 
@@ -90,10 +115,12 @@ class Alone {
     /// Logits behind each token.
     Rows logits(std::vector<std::int32_t> const& tokens) {
         auto& transformer = model_.transformer;
-        model::StaticBatch batch(transformer.config(), {{tokens, 0, 0}});
-        transformer.cache().reserve(batch.cache_tokens());
+        model::StaticBatch batch(transformer.config(), {{tokens, 0, 0, 0}});
+        auto const needed = batch.cache_rows();
+        transformer.reserve_cache(needed.all, needed.dealt);
         Rows rows;
-        prefill(transformer, batch, [&](kernels::ConstTensorView block, auto const&) {
+        prefill(transformer, batch, [&](model::LogitBlock const& logits, auto const&) {
+            kernels::ConstTensorView const block = transformer.whole_logits(logits.local).local;
             for (std::size_t i = 0; i < block.rows; ++i) {
                 rows.emplace_back(block.row<float>(i), block.row<float>(i) + block.cols);
             }

@@ -56,20 +56,17 @@ class TransformerTest : public test::MpiTest {
     /// Presets and random mixtures, among them tied models whose two ends are placed differently.
     std::vector<std::pair<std::string, PlacementPlan>> plans(DecoderConfig const& config) const {
         std::vector<std::pair<std::string, PlacementPlan>> all;
-        for (auto const* preset : {"shard", "replicate", "replicate-attention"}) {
+        for (auto const* preset : {"shard", "replicate", "split-batch", "replicate-attention",
+                                   "split-batch-attention", "*=single:0"}) {
             all.emplace_back(preset, test::preset_plan(config, preset, world.size()));
         }
-        for (unsigned seed = 1; seed <= 4; ++seed) {
+        for (unsigned seed = 1; seed <= 6; ++seed) {
             all.emplace_back("mixed " + std::to_string(seed),
                              test::mixed_plan(config, world.size(), seed));
         }
-        using enum Placement;
-        for (auto const& [embedding, head] :
-             {std::pair(shard, replicate), std::pair(replicate, shard)}) {
-            auto plan = test::preset_plan(config, "shard", world.size());
-            plan.placements["embedding"] = embedding;
-            plan.placements["lm_head"] = head;
-            all.emplace_back("embedding " + std::string(name_of(embedding)), plan);
+        for (auto const* ends : {"lm_head=replicate", "embedding=replicate",
+                                 "embedding=single:0,lm_head=split-batch"}) {
+            all.emplace_back(ends, test::preset_plan(config, ends, world.size()));
         }
         return all;
     }
@@ -177,8 +174,7 @@ TEST_F(TransformerTest, HoldsASharedTableOfATiedModelOnce) {
     config.tied_embeddings = true;
     std::size_t const table = config.vocabulary * config.hidden * sizeof(float);
     EXPECT_EQ(bytes(plan), untied - table);
-    auto mixed = plan;
-    mixed.placements["lm_head"] = Placement::shard;
+    auto const mixed = test::preset_plan(config, "*=replicate,lm_head=shard", world.size());
     EXPECT_EQ(bytes(mixed), untied - table) << "one of the two needs it whole";
 }
 

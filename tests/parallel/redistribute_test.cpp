@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <numeric>
 #include <ostream>
 #include <string>
 #include <variant>
@@ -38,20 +39,16 @@ float whole_at(std::size_t t, std::size_t h) { return static_cast<float>((t * 31
 struct Shape {
     std::size_t rows, cols;
     DType dtype;
-    bool strided;
 };
 std::ostream& operator<<(std::ostream& out, Shape const& shape) {
-    return out << shape.rows << "x" << shape.cols << "_" << name_of(shape.dtype)
-               << (shape.strided ? "_strided" : "_contiguous");
+    return out << shape.rows << "x" << shape.cols << "_" << name_of(shape.dtype);
 }
 
 class RedistributeFixture : public test::MpiTest {
   protected:
-    /// A tensor of this rank, which may be a range of the columns of a wider one.
     TensorView make(std::size_t rows, std::size_t cols, Shape const& shape) {
-        std::size_t const margin = shape.strided ? 2 : 0;
-        owned.push_back(kernels::make_tensor(*backend, shape.dtype, rows, cols + 2 * margin));
-        return owned.back().view.cols_from(margin, cols);
+        owned.push_back(kernels::make_tensor(*backend, shape.dtype, rows, cols));
+        return owned.back().view;
     }
     /// The part of the whole that lies at these rows and columns.
     TensorView part(Range rows, Range cols, Shape const& shape) {
@@ -103,145 +100,208 @@ class RedistributeFixture : public test::MpiTest {
         return {Partition(units, world.size()), Partition::of_shares(shares)};
     }
 
+    /// Redistributes into memory of its own.
+    AnyActivation redistribute(AnyActivation const& from, Layout const& to, std::size_t rows,
+                               std::size_t cols) {
+        auto const dtype = local_of(from).dtype;
+        auto const make_whole = [&] {
+            owned.push_back(kernels::make_tensor(*backend, dtype, rows, cols));
+            return owned.back().view;
+        };
+        auto const whole = make_whole();
+        return redistributor(from, to, {.whole = whole, .pieces = make_whole()});
+    }
+
     std::unique_ptr<kernels::Backend> backend = kernels::make_reference_backend();
-    Redistributor redistribute{*backend, world};
+    Redistributor redistributor{*backend, world};
     std::vector<Tensor> owned;
 };
 
 class RedistributeTest : public RedistributeFixture, public ::testing::WithParamInterface<Shape> {
   protected:
+    AnyActivation turn(AnyActivation const& from, Layout const& to) {
+        return redistribute(from, to, shape.rows, shape.cols);
+    }
+    template <class L>
+    static TensorView local(AnyActivation const& x) {
+        return std::get<Activation<L>>(x).local;
+    }
+    /// The whole on one rank, nothing elsewhere.
+    Activation<OnRank> on_rank(int rank) {
+        std::size_t const here = world.rank() == rank ? shape.rows : 0;
+        return {part({0, here}, cols, shape), {rank, shape.rows}};
+    }
+    void expect_on_rank(AnyActivation const& x, int rank) {
+        auto const& found = std::get<Activation<OnRank>>(x);
+        EXPECT_EQ(found.layout.rank, rank);
+        EXPECT_EQ(found.layout.rows, shape.rows);
+        std::size_t const here = world.rank() == rank ? shape.rows : 0;
+        EXPECT_EQ(found.local.rows, here);
+        if (here > 0) expect_part(found.local, {0, here}, cols);
+    }
+    std::vector<int> ranks() const {
+        std::vector<int> all(static_cast<std::size_t>(world.size()));
+        std::iota(all.begin(), all.end(), 0);
+        return all;
+    }
+
     Shape const shape = GetParam();
     Range const rows{0, shape.rows}, cols{0, shape.cols};
 };
-INSTANTIATE_TEST_SUITE_P(
-    Shapes, RedistributeTest,
-    ::testing::Values(Shape{1, 8, DType::f32, false}, Shape{7, 13, DType::f32, false},
-                      Shape{7, 13, DType::f32, true}, Shape{1, 13, DType::f32, true},
-                      Shape{2, 3, DType::bf16, false}, Shape{64, 129, DType::bf16, true},
-                      Shape{2, 1, DType::f32, false}, Shape{0, 5, DType::f32, false},
-                      Shape{5, 0, DType::f32, false}),
-    ::testing::PrintToStringParamName());
+INSTANTIATE_TEST_SUITE_P(Shapes, RedistributeTest,
+                         ::testing::Values(Shape{1, 8, DType::f32}, Shape{7, 13, DType::f32},
+                                           Shape{2, 3, DType::bf16}, Shape{64, 129, DType::bf16},
+                                           Shape{2, 1, DType::f32}, Shape{0, 5, DType::f32},
+                                           Shape{5, 0, DType::f32}),
+                         ::testing::PrintToStringParamName());
 
-TEST_P(RedistributeTest, PartialToReplicatedAddsTheRanks) {
+TEST_P(RedistributeTest, PartialToReplicatedAddsTheRanksInPlace) {
     auto const from = partial(shape);
-    auto const to = redistribute.to_replicated(from);
-    expect_part(to.local, rows, cols);
-    EXPECT_EQ(to.local.data == from.local.data, from.local.contiguous()) << "in place if possible";
+    auto const to = turn(from, Replicated{});
+    expect_part(local<Replicated>(to), rows, cols);
+    EXPECT_EQ(local<Replicated>(to).data, from.local.data);
 }
 
 TEST_P(RedistributeTest, PartialToBatchShardedGivesTheRowsOfTheSum) {
     for (auto const& cut : cuts_of(shape.rows)) {
-        auto const to = redistribute(partial(shape), BatchSharded{cut});
-        expect_part(std::get<Activation<BatchSharded>>(to).local, cut.of(world.rank()), cols);
+        auto const to = turn(partial(shape), BatchSharded{cut});
+        expect_part(local<BatchSharded>(to), cut.of(world.rank()), cols);
     }
+}
+
+TEST_P(RedistributeTest, PartialToOneRankAddsThere) {
+    for (int const rank : ranks()) expect_on_rank(turn(partial(shape), OnRank{rank}), rank);
 }
 
 TEST_P(RedistributeTest, BatchShardedToReplicatedStacksTheRows) {
     for (auto const& cut : cuts_of(shape.rows)) {
-        auto const to = redistribute.to_replicated(batch_sharded(cut, shape));
-        expect_part(to.local, rows, cols);
+        auto const to = turn(batch_sharded(cut, shape), Replicated{});
+        expect_part(local<Replicated>(to), rows, cols);
+    }
+}
+
+TEST_P(RedistributeTest, RowsAtTheirPlaceAreStackedInPlace) {
+    for (auto const& cut : cuts_of(shape.rows)) {
+        auto const whole = make(shape.rows, shape.cols, shape);
+        auto const own = cut.of(world.rank());
+        auto const mine = whole.rows_from(own.begin, own.count);
+        backend->copy(batch_sharded(cut, shape).local, mine);
+        auto const to = redistributor(Activation<BatchSharded>{mine, {cut}}, Replicated{},
+                                      {.whole = whole});
+        expect_part(local<Replicated>(to), rows, cols);
+        EXPECT_EQ(local<Replicated>(to).data, whole.data);
+    }
+}
+
+TEST_P(RedistributeTest, BatchShardedToOneRankAndBack) {
+    for (auto const& cut : cuts_of(shape.rows)) {
+        for (int const rank : ranks()) {
+            auto const there = turn(batch_sharded(cut, shape), OnRank{rank});
+            expect_on_rank(there, rank);
+            auto const back = turn(there, BatchSharded{cut});
+            expect_part(local<BatchSharded>(back), cut.of(world.rank()), cols);
+        }
     }
 }
 
 TEST_P(RedistributeTest, HiddenShardedToReplicatedInterleavesTheColumns) {
     for (auto const& cut : cuts_of(shape.cols)) {
-        auto const to = redistribute.to_replicated(hidden_sharded(cut, shape));
-        expect_part(to.local, rows, cols);
+        auto const to = turn(hidden_sharded(cut, shape), Replicated{});
+        expect_part(local<Replicated>(to), rows, cols);
     }
 }
 
-TEST_P(RedistributeTest, ReplicatedToShardedIsAView) {
+TEST_P(RedistributeTest, HiddenShardedToOneRankInterleavesThemThere) {
+    for (auto const& cut : cuts_of(shape.cols)) {
+        for (int const rank : ranks()) {
+            expect_on_rank(turn(hidden_sharded(cut, shape), OnRank{rank}), rank);
+        }
+    }
+}
+
+TEST_P(RedistributeTest, OneRankToReplicatedBroadcasts) {
+    for (int const rank : ranks()) {
+        expect_part(local<Replicated>(turn(on_rank(rank), Replicated{})), rows, cols);
+    }
+}
+
+TEST_P(RedistributeTest, OneRankToAnotherSends) {
+    for (int const from : ranks()) {
+        for (int const to : ranks()) expect_on_rank(turn(on_rank(from), OnRank{to}), to);
+    }
+}
+
+TEST_P(RedistributeTest, ReplicatedToAnythingIsAView) {
     auto const from = replicated(shape);
     for (auto const& cut : cuts_of(shape.rows)) {
-        auto const to = std::get<Activation<BatchSharded>>(redistribute(from, BatchSharded{cut}));
-        expect_part(to.local, cut.of(world.rank()), cols);
-        EXPECT_EQ(to.local.stride, from.local.stride);
-        EXPECT_EQ(to.layout.cut, cut);
+        auto const to = turn(from, BatchSharded{cut});
+        expect_part(local<BatchSharded>(to), cut.of(world.rank()), cols);
     }
     for (auto const& cut : cuts_of(shape.cols)) {
-        auto const to = std::get<Activation<HiddenSharded>>(redistribute(from, HiddenSharded{cut}));
-        expect_part(to.local, rows, cut.of(world.rank()));
-        EXPECT_EQ(to.local.stride, from.local.stride);
-        EXPECT_EQ(to.layout.cut, cut);
+        auto const to = turn(from, HiddenSharded{cut});
+        expect_part(local<HiddenSharded>(to), rows, cut.of(world.rank()));
+        EXPECT_EQ(local<HiddenSharded>(to).stride, from.local.stride);
     }
-}
-
-TEST_P(RedistributeTest, OneResultIsTheNextInput) {
-    for (auto const& cut : cuts_of(shape.rows)) {
-        auto const rows_of_sum = redistribute(partial(shape), BatchSharded{cut});
-        auto const whole = redistribute.to_replicated(rows_of_sum);
-        expect_part(whole.local, rows, cols);
-        auto const again = redistribute(whole, BatchSharded{cut});
-        expect_part(redistribute.to_replicated(again).local, rows, cols);
-    }
-    for (auto const& cut : cuts_of(shape.cols)) {
-        auto const whole = redistribute.to_replicated(hidden_sharded(cut, shape));
-        auto const again = redistribute(whole, HiddenSharded{cut});
-        expect_part(redistribute.to_replicated(again).local, rows, cols);
+    for (int const rank : ranks()) {
+        auto const to = turn(from, OnRank{rank});
+        expect_on_rank(to, rank);
+        EXPECT_EQ(local<OnRank>(to).data, from.local.data);
     }
 }
 
 TEST_P(RedistributeTest, TheSameLayoutIsLeftAlone) {
     for (auto const& cut : cuts_of(shape.rows)) {
         auto const from = batch_sharded(cut, shape);
-        auto const to = redistribute(from, BatchSharded{cut});
-        EXPECT_EQ(std::get<Activation<BatchSharded>>(to).local.data, from.local.data);
+        EXPECT_EQ(local<BatchSharded>(turn(from, BatchSharded{cut})).data, from.local.data);
     }
     auto const from = replicated(shape);
-    EXPECT_EQ(redistribute.to_replicated(from).local.data, from.local.data);
-    auto const still_partial = redistribute(partial(shape), Partial{});
+    EXPECT_EQ(local<Replicated>(turn(from, Replicated{})).data, from.local.data);
+    auto const still_partial = turn(partial(shape), Partial{});
     EXPECT_TRUE(std::holds_alternative<Activation<Partial>>(still_partial));
 }
 
 using RedistributorTest = RedistributeFixture;
 
-TEST_F(RedistributorTest, ReusesItsMemoryForResultsThatAreNoLarger) {
-    Shape const large{6, 10, DType::f32, false};
-    Shape const small{3, 10, DType::f32, false};
-    auto const to_whole = [&](Shape const& shape) {
-        auto const from = hidden_sharded(Partition(shape.cols, world.size()), shape);
-        return redistribute.to_replicated(from).local.data;
-    };
-    auto* const memory = to_whole(large);
-    EXPECT_EQ(to_whole(large), memory);
-    EXPECT_EQ(to_whole(small), memory);
-    EXPECT_EQ(to_whole(large), memory);
-}
-
 TEST_F(RedistributorTest, RefusesPairsThatThePlanNeverAsksFor) {
-    Shape const shape{6, 10, DType::f32, false};
+    Shape const shape{6, 10, DType::f32};
     BatchSharded const by_row{Partition(6, world.size())};
     HiddenSharded const by_column{Partition(10, world.size())};
     auto const rows = batch_sharded(by_row.cut, shape);
     auto const columns = hidden_sharded(by_column.cut, shape);
-    EXPECT_THROW(redistribute(rows, by_column), LogicError);
-    EXPECT_THROW(redistribute(columns, by_row), LogicError);
-    EXPECT_THROW(redistribute(replicated(shape), Partial{}), LogicError);
-    EXPECT_THROW(redistribute(rows, Partial{}), LogicError);
-    EXPECT_THROW(redistribute(columns, Partial{}), LogicError);
-    EXPECT_THROW(redistribute(partial(shape), by_column), LogicError);
+    auto const refuses = [&](AnyActivation const& from, Layout const& to) {
+        EXPECT_THROW(redistribute(from, to, 6, 10), LogicError);
+    };
+    refuses(rows, by_column);
+    refuses(columns, by_row);
+    refuses(replicated(shape), Partial{});
+    refuses(rows, Partial{});
+    refuses(columns, Partial{});
+    refuses(partial(shape), by_column);
     try {
-        redistribute(partial(shape), by_column);
+        redistribute(partial(shape), by_column, 6, 10);
     } catch (LogicError const& error) {
         EXPECT_STREQ(error.what(), "no redistribution from Partial to HiddenSharded");
     }
 }
 
 TEST_F(RedistributorTest, RefusesCutsThatDoNotFit) {
-    Shape const shape{6, 10, DType::f32, false};
+    Shape const shape{6, 10, DType::f32};
     Partition const too_many(11, world.size());
     Partition const other_ranks(6, world.size() + 1);
-    EXPECT_THROW(redistribute(partial(shape), BatchSharded{too_many}), LogicError);
-    EXPECT_THROW(redistribute(partial(shape), BatchSharded{other_ranks}), LogicError);
-    EXPECT_THROW(redistribute(replicated(shape), BatchSharded{too_many}), LogicError);
-    EXPECT_THROW(redistribute(replicated(shape), HiddenSharded{too_many}), LogicError);
+    auto const refuses = [&](AnyActivation const& from, Layout const& to) {
+        EXPECT_THROW(redistribute(from, to, 6, 10), LogicError);
+    };
+    refuses(partial(shape), BatchSharded{too_many});
+    refuses(partial(shape), BatchSharded{other_ranks});
+    refuses(replicated(shape), BatchSharded{too_many});
+    refuses(replicated(shape), HiddenSharded{too_many});
     auto rows = batch_sharded(Partition(6, world.size()), shape);
-    EXPECT_THROW(redistribute(rows, BatchSharded{too_many}), LogicError) << "another cut";
+    refuses(rows, BatchSharded{too_many});
     rows.local.rows += 1;
-    EXPECT_THROW(redistribute.to_replicated(rows), LogicError);
+    refuses(rows, Replicated{});
     auto columns = hidden_sharded(Partition(10, world.size()), shape);
     columns.local.cols += 1;
-    EXPECT_THROW(redistribute.to_replicated(columns), LogicError);
+    refuses(columns, Replicated{});
 }
 
 }  // namespace

@@ -1,0 +1,47 @@
+#pragma once
+
+#include "kernels/backend.hpp"
+#include "parallel/redistribute.hpp"
+
+#include <optional>
+
+namespace tesserank::model {
+
+/// The residual stream of one forward pass [T, H] f32, in whatever layout the plan wants it. What a
+/// module gives is added when the next norm is computed, in one pass over memory.
+class ResidualStream {
+  public:
+    /// `whole`: memory for all rows on every rank.
+    ResidualStream(kernels::Backend& backend, parallel::Redistributor& redistribute, int rank,
+                   kernels::TensorView whole)
+        : backend_{backend}, redistribute_{redistribute}, rank_{rank}, whole_{whole} {}
+
+    /// Begins with the embedded tokens, which lie in `whole` or, when they are to be scattered,
+    /// elsewhere.
+    void start(parallel::AnyActivation const& embedded, parallel::Layout const& layout);
+
+    /// Brings the stream into another layout. Communicates unless the pair is free.
+    void move_to(parallel::Layout const& layout);
+
+    /// Adds what is pending, then rms_norm into this layout's part of `place` [T, H].
+    parallel::AnyActivation normed(kernels::ConstTensorView weight, float eps,
+                                   kernels::TensorView place);
+
+    /// `delta`, in the stream's layout, is added before the stream is used next; its memory must
+    /// last until then.
+    void add(parallel::AnyActivation const& delta);
+
+    /// This rank's part, complete.
+    kernels::TensorView local();
+    parallel::Layout const& layout() const { return layout_; }
+
+  private:
+    kernels::Backend& backend_;
+    parallel::Redistributor& redistribute_;
+    int rank_;
+    kernels::TensorView whole_;
+    parallel::Layout layout_;
+    std::optional<kernels::TensorView> pending_;
+};
+
+}  // namespace tesserank::model

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace tesserank::parallel {
+
+/// What ranks do together to turn one layout into another.
+enum class Collective : std::uint8_t {
+    none,  ///< nothing is sent
+    all_reduce,
+    reduce_scatter,
+    reduce,
+    all_gather,
+    gather,
+    broadcast,
+    scatter,
+    transfer,  ///< from one rank to another
+};
+
+std::string_view name_of(Collective kind);
+
+/// A layout without the numbers that change from step to step: what a plan says.
+struct LayoutKind {
+    enum class Kind : std::uint8_t { replicated, partial, hidden_sharded, batch_sharded, on_rank };
+    Kind kind = Kind::replicated;
+    int rank = 0;  ///< of on_rank; 0 otherwise
+
+    static LayoutKind on_rank(int rank) { return {Kind::on_rank, rank}; }
+    bool operator==(LayoutKind const&) const = default;
+};
+
+/// What the Redistributor does for this pair. Errors: LogicError for a pair that it refuses.
+Collective collective_of(LayoutKind from, LayoutKind to);
+
+}  // namespace tesserank::parallel
