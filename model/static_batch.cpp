@@ -2,15 +2,23 @@
 
 #include "kernels/error.hpp"
 
-#include <algorithm>
-#include <numeric>
 
 namespace tesserank::model {
+namespace {
+
+std::vector<std::size_t> prompt_lengths(std::vector<Sequence> const& sequences) {
+    std::vector<std::size_t> lengths;
+    lengths.reserve(sequences.size());
+    for (auto const& sequence : sequences) lengths.push_back(sequence.prompt.size());
+    return lengths;
+}
+
+}  // namespace
 
 StaticBatch::StaticBatch(DecoderConfig const& config, std::vector<Sequence> sequences, int owners)
     : config_{config},
       sequences_{std::move(sequences)},
-      deal_{sequences_.size(), owners},
+      schedule_{prompt_lengths(sequences_), owners},
       first_row_(1, 0),
       lengths_(sequences_.size(), 0) {
     bool const by_length = config.rope.kind == RopeConfig::Kind::dynamic_ntk;
@@ -22,27 +30,20 @@ StaticBatch::StaticBatch(DecoderConfig const& config, std::vector<Sequence> sequ
                 rotary_frequencies(config.rope, config.head_dim, sequence.prompt.size()));
         }
     }
-    for (int owner = 0; owner < owners; ++owner) prefilling_.push_back(deal_.of(owner).begin);
 }
 
 CacheRows StaticBatch::cache_rows() const {
     CacheRows rows{.all = first_row_.back(), .dealt = {}};
-    for (int owner = 0; owner < deal_.ranks(); ++owner) {
-        auto const mine = deal_.of(owner);
+    auto const& deal = schedule_.deal();
+    for (int owner = 0; owner < deal.ranks(); ++owner) {
+        auto const mine = deal.of(owner);
         rows.dealt.push_back(first_row_[mine.end()] - first_row_[mine.begin]);
     }
     return rows;
 }
 
-int StaticBatch::owner_of(std::size_t sequence) const {
-    int owner = 0;
-    while (deal_.of(owner).end() <= sequence) ++owner;
-    return owner;
-}
-
 /// Adds the next tokens of a sequence, whose ids are appended by the caller.
-void StaticBatch::append_piece(Step& step, std::size_t index, std::size_t tokens) {
-    int const owner = owner_of(index);
+void StaticBatch::append_piece(Step& step, std::size_t index, int owner, std::size_t tokens) {
     auto& own = step.dealt[static_cast<std::size_t>(owner)];
     std::size_t const before = own.empty() ? 0 : own.back().row + own.back().tokens;
     step.segments.push_back({.row = step.ids.size(),
@@ -51,7 +52,7 @@ void StaticBatch::append_piece(Step& step, std::size_t index, std::size_t tokens
                              .cache_row = first_row_[index]});
     own.push_back(step.segments.back());
     own.back().row = before;
-    own.back().cache_row -= first_row_[deal_.of(owner).begin];
+    own.back().cache_row -= first_row_[schedule_.deal().of(owner).begin];
 }
 
 void StaticBatch::append_row(Step& step, std::size_t index, std::int32_t token,
@@ -63,61 +64,33 @@ void StaticBatch::append_row(Step& step, std::size_t index, std::int32_t token,
                      step.cos_sin.data() + (step.ids.size() - 1) * config_.head_dim);
 }
 
-std::vector<std::size_t> StaticBatch::deal_rows(std::size_t max_rows) const {
-    std::vector<std::size_t> left(prefilling_.size());
-    for (std::size_t owner = 0; owner < left.size(); ++owner) {
-        for (auto i = prefilling_[owner]; i < deal_.of(static_cast<int>(owner)).end(); ++i) {
-            left[owner] += sequences_[i].prompt.size() - lengths_[i];
-        }
-    }
-    // Those with least left come first, so that what they leave over goes to the others.
-    std::vector<std::size_t> order(left.size()), rows(left.size());
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    std::ranges::stable_sort(order, {}, [&](std::size_t owner) { return left[owner]; });
-    for (std::size_t i = 0; i < order.size(); ++i) {
-        std::size_t const others = order.size() - i;
-        rows[order[i]] = std::min(left[order[i]], (max_rows + others - 1) / others);
-        max_rows -= rows[order[i]];
-    }
-    return rows;
+Step StaticBatch::empty_step(Step::Phase phase) const {
+    Step step;
+    step.phase = phase;
+    step.dealt.resize(static_cast<std::size_t>(schedule_.deal().ranks()));
+    return step;
 }
 
 StaticBatch::PrefillStep StaticBatch::next_prefill(std::size_t max_rows) {
-    PrefillStep result;
-    result.step.phase = Step::Phase::prefill;
-    result.step.dealt.resize(prefilling_.size());
-    auto const rows = deal_rows(max_rows);
-    for (std::size_t owner = 0; owner < rows.size(); ++owner) {
-        prefill_owner(result, owner, rows[owner]);
+    PrefillStep result{empty_step(Step::Phase::prefill), {}, {}};
+    auto& step = result.step;
+    for (auto const& [index, first, tokens, owner] : schedule_.next(max_rows)) {
+        append_piece(step, index, owner, tokens);
+        auto const& sequence = sequences_[index];
+        for (auto& length = lengths_[index]; length < first + tokens; ++length) {
+            if (length >= sequence.first_output) {
+                result.output_rows.push_back(step.ids.size());
+                result.outputs.push_back({index, length});
+            }
+            append_row(step, index, sequence.prompt[length], length);
+        }
     }
     return result;
 }
 
-void StaticBatch::prefill_owner(PrefillStep& result, std::size_t owner, std::size_t rows) {
-    auto& step = result.step;
-    std::size_t const end = step.ids.size() + rows;
-    while (step.ids.size() < end) {
-        std::size_t const index = prefilling_[owner];
-        auto const& [prompt, max_new_tokens, first_output, candidates] = sequences_[index];
-        auto& length = lengths_[index];
-        std::size_t const count = std::min(prompt.size() - length, end - step.ids.size());
-        append_piece(step, index, count);
-        for (std::size_t i = 0; i < count; ++i, ++length) {
-            if (length >= first_output) {
-                result.output_rows.push_back(step.ids.size());
-                result.outputs.push_back({index, length});
-            }
-            append_row(step, index, prompt[length], length);
-        }
-        if (length == prompt.size()) ++prefilling_[owner];
-    }
-}
-
 Step StaticBatch::decode(std::span<std::size_t const> running,
                          std::span<std::int32_t const> tokens) {
-    Step step;
-    step.phase = Step::Phase::decode;
-    step.dealt.resize(prefilling_.size());
+    auto step = empty_step(Step::Phase::decode);
     for (std::size_t i = 0; i < running.size(); ++i) {
         std::size_t const index = running[i];
         auto& length = lengths_[index];
@@ -125,7 +98,7 @@ Step StaticBatch::decode(std::span<std::size_t const> running,
         kernels::require(length < sequence.prompt.size() + sequence.max_new_tokens,
                          "a sequence outgrew its cache");
         kernels::require(i == 0 || running[i - 1] < index, "the running sequences do not rise");
-        append_piece(step, index, 1);
+        append_piece(step, index, schedule_.owner_of(index), 1);
         append_row(step, index, tokens[i], length);
         ++length;
     }

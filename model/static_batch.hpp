@@ -1,8 +1,8 @@
 #pragma once
 
 #include "model/decoder_config.hpp"
+#include "model/prefill_schedule.hpp"
 #include "model/step.hpp"
-#include "parallel/partition.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -51,8 +51,8 @@ class StaticBatch {
     };
 
     /// The next at most `max_rows` prompt tokens, packed without padding; a long prompt spans
-    /// several steps, and a step may hold pieces of several prompts. All owners get about equally
-    /// many rows as long as they have prompts left. Empty (no ids) when all prompts are done.
+    /// several steps, and a step may hold pieces of several prompts (see PrefillSchedule). Empty (no
+    /// ids) when all prompts are done.
     PrefillStep next_prefill(std::size_t max_rows);
 
     /// One token of each given sequence, in order: `tokens[i]` is appended to sequence
@@ -60,19 +60,15 @@ class StaticBatch {
     Step decode(std::span<std::size_t const> running, std::span<std::int32_t const> tokens);
 
   private:
-    int owner_of(std::size_t sequence) const;
-    /// Rows of the next step by owner.
-    std::vector<std::size_t> deal_rows(std::size_t max_rows) const;
-    void prefill_owner(PrefillStep& result, std::size_t owner, std::size_t rows);
-    void append_piece(Step& step, std::size_t index, std::size_t tokens);
+    Step empty_step(Step::Phase phase) const;
+    void append_piece(Step& step, std::size_t index, int owner, std::size_t tokens);
     void append_row(Step& step, std::size_t index, std::int32_t token, std::size_t position);
 
     DecoderConfig const& config_;
     std::vector<Sequence> sequences_;
-    parallel::Partition deal_;
-    std::vector<std::size_t> first_row_;        ///< of each sequence in the cache, and the end
-    std::vector<std::size_t> lengths_;          ///< tokens in the cache
-    std::vector<std::size_t> prefilling_;       ///< by owner
+    PrefillSchedule schedule_;
+    std::vector<std::size_t> first_row_;  ///< of each sequence in the cache, and the end
+    std::vector<std::size_t> lengths_;    ///< tokens in the cache
     std::vector<std::vector<float>>
         frequencies_;  ///< one for all, or by sequence when they depend on its length
 };

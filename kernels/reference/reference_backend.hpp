@@ -6,7 +6,7 @@ namespace tesserank::kernels::reference {
 
 /// Plain loops that say what each operation means. Sums are accumulated in double, so that the
 /// difference to another backend is that backend's rounding.
-class ReferenceBackend final : public HostBackend {
+class ReferenceBackend : public HostBackend {
   public:
     std::string_view name() const override { return "reference"; }
     void copy(ConstTensorView source, TensorView destination) override;

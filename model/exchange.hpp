@@ -1,0 +1,38 @@
+#pragma once
+
+#include "model/decoder_config.hpp"
+#include "model/forward_memory.hpp"
+#include "model/placement.hpp"
+#include "parallel/collective.hpp"
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace tesserank::model {
+
+/// One collective of a forward pass: before a module, behind it, or of its tokens.
+struct Exchange {
+    std::string module;
+    parallel::Collective kind = parallel::Collective::none;
+    std::size_t bytes = 0;  ///< of the whole activation (or message) that it is about
+    parallel::LayoutKind from, to;
+};
+
+/// What the size of a step's exchanges depends on.
+struct StepShape {
+    std::size_t rows = 0;        ///< T
+    std::size_t outputs = 0;     ///< rows whose logits are wanted
+    std::size_t candidates = 1;  ///< of each, 0: the whole logits; see candidates_for()
+};
+
+/// Every collective of one forward pass with the choice of its tokens, in order, as generate() makes
+/// them. Empty on one rank.
+std::vector<Exchange> exchanges_of(DecoderConfig const& config, PlacementPlan const& plan,
+                                   TransformerOptions const& options, StepShape const& shape);
+
+/// How a batch of `sequences` prompts with `tokens` tokens in all gets to every rank. Empty on one
+/// rank.
+std::vector<Exchange> exchanges_of_start(int ranks, std::size_t sequences, std::size_t tokens);
+
+}  // namespace tesserank::model

@@ -1,0 +1,196 @@
+#include "model/plan_facts.hpp"
+
+#include "model/prefill_schedule.hpp"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+namespace tesserank::model {
+namespace {
+
+using parallel::Range;
+
+std::vector<Range> units_of(ModuleSpec const& module, Placement placement, int ranks) {
+    std::vector<Range> units;
+    for (int rank = 0; rank < ranks; ++rank) {
+        units.push_back(vocabulary_rows(module.units, placement, rank, ranks));
+    }
+    return units;
+}
+
+ModuleFacts module_facts(DecoderConfig const& config, PlacementPlan const& plan,
+                         ModuleSpec const& module, DTypeOf const& dtype_of) {
+    auto const placement = plan.of(module.name);
+    bool const block = module.kind == ModuleKind::attention || module.kind == ModuleKind::mlp;
+    return {.name = module.name,
+            .kind = module.kind,
+            .placement = placement,
+            .input = input_of(placement),
+            .output = output_of(placement, module.kind),
+            .stream = block ? std::optional(plan.stream_of(module.name)) : std::nullopt,
+            .units = units_of(module, placement, plan.ranks),
+            .weight_bytes = weight_bytes_of(config, plan, module, dtype_of)};
+}
+
+/// Equal shapes, which follow each other, become one step with a count.
+std::vector<StepFacts> steps_of(DecoderConfig const& config, PlacementPlan const& plan,
+                                TransformerOptions const& options,
+                                std::vector<StepShape> const& shapes) {
+    std::vector<StepFacts> steps;
+    for (auto const& shape : shapes) {
+        auto const equal = [&](StepFacts const& step) {
+            return step.shape.rows == shape.rows && step.shape.outputs == shape.outputs;
+        };
+        auto const found = std::ranges::find_if(steps, equal);
+        if (found == steps.end()) {
+            steps.push_back({shape, 1, exchanges_of(config, plan, options, shape)});
+        } else {
+            ++found->count;
+        }
+    }
+    return steps;
+}
+
+std::size_t cache_bytes(DecoderConfig const& config, PlacementPlan const& plan,
+                        TransformerOptions const& options, Workload const& workload, int rank) {
+    int const owners = plan.splits_batch() ? plan.ranks : 1;
+    std::size_t const own =
+        parallel::Partition(workload.batch, owners).count(std::min(rank, owners - 1));
+    std::size_t elements = 0;
+    for (auto const& layer : cache_layers(config, plan, rank)) {
+        elements += 2 * layer.width * (layer.dealt ? own : workload.batch);
+    }
+    return elements * (workload.prompt + workload.new_tokens) * kernels::size_of(options.compute);
+}
+
+/// Names of modules that differ in their layer's number alone, with a star for it.
+std::string pattern_of(std::string_view name) {
+    constexpr std::string_view prefix = "layers.";
+    if (!name.starts_with(prefix)) return std::string(name);
+    return std::string(prefix) + "*" + std::string(name.substr(name.find('.', prefix.size())));
+}
+
+void note_idle_ranks(PlanFacts& facts) {
+    std::vector<std::string> patterns;
+    for (auto const& module : facts.modules) {
+        bool const surplus = module.placement == Placement::shard && module.idle_ranks() > 0;
+        if (!surplus) continue;
+        auto const pattern = pattern_of(module.name);
+        if (std::ranges::find(patterns, pattern) != patterns.end()) continue;
+        patterns.push_back(pattern);
+        facts.notes.push_back(pattern + " has fewer units than there are ranks: " +
+                              std::to_string(module.idle_ranks()) + " of " +
+                              std::to_string(facts.plan.ranks) + " ranks idle in it");
+    }
+}
+
+void note_single_ranks(PlanFacts& facts) {
+    std::vector<int> path;
+    for (auto const& module : facts.modules) {
+        bool const single = module.placement.kind == Placement::Kind::single;
+        if (single && (path.empty() || path.back() != module.placement.rank)) {
+            path.push_back(module.placement.rank);
+        }
+    }
+    if (path.size() < 2) return;
+    std::string text = "a pipeline without overlap: one rank works at a time, along ranks";
+    for (std::size_t i = 0; i < std::min<std::size_t>(path.size(), 16); ++i) {
+        text += " " + std::to_string(path[i]);
+    }
+    facts.notes.push_back(text + (path.size() > 16 ? " ..." : ""));
+}
+
+void note_unowned_sequences(PlanFacts& facts) {
+    auto const ranks = static_cast<std::size_t>(facts.plan.ranks);
+    if (!facts.plan.splits_batch() || facts.workload.batch >= ranks) return;
+    facts.notes.push_back("a batch of " + std::to_string(facts.workload.batch) + " leaves " +
+                          std::to_string(ranks - facts.workload.batch) +
+                          " rank(s) without a sequence in split-batch modules");
+}
+
+}  // namespace
+
+std::size_t ModuleFacts::idle_ranks() const {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(units, [](Range const& range) { return range.count == 0; }));
+}
+
+std::vector<StepShape> prefill_shapes(Workload const& workload, int owners, std::size_t max_rows) {
+    std::vector<StepShape> shapes;
+    PrefillSchedule schedule(std::vector(workload.batch, workload.prompt), owners);
+    for (auto pieces = schedule.next(max_rows); !pieces.empty(); pieces = schedule.next(max_rows)) {
+        StepShape shape{.candidates = workload.candidates};
+        for (auto const& piece : pieces) {
+            shape.rows += piece.tokens;
+            if (piece.first + piece.tokens == workload.prompt) ++shape.outputs;
+        }
+        shapes.push_back(shape);
+    }
+    return shapes;
+}
+
+std::vector<StepShape> decode_shapes(Workload const& workload, std::size_t max_rows) {
+    std::vector<StepShape> shapes;
+    // The last prompt step gives the first new token.
+    for (std::size_t token = 1; token < workload.new_tokens; ++token) {
+        for (std::size_t first = 0; first < workload.batch; first += max_rows) {
+            std::size_t const rows = std::min(max_rows, workload.batch - first);
+            shapes.push_back({.rows = rows, .outputs = rows, .candidates = workload.candidates});
+        }
+    }
+    return shapes;
+}
+
+std::vector<std::size_t> weight_bytes_of(DecoderConfig const& config, PlacementPlan const& plan,
+                                         ModuleSpec const& module, DTypeOf const& dtype_of) {
+    std::vector<std::size_t> bytes(static_cast<std::size_t>(plan.ranks), 0);
+    if (module.kind == ModuleKind::lm_head && config.tied_embeddings) return bytes;
+    for (auto const& weight : module.weights) {
+        auto regions = regions_of(weight, module.units, plan.of(module.name), plan.ranks);
+        std::size_t const size = kernels::size_of(dtype_of(weight.tensor));
+        for (std::size_t rank = 0; rank < bytes.size(); ++rank) {
+            auto& region = regions[rank];
+            if (module.kind == ModuleKind::embedding) {
+                region.rows = embedding_rows(config, plan, static_cast<int>(rank));
+                region.cols = {0, weight.cols};
+            }
+            bytes[rank] += region.rows.count * region.cols.count * size;
+        }
+    }
+    return bytes;
+}
+
+PlanFacts facts_of(DecoderConfig const& config, PlacementPlan const& plan,
+                   TransformerOptions const& options, Workload const& workload,
+                   DTypeOf const& dtype_of) {
+    PlanFacts facts{.plan = plan,
+                    .workload = workload,
+                    .modules = {},
+                    .ranks = std::vector<RankFacts>(static_cast<std::size_t>(plan.ranks)),
+                    .start = exchanges_of_start(plan.ranks, workload.batch,
+                                                workload.batch * workload.prompt),
+                    .prefill = {},
+                    .decode = {},
+                    .notes = {}};
+    for (auto const& module : describe_modules(config)) {
+        facts.modules.push_back(module_facts(config, plan, module, dtype_of));
+    }
+    for (std::size_t rank = 0; rank < facts.ranks.size(); ++rank) {
+        auto& mine = facts.ranks[rank];
+        for (auto const& module : facts.modules) mine.weight_bytes += module.weight_bytes[rank];
+        int const number = static_cast<int>(rank);
+        mine.cache_bytes = cache_bytes(config, plan, options, workload, number);
+        mine.forward_bytes = forward_memory(config, plan, options, number).bytes();
+    }
+    int const owners = plan.splits_batch() ? plan.ranks : 1;
+    facts.prefill = steps_of(config, plan, options,
+                             prefill_shapes(workload, owners, options.max_rows));
+    facts.decode = steps_of(config, plan, options, decode_shapes(workload, options.max_rows));
+    note_idle_ranks(facts);
+    note_single_ranks(facts);
+    note_unowned_sequences(facts);
+    return facts;
+}
+
+}  // namespace tesserank::model

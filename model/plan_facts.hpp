@@ -1,0 +1,80 @@
+#pragma once
+
+#include "kernels/dtype.hpp"
+#include "model/decoder_config.hpp"
+#include "model/exchange.hpp"
+#include "model/forward_memory.hpp"
+#include "model/module_spec.hpp"
+#include "model/placement.hpp"
+
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tesserank::model {
+
+/// A static batch as a plan sees it: all sequences alike.
+struct Workload {
+    std::size_t batch = 1;
+    std::size_t prompt = 128;
+    std::size_t new_tokens = 128;
+    std::size_t candidates = 1;  ///< 1: greedy; see candidates_for()
+};
+
+/// What a plan says of one module.
+struct ModuleFacts {
+    std::string name;
+    ModuleKind kind = ModuleKind::norm;
+    Placement placement;
+    parallel::LayoutKind input, output;
+    std::optional<parallel::LayoutKind> stream;  ///< of attention and MLP
+    std::vector<parallel::Range> units;          ///< by rank: those that it computes
+    std::vector<std::size_t> weight_bytes;       ///< by rank
+
+    /// Ranks that have no unit of it.
+    std::size_t idle_ranks() const;
+};
+
+struct RankFacts {
+    std::size_t weight_bytes = 0, cache_bytes = 0, forward_bytes = 0;
+    std::size_t total() const { return weight_bytes + cache_bytes + forward_bytes; }
+};
+
+/// Equal forward passes.
+struct StepFacts {
+    StepShape shape;
+    std::size_t count = 0;  ///< how often in a batch
+    std::vector<Exchange> exchanges;
+};
+
+/// Everything about a plan that follows from the config alone, to the byte.
+struct PlanFacts {
+    PlacementPlan plan;
+    Workload workload;
+    std::vector<ModuleFacts> modules;
+    std::vector<RankFacts> ranks;
+    std::vector<Exchange> start;  ///< of a batch
+    std::vector<StepFacts> prefill, decode;
+    std::vector<std::string> notes;  ///< idle ranks, a pipeline: what a reader should know
+};
+
+/// The dtype of a tensor in the model file.
+using DTypeOf = std::function<kernels::DType(std::string_view tensor)>;
+
+PlanFacts facts_of(DecoderConfig const& config, PlacementPlan const& plan,
+                   TransformerOptions const& options, Workload const& workload,
+                   DTypeOf const& dtype_of);
+
+/// What a batch of this workload runs: prefill steps, then decode steps.
+std::vector<StepShape> prefill_shapes(Workload const& workload, int owners, std::size_t max_rows);
+std::vector<StepShape> decode_shapes(Workload const& workload, std::size_t max_rows);
+
+/// Bytes of weights that each rank holds of a module; of tied embeddings the embedding holds all.
+std::vector<std::size_t> weight_bytes_of(DecoderConfig const& config, PlacementPlan const& plan,
+                                         ModuleSpec const& module, DTypeOf const& dtype_of);
+
+}  // namespace tesserank::model

@@ -1,0 +1,161 @@
+#include "model/plan_facts.hpp"
+
+#include "kernels/reference/reference_backend.hpp"
+#include "tests/model/support_run.hpp"
+#include "tests/support/mpi_test.hpp"
+#include "tests/support/pmpi_counter.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+namespace tesserank::model {
+namespace {
+
+using kernels::DType;
+using parallel::Collective;
+using test::CountedCall;
+
+/// Counts what is really asked for.
+class CountingBackend final : public kernels::reference::ReferenceBackend {
+  public:
+    kernels::Buffer allocate(std::size_t bytes) override {
+        allocated += bytes;
+        return ReferenceBackend::allocate(bytes);
+    }
+    std::size_t allocated = 0;
+};
+
+constexpr Workload workload{.batch = 5, .prompt = 7, .new_tokens = 4, .candidates = 1};
+
+std::vector<GenerateRequest> requests_of(DecoderConfig const& config) {
+    std::vector<GenerateRequest> requests(workload.batch);
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+        requests[i].id = std::to_string(i);
+        requests[i].prompt = test::pseudo_tokens(config, workload.prompt, i);
+        requests[i].max_new_tokens = workload.new_tokens;
+        requests[i].stop.ignore_eos = true;
+    }
+    return requests;
+}
+
+class PlanRealityTest : public test::MpiTest {
+  protected:
+    /// What this rank should see of the exchanges.
+    std::vector<CountedCall> expected_calls(PlanFacts const& facts) const {
+        std::vector<CountedCall> calls;
+        add(calls, facts.start);
+        // Steps of a kind are listed together; here they run in their order.
+        int const owners = facts.plan.splits_batch() ? facts.plan.ranks : 1;
+        for (auto const& shape : prefill_shapes(workload, owners, options.max_rows)) {
+            add(calls, exchanges_of(config, facts.plan, options, shape));
+        }
+        for (auto const& shape : decode_shapes(workload, options.max_rows)) {
+            add(calls, exchanges_of(config, facts.plan, options, shape));
+        }
+        return calls;
+    }
+
+    void add(std::vector<CountedCall>& calls, std::vector<Exchange> const& exchanges) const {
+        for (auto const& exchange : exchanges) {
+            bool const transfer = exchange.kind == Collective::transfer;
+            bool const here =
+                exchange.from.rank == world.rank() || exchange.to.rank == world.rank();
+            if (!transfer || here) calls.push_back({exchange.kind, exchange.bytes, true});
+        }
+    }
+
+    static void expect_equal(std::vector<CountedCall> const& found,
+                             std::vector<CountedCall> const& wanted) {
+        EXPECT_EQ(found.size(), wanted.size());
+        for (std::size_t i = 0; i < std::min(found.size(), wanted.size()); ++i) {
+            EXPECT_EQ(name_of(found[i].kind), name_of(wanted[i].kind)) << "call " << i;
+            if (!found[i].bytes_known) continue;
+            EXPECT_EQ(found[i].bytes, wanted[i].bytes)
+                << "call " << i << ", " << name_of(found[i].kind);
+        }
+    }
+
+    /// Sums up the listed steps: what a report prints must be the sum of what is run.
+    static std::size_t listed_calls(PlanFacts const& facts) {
+        std::size_t calls = facts.start.size();
+        for (auto const* phase : {&facts.prefill, &facts.decode}) {
+            for (auto const& step : *phase) calls += step.count * step.exchanges.size();
+        }
+        return calls;
+    }
+
+    void check(PlacementPlan const& plan) {
+        auto const dtype_of = [](std::string_view) { return DType::f32; };
+        auto const facts = facts_of(config, plan, options, workload, dtype_of);
+        auto const& mine = facts.ranks[static_cast<std::size_t>(world.rank())];
+        CountingBackend backend;
+        test::PseudoWeights source(test::tensors_of(config), world.rank());
+        Transformer transformer(config, plan, backend, world, source, options);
+        transformer.load();
+        EXPECT_EQ(transformer.weight_bytes(), mine.weight_bytes);
+        EXPECT_EQ(backend.allocated, mine.weight_bytes + mine.forward_bytes);
+        backend.allocated = 0;
+        static_cast<void>(test::take_counted_calls());
+        auto const requests = test::on_rank_0(world, requests_of(config));
+        static_cast<void>(generate(transformer, world, requests, {}));
+        expect_equal(test::take_counted_calls(), expected_calls(facts));
+        EXPECT_EQ(backend.allocated, mine.cache_bytes);
+        std::size_t exchanges = facts.start.size();
+        for (auto const& shape :
+             prefill_shapes(workload, transformer.owners(), options.max_rows)) {
+            exchanges += exchanges_of(config, plan, options, shape).size();
+        }
+        for (auto const& shape : decode_shapes(workload, options.max_rows)) {
+            exchanges += exchanges_of(config, plan, options, shape).size();
+        }
+        EXPECT_EQ(listed_calls(facts), exchanges);
+    }
+
+    DecoderConfig config = test::decoder_with_everything();
+    TransformerOptions options{.compute = DType::f32, .max_rows = 9, .max_logit_rows = 2};
+};
+
+TEST_F(PlanRealityTest, PresetsAllocateAndSendWhatTheySay) {
+    for (auto const* wish :
+         {"shard", "replicate", "split-batch", "replicate-attention", "split-batch-attention",
+          "*=single:0", "*.attention=split-batch,*.mlp=replicate", "lm_head=split-batch",
+          "embedding=split-batch,lm_head=replicate"}) {
+        SCOPED_TRACE(wish);
+        check(test::preset_plan(config, wish, world.size()));
+    }
+}
+
+TEST_F(PlanRealityTest, ThirtyMixedPlansAllocateAndSendWhatTheySay) {
+    auto const decoders = test::decoders();
+    for (unsigned seed = 1; seed <= 30; ++seed) {
+        config = decoders[seed % decoders.size()].config;
+        SCOPED_TRACE("seed " + std::to_string(seed) + ", " + decoders[seed % decoders.size()].name);
+        check(test::mixed_plan(config, world.size(), seed));
+    }
+}
+
+TEST_F(PlanRealityTest, Bf16ActivationsHalveWhatIsGathered) {
+    options.compute = DType::bf16;
+    for (auto const* wish : {"shard", "split-batch-attention", "*.mlp=single:0"}) {
+        SCOPED_TRACE(wish);
+        check(test::preset_plan(config, wish, world.size()));
+    }
+}
+
+TEST_F(PlanRealityTest, SamplingWithoutTopKGathersTheLogits) {
+    auto plan = test::preset_plan(config, "shard", world.size());
+    auto const all = exchanges_of(config, plan, options, {.rows = 2, .outputs = 2, .candidates = 0});
+    if (world.size() == 1) {
+        EXPECT_TRUE(all.empty());
+        return;
+    }
+    auto const& logits = all[all.size() - 2];
+    EXPECT_EQ(name_of(logits.kind), "gather");
+    EXPECT_EQ(logits.bytes, 2 * config.vocabulary * sizeof(float));
+}
+
+}  // namespace
+}  // namespace tesserank::model
