@@ -21,6 +21,7 @@ constexpr std::array commands{
     Command{"inspect", "what is in a model file", Ranks::one, run_inspect},
     Command{"verify", "every checksum of a model file (in parallel under mpirun)", Ranks::many,
             run_verify},
+    Command{"plan", "where every weight will live, and what is sent", Ranks::one, run_plan},
     Command{"tokenize", "text -> tokens, or back with --decode; JSONL on stdin and stdout",
             Ranks::one, run_tokenize},
     Command{"generate", "complete prompts (under mpirun)", Ranks::many, run_generate},

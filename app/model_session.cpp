@@ -1,5 +1,6 @@
 #include "app/model_session.hpp"
 
+#include "app/plan_options.hpp"
 #include "io/model_file/weight_source.hpp"
 #include "io/requests/config_json.hpp"
 #include "io/requests/generation_defaults.hpp"
@@ -18,9 +19,6 @@ namespace {
 using kernels::DType;
 using kernels::InputError;
 
-/// Logits of a whole prefill chunk can be larger than the model: bounded to what a cache of some
-/// levels digests.
-constexpr std::size_t logit_bytes = std::size_t{64} << 20;
 /// Left for what is not counted: libraries, requests and results.
 constexpr double usable_share = 0.8;
 constexpr std::size_t fallback_new_tokens = 256;
@@ -73,15 +71,12 @@ void ModelSession::describe() {
 }
 
 void ModelSession::place() {
-    plan_ = model::make_plan(model::describe_modules(config_), options_.placement, ranks_.size());
-    model::TransformerOptions options;
-    options.compute = options_.dtype == "bf16" ? DType::bf16 : DType::f32;
-    options.max_rows =
-        std::max(options_.prefill_chunk, options_.batch.value_or(model::largest_automatic_batch));
-    options.max_logit_rows = std::clamp<std::size_t>(
-        logit_bytes / (config_.vocabulary * sizeof(float)), 1, options.max_rows);
-    transformer_ =
-        std::make_unique<model::Transformer>(config_, plan_, *backend_, ranks_, *source_, options);
+    auto const options =
+        forward_options(config_, options_.dtype == "bf16" ? DType::bf16 : DType::f32,
+                        options_.prefill_chunk);
+    transformer_ = std::make_unique<model::Transformer>(
+        config_, plan_for(config_, options_.placement, ranks_.size(), options.compute), *backend_,
+        ranks_, *source_, options);
 }
 
 void ModelSession::load() {
@@ -97,13 +92,21 @@ void ModelSession::load() {
             "; use more nodes" + (options_.placement == "shard" ? "" : " or --placement shard"));
     });
     transformer_->load();
-    auto const cache_bytes = static_cast<std::size_t>(static_cast<double>(share()) * usable_share);
-    std::size_t const per_token = std::max<std::size_t>(transformer_->cache().bytes_per_token(), 1);
-    auto const tokens = ranks_.all_min(static_cast<long long>(cache_bytes / per_token));
+    auto const room = static_cast<std::size_t>(static_cast<double>(share()) * usable_share);
     limits_ = model::choose_batch_limits({.context = config_.context,
-                                          .cache_tokens = static_cast<std::size_t>(tokens),
+                                          .length_for = [&](std::size_t batch) {
+                                              return longest_sequences(batch, room);
+                                          },
                                           .batch = options_.batch,
                                           .max_length = options_.max_length});
+}
+
+/// Every rank holds the keys and values of all sequences, or of those that it owns.
+std::size_t ModelSession::longest_sequences(std::size_t batch, std::size_t room) const {
+    int const owners = transformer_->owners();
+    std::size_t const own = parallel::Partition(batch, owners).count(std::min(ranks_.rank(), owners - 1));
+    std::size_t const per_token = std::max<std::size_t>(transformer_->cache_bytes(batch, own), 1);
+    return static_cast<std::size_t>(ranks_.all_min(static_cast<long long>(room / per_token)));
 }
 
 io::RequestLimits ModelSession::request_limits() const {

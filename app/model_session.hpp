@@ -7,7 +7,6 @@
 #include "io/tokenizer/tokenizer.hpp"
 #include "kernels/backend.hpp"
 #include "model/batch_limits.hpp"
-#include "model/placement.hpp"
 #include "model/transformer.hpp"
 #include "parallel/mpi_communicator.hpp"
 
@@ -49,13 +48,13 @@ class ModelSession {
   private:
     void describe();
     void place();
+    std::size_t longest_sequences(std::size_t batch, std::size_t room) const;
 
     RunOptions const& options_;
     parallel::MpiCommunicator& ranks_;
     std::unique_ptr<kernels::Backend> backend_;
     io::ModelIndex index_;
     model::DecoderConfig config_;
-    model::PlacementPlan plan_;
     std::unique_ptr<io::Hdf5WeightSource> source_;
     std::unique_ptr<model::Transformer> transformer_;
     std::optional<io::Tokenizer> tokenizer_;

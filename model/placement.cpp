@@ -4,8 +4,6 @@
 #include "parallel/partition.hpp"
 
 #include <algorithm>
-#include <charconv>
-#include <system_error>
 
 namespace tesserank::model {
 namespace {
@@ -44,11 +42,8 @@ std::optional<Placement> placement_from_name(std::string_view name) {
     }
     constexpr std::string_view prefix = "single:";
     if (!name.starts_with(prefix)) return std::nullopt;
-    name.remove_prefix(prefix.size());
-    int rank = 0;
-    auto const [end, error] = std::from_chars(name.data(), name.data() + name.size(), rank);
-    if (error != std::errc{} || end != name.data() + name.size() || rank < 0) return std::nullopt;
-    return Placement::single(rank);
+    auto const rank = parallel::rank_from_text(name.substr(prefix.size()));
+    return rank ? std::optional(Placement::single(*rank)) : std::nullopt;
 }
 
 LayoutKind input_of(Placement placement) {
@@ -79,10 +74,14 @@ LayoutKind PlacementPlan::stream_of(std::string_view module) const {
     return found->second;
 }
 
-bool PlacementPlan::splits_batch() const {
-    return std::ranges::any_of(placements, [](auto const& entry) {
-        return entry.second == Placement::split_batch;
-    });
+bool PlacementPlan::deals_sequences() const {
+    return std::ranges::any_of(placements,
+                               [](auto const& entry) {
+                                   return entry.second == Placement::split_batch;
+                               }) ||
+           std::ranges::any_of(streams, [](auto const& entry) {
+               return entry.second.kind == LayoutKind::Kind::batch_sharded;
+           });
 }
 
 std::vector<Region> regions_of(WeightSpec const& weight, std::size_t units, Placement placement,

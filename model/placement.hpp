@@ -53,8 +53,10 @@ struct PlacementPlan {
 
     Placement of(std::string_view module) const;
     parallel::LayoutKind stream_of(std::string_view module) const;
-    /// Whether some module deals sequences out over the ranks.
-    bool splits_batch() const;
+    /// Whether sequences are dealt out over the ranks, for a module or the residual stream.
+    bool deals_sequences() const;
+    /// Over how many ranks: all, or one when none are dealt out.
+    int owners() const { return deals_sequences() ? ranks : 1; }
 };
 
 /// What each rank holds of a weight; empty regions where it holds nothing.

@@ -54,9 +54,8 @@ std::vector<StepFacts> steps_of(DecoderConfig const& config, PlacementPlan const
 
 std::size_t cache_bytes(DecoderConfig const& config, PlacementPlan const& plan,
                         TransformerOptions const& options, Workload const& workload, int rank) {
-    int const owners = plan.splits_batch() ? plan.ranks : 1;
-    std::size_t const own =
-        parallel::Partition(workload.batch, owners).count(std::min(rank, owners - 1));
+    std::size_t const own = parallel::Partition(workload.batch, plan.owners())
+                                .count(std::min(rank, plan.owners() - 1));
     std::size_t elements = 0;
     for (auto const& layer : cache_layers(config, plan, rank)) {
         elements += 2 * layer.width * (layer.dealt ? own : workload.batch);
@@ -103,7 +102,7 @@ void note_single_ranks(PlanFacts& facts) {
 
 void note_unowned_sequences(PlanFacts& facts) {
     auto const ranks = static_cast<std::size_t>(facts.plan.ranks);
-    if (!facts.plan.splits_batch() || facts.workload.batch >= ranks) return;
+    if (!facts.plan.deals_sequences() || facts.workload.batch >= ranks) return;
     facts.notes.push_back("a batch of " + std::to_string(facts.workload.batch) + " leaves " +
                           std::to_string(ranks - facts.workload.batch) +
                           " rank(s) without a sequence in split-batch modules");
@@ -183,9 +182,8 @@ PlanFacts facts_of(DecoderConfig const& config, PlacementPlan const& plan,
         mine.cache_bytes = cache_bytes(config, plan, options, workload, number);
         mine.forward_bytes = forward_memory(config, plan, options, number).bytes();
     }
-    int const owners = plan.splits_batch() ? plan.ranks : 1;
     facts.prefill = steps_of(config, plan, options,
-                             prefill_shapes(workload, owners, options.max_rows));
+                             prefill_shapes(workload, plan.owners(), options.max_rows));
     facts.decode = steps_of(config, plan, options, decode_shapes(workload, options.max_rows));
     note_idle_ranks(facts);
     note_single_ranks(facts);

@@ -49,7 +49,7 @@ class Transformer {
     parallel::Activation<parallel::OnRank> whole_logits(parallel::AnyActivation const& local);
 
     /// Over how many ranks a batch is to be dealt out.
-    int owners() const { return plan_.splits_batch() ? plan_.ranks : 1; }
+    int owners() const { return plan_.owners(); }
     /// Makes room for a batch's keys and values.
     void reserve_cache(std::size_t all, std::span<std::size_t const> dealt);
 

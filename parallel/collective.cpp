@@ -3,6 +3,8 @@
 #include "kernels/error.hpp"
 
 #include <array>
+#include <charconv>
+#include <system_error>
 
 namespace tesserank::parallel {
 namespace {
@@ -38,6 +40,36 @@ std::string_view name_of(Collective kind) {
         "none",   "all-reduce", "reduce-scatter", "reduce",  "all-gather",
         "gather", "broadcast",  "scatter",        "transfer"};
     return names.at(static_cast<std::size_t>(kind));
+}
+
+std::optional<int> rank_from_text(std::string_view text) {
+    int rank = 0;
+    auto const [end, error] = std::from_chars(text.data(), text.data() + text.size(), rank);
+    bool const whole = error == std::errc{} && end == text.data() + text.size();
+    return whole && rank >= 0 ? std::optional(rank) : std::nullopt;
+}
+
+std::string name_of(LayoutKind layout) {
+    switch (layout.kind) {
+        case LayoutKind::Kind::replicated: return "Replicated";
+        case LayoutKind::Kind::partial: return "Partial";
+        case LayoutKind::Kind::hidden_sharded: return "HiddenSharded";
+        case LayoutKind::Kind::batch_sharded: return "BatchSharded";
+        case LayoutKind::Kind::on_rank: break;
+    }
+    return "OnRank(" + std::to_string(layout.rank) + ")";
+}
+
+std::optional<LayoutKind> row_layout_from_name(std::string_view name) {
+    for (auto const kind : {LayoutKind::Kind::replicated, LayoutKind::Kind::batch_sharded}) {
+        if (name == name_of(LayoutKind{kind})) return LayoutKind{kind};
+    }
+    constexpr std::string_view prefix = "OnRank(";
+    if (!name.starts_with(prefix) || !name.ends_with(')')) return std::nullopt;
+    name.remove_prefix(prefix.size());
+    name.remove_suffix(1);
+    auto const rank = rank_from_text(name);
+    return rank ? std::optional(LayoutKind::on_rank(*rank)) : std::nullopt;
 }
 
 Collective collective_of(LayoutKind from, LayoutKind to) {

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <string_view>
 
 namespace tesserank::parallel {
@@ -29,6 +31,13 @@ struct LayoutKind {
     static LayoutKind on_rank(int rank) { return {Kind::on_rank, rank}; }
     bool operator==(LayoutKind const&) const = default;
 };
+
+/// "Replicated", "BatchSharded", "OnRank(2)", ...
+std::string name_of(LayoutKind layout);
+/// Of the layouts that whole rows can have; nullopt for another word.
+std::optional<LayoutKind> row_layout_from_name(std::string_view name);
+/// A rank's number; nullopt for another text. Not checked against a rank count.
+std::optional<int> rank_from_text(std::string_view text);
 
 /// What the Redistributor does for this pair. Errors: LogicError for a pair that it refuses.
 Collective collective_of(LayoutKind from, LayoutKind to);

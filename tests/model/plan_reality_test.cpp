@@ -48,8 +48,7 @@ class PlanRealityTest : public test::MpiTest {
         std::vector<CountedCall> calls;
         add(calls, facts.start);
         // Steps of a kind are listed together; here they run in their order.
-        int const owners = facts.plan.splits_batch() ? facts.plan.ranks : 1;
-        for (auto const& shape : prefill_shapes(workload, owners, options.max_rows)) {
+        for (auto const& shape : prefill_shapes(workload, facts.plan.owners(), options.max_rows)) {
             add(calls, exchanges_of(config, facts.plan, options, shape));
         }
         for (auto const& shape : decode_shapes(workload, options.max_rows)) {

@@ -1,0 +1,103 @@
+#include "app/plan_options.hpp"
+
+#include "io/input_file.hpp"
+#include "io/model_file/model_index.hpp"
+#include "io/plan_file.hpp"
+#include "io/requests/config_json.hpp"
+#include "kernels/error.hpp"
+#include "model/architecture.hpp"
+#include "model/placement_rules.hpp"
+#include "model/residual_route.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <utility>
+
+namespace tesserank::app {
+namespace {
+
+namespace fs = std::filesystem;
+using kernels::DType;
+using kernels::InputError;
+
+constexpr std::size_t most_bytes = std::size_t{64} << 20;
+
+/// Logits of a whole prefill chunk can be larger than the model: bounded to what a cache of some
+/// levels digests.
+constexpr std::size_t logit_bytes = std::size_t{64} << 20;
+
+bool names_a_file(std::string const& wish) {
+    std::error_code error;
+    return wish.ends_with(".json") || fs::is_regular_file(wish, error);
+}
+
+/// What Hugging Face calls the dtype in which a model is stored; bf16 when the config does not say.
+DType stored_dtype(model::ConfigValue const& config) {
+    static std::map<std::string, DType, std::less<>> const names{
+        {"float32", DType::f32}, {"bfloat16", DType::bf16}, {"float16", DType::f16}};
+    auto const* object = std::get_if<model::ConfigValue::Object>(&config.value);
+    for (auto const* key : {"dtype", "torch_dtype"}) {
+        if (object == nullptr) break;
+        auto const found = object->find(key);
+        if (found == object->end()) continue;
+        auto const* name = std::get_if<std::string>(&found->second.value);
+        auto const known = name == nullptr ? names.end() : names.find(*name);
+        if (known != names.end()) return known->second;
+    }
+    return DType::bf16;
+}
+
+PlannedModel from_config(std::string const& path) {
+    auto const value = io::parse_config(io::read_text_file(path, most_bytes), path);
+    auto config = model::describe_model(value);
+    auto title = path + " (" + config.model_type + ")";
+    return {std::move(config), [dtype = stored_dtype(value)](std::string_view) { return dtype; },
+            std::move(title)};
+}
+
+PlannedModel from_model_file(std::string const& path) {
+    auto const index = io::read_model_index(path);
+    auto const* text = index.find_document("config");
+    if (text == nullptr) throw InputError(path + " has no /config: convert the model again");
+    auto config = model::describe_model(io::parse_config(*text, path + ": /config"));
+    std::map<std::string, DType, std::less<>> dtypes;
+    for (auto const& tensor : index.tensors) dtypes[tensor.name] = tensor.dtype;
+    auto title = path + " (" + config.model_type + ")";
+    return {std::move(config),
+            [path, dtypes = std::move(dtypes)](std::string_view tensor) {
+                auto const found = dtypes.find(tensor);
+                if (found != dtypes.end()) return found->second;
+                throw InputError(path + ": tensor " + std::string(tensor) + " is missing");
+            },
+            std::move(title)};
+}
+
+}  // namespace
+
+model::TransformerOptions forward_options(model::DecoderConfig const& config, DType compute,
+                                          std::size_t prefill_chunk) {
+    return {.compute = compute,
+            .max_rows = prefill_chunk,
+            .max_logit_rows = std::clamp<std::size_t>(
+                logit_bytes / (config.vocabulary * sizeof(float)), 1, prefill_chunk)};
+}
+
+model::PlacementPlan plan_for(model::DecoderConfig const& config, std::string const& wish,
+                              int ranks, DType compute) {
+    auto const modules = model::describe_modules(config);
+    auto plan = names_a_file(wish)
+                    ? io::parse_plan(io::read_text_file(wish, most_bytes), wish, modules, ranks)
+                    : model::make_plan(modules, wish, ranks);
+    if (plan.streams.empty()) model::settle_streams(plan, modules, compute);
+    return plan;
+}
+
+PlannedModel open_for_planning(std::string const& path) {
+    std::error_code error;
+    if (fs::is_directory(path, error)) return from_config((fs::path(path) / "config.json").string());
+    if (path.ends_with(".json")) return from_config(path);
+    return from_model_file(path);
+}
+
+}  // namespace tesserank::app

@@ -1,0 +1,33 @@
+#pragma once
+
+#include "model/decoder_config.hpp"
+#include "model/forward_memory.hpp"
+#include "model/plan_facts.hpp"
+#include "model/placement.hpp"
+
+#include <cstddef>
+#include <string>
+
+namespace tesserank::app {
+
+/// The plan that stands behind --placement: a preset, rules, or the path of a plan file.
+/// Errors: InputError naming the rule, or the file and the place in it.
+model::PlacementPlan plan_for(model::DecoderConfig const& config, std::string const& wish,
+                              int ranks, kernels::DType compute);
+
+/// The bounds of a forward pass with so many prompt tokens at once: the same for `plan` and for the
+/// commands that run.
+model::TransformerOptions forward_options(model::DecoderConfig const& config,
+                                          kernels::DType compute, std::size_t prefill_chunk);
+
+/// What `plan` needs of a model: no weights.
+struct PlannedModel {
+    model::DecoderConfig config;
+    model::DTypeOf dtype_of;
+    std::string title;
+};
+
+/// From a model file, a config.json, or a folder with one. Errors: InputError.
+PlannedModel open_for_planning(std::string const& path);
+
+}  // namespace tesserank::app

@@ -1,0 +1,249 @@
+#include "app/plan_table.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdio>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+
+namespace tesserank::app {
+namespace {
+
+using model::ModuleFacts;
+using model::ModuleKind;
+
+std::string list_of(std::vector<std::string> const& words) {
+    std::string text;
+    for (std::size_t i = 0; i < words.size();) {
+        std::size_t same = 1;
+        while (i + same < words.size() && words[i + same] == words[i]) ++same;
+        text += (text.empty() ? "" : ", ") + words[i];
+        if (same > 1) text += " x" + std::to_string(same);
+        i += same;
+    }
+    return text;
+}
+
+std::string_view unit_name(ModuleKind kind) {
+    switch (kind) {
+        case ModuleKind::attention: return "heads";
+        case ModuleKind::mlp: return "columns";
+        case ModuleKind::embedding:
+        case ModuleKind::lm_head: return "rows";
+        case ModuleKind::norm: break;
+    }
+    return "";
+}
+
+std::string cut_of(ModuleFacts const& module) {
+    if (module.placement.kind == model::Placement::Kind::split_batch) return "sequences";
+    if (module.placement.kind != model::Placement::Kind::shard) return "whole";
+    std::vector<std::string> counts;
+    for (auto const& range : module.units) counts.push_back(std::to_string(range.count));
+    return std::string(unit_name(module.kind)) + " " + list_of(counts);
+}
+
+/// "layers.3.mlp" -> 3 and "mlp".
+std::optional<std::pair<std::size_t, std::string_view>> layer_of(std::string_view name) {
+    constexpr std::string_view prefix = "layers.";
+    if (!name.starts_with(prefix)) return std::nullopt;
+    name.remove_prefix(prefix.size());
+    std::size_t layer = 0;
+    auto const [end, error] = std::from_chars(name.data(), name.data() + name.size(), layer);
+    if (error != std::errc{}) return std::nullopt;
+    return std::pair(layer, name.substr(static_cast<std::size_t>(end - name.data()) + 1));
+}
+
+/// "0-3,5"
+std::string ranges_of(std::vector<std::size_t> const& numbers) {
+    std::string text;
+    for (std::size_t i = 0; i < numbers.size();) {
+        std::size_t last = i;
+        while (last + 1 < numbers.size() && numbers[last + 1] == numbers[last] + 1) ++last;
+        text += (text.empty() ? "" : ",") + std::to_string(numbers[i]);
+        if (last > i) text += "-" + std::to_string(numbers[last]);
+        i = last + 1;
+    }
+    return text;
+}
+
+/// Things that belong to modules, joined where they are alike but for the layer's number.
+class LayerGroups {
+  public:
+    void add(std::string_view module, std::string const& content) {
+        auto const layer = layer_of(module);
+        std::string const part(layer ? layer->second : module);
+        auto const key = std::pair(part, content);
+        auto const found = std::ranges::find(groups_, key, &Group::key);
+        auto& group = found == groups_.end() ? groups_.emplace_back(Group{key, {}, layer.has_value(), 0})
+                                             : *found;
+        if (layer && (group.layers.empty() || group.layers.back() != layer->first)) {
+            group.layers.push_back(layer->first);
+        }
+        ++group.count;
+    }
+
+    struct Group {
+        std::pair<std::string, std::string> key;  ///< part of a layer, and what stands beside it
+        std::vector<std::size_t> layers;
+        bool in_layers = false;
+        std::size_t count = 0;
+
+        std::string name() const {
+            return in_layers ? "layers." + ranges_of(layers) + "." + key.first : key.first;
+        }
+    };
+    std::vector<Group> const& groups() const { return groups_; }
+
+  private:
+    std::vector<Group> groups_;
+};
+
+constexpr char separator = '\t';
+
+std::string joined(std::vector<std::string> const& cells) {
+    std::string text;
+    for (auto const& cell : cells) text += (text.empty() ? "" : std::string(1, separator)) + cell;
+    return text;
+}
+
+std::vector<std::string> cells_of(std::string const& text) {
+    std::vector<std::string> cells(1);
+    for (char const c : text) {
+        if (c == separator) {
+            cells.emplace_back();
+        } else {
+            cells.back() += c;
+        }
+    }
+    return cells;
+}
+
+void print_modules(std::ostream& out, model::PlanFacts const& facts) {
+    LayerGroups groups;
+    for (auto const& module : facts.modules) {
+        std::vector<std::string> bytes;
+        for (auto const size : module.weight_bytes) bytes.push_back(readable_bytes(size));
+        groups.add(module.name,
+                   joined({name_of(module.placement), cut_of(module), name_of(module.input),
+                           name_of(module.output), module.stream ? name_of(*module.stream) : "-",
+                           list_of(bytes)}));
+    }
+    Table table({"module", "placement", "cut by rank", "takes", "gives", "residual stream",
+                 "weights by rank, each"});
+    for (auto const& group : groups.groups()) {
+        auto row = cells_of(group.key.second);
+        row.insert(row.begin(), group.name());
+        table.add(std::move(row));
+    }
+    table.print(out);
+}
+
+void print_ranks(std::ostream& out, model::PlanFacts const& facts) {
+    Table table({"rank", "weights", "KV cache", "workspace", "total"});
+    std::vector<std::size_t> ranks;
+    for (std::size_t rank = 0; rank < facts.ranks.size(); ++rank) {
+        auto const& mine = facts.ranks[rank];
+        ranks.push_back(rank);
+        bool const last = rank + 1 == facts.ranks.size();
+        auto const same = [&](model::RankFacts const& next) {
+            return next.weight_bytes == mine.weight_bytes && next.cache_bytes == mine.cache_bytes &&
+                   next.forward_bytes == mine.forward_bytes;
+        };
+        if (!last && same(facts.ranks[rank + 1])) continue;
+        table.add({ranges_of(ranks), readable_bytes(mine.weight_bytes),
+                   readable_bytes(mine.cache_bytes), readable_bytes(mine.forward_bytes),
+                   readable_bytes(mine.total())});
+        ranks.clear();
+    }
+    table.print(out);
+}
+
+struct Traffic {
+    std::size_t collectives = 0, bytes = 0;
+};
+
+Traffic total_of(std::vector<model::StepFacts> const& steps) {
+    Traffic traffic;
+    for (auto const& step : steps) {
+        for (auto const& exchange : step.exchanges) {
+            traffic.collectives += step.count;
+            traffic.bytes += step.count * exchange.bytes;
+        }
+    }
+    return traffic;
+}
+
+void print_step(std::ostream& out, std::string_view phase, model::StepFacts const& step) {
+    out << '\n'
+        << phase << " step of " << step.shape.rows << " row(s), " << step.count << " time(s)";
+    if (step.exchanges.empty()) {
+        out << ": nothing is sent\n";
+        return;
+    }
+    out << '\n';
+    LayerGroups groups;
+    for (auto const& exchange : step.exchanges) {
+        groups.add(exchange.module,
+                   joined({name_of(exchange.from) + " -> " + name_of(exchange.to),
+                           std::string(parallel::name_of(exchange.kind)),
+                           readable_bytes(exchange.bytes)}));
+    }
+    Table table({"around", "layouts", "collective", "bytes each", "times"});
+    for (auto const& group : groups.groups()) {
+        auto row = cells_of(group.key.second);
+        row.insert(row.begin(), group.name());
+        row.push_back(std::to_string(group.count));
+        table.add(std::move(row));
+    }
+    table.print(out);
+}
+
+}  // namespace
+
+std::string readable_bytes(std::size_t bytes) {
+    static constexpr std::array<char const*, 5> units{"B", "KiB", "MiB", "GiB", "TiB"};
+    auto value = static_cast<double>(bytes);
+    std::size_t unit = 0;
+    for (; value >= 1000.0 && unit + 1 < units.size(); ++unit) value /= 1024.0;
+    std::array<char, 32> text{};
+    bool const whole = unit == 0 || value >= 100.0;
+    std::snprintf(text.data(), text.size(), whole ? "%.0f %s" : "%.3g %s", value, units.at(unit));
+    return text.data();
+}
+
+void Table::print(std::ostream& out) const {
+    std::vector<std::size_t> widths(rows_.front().size(), 0);
+    for (auto const& row : rows_) {
+        for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+    }
+    for (auto const& row : rows_) {
+        std::string line = " ";
+        for (std::size_t i = 0; i < row.size(); ++i) {
+            line += " " + row[i];
+            if (i + 1 < row.size()) line.append(widths[i] - row[i].size() + 1, ' ');
+        }
+        out << line << '\n';
+    }
+}
+
+void print_plan(std::ostream& out, model::PlanFacts const& facts, std::string_view title) {
+    auto const& workload = facts.workload;
+    out << title << " on " << facts.plan.ranks << " rank(s): batch " << workload.batch
+        << ", prompt " << workload.prompt << ", new tokens " << workload.new_tokens << "\n\n";
+    print_modules(out, facts);
+    out << '\n';
+    print_ranks(out, facts);
+    for (auto const& step : facts.prefill) print_step(out, "prefill", step);
+    for (auto const& step : facts.decode) print_step(out, "decode", step);
+    auto const prefill = total_of(facts.prefill), decode = total_of(facts.decode);
+    out << "\nin all: prefill " << prefill.collectives << " collectives, "
+        << readable_bytes(prefill.bytes) << "; decode " << decode.collectives << " collectives, "
+        << readable_bytes(decode.bytes) << '\n';
+    for (auto const& note : facts.notes) out << "note: " << note << '\n';
+}
+
+}  // namespace tesserank::app

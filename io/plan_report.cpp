@@ -1,0 +1,92 @@
+#include "io/plan_report.hpp"
+
+#include "io/requests/json_text.hpp"
+
+#include <array>
+#include <span>
+#include <vector>
+
+namespace tesserank::io {
+namespace {
+
+std::string_view name_of_kind(model::ModuleKind kind) {
+    constexpr std::array<std::string_view, 5> names{"embedding", "norm", "attention", "mlp",
+                                                    "lm_head"};
+    return names.at(static_cast<std::size_t>(kind));
+}
+
+template <class List, class ToJson>
+std::string json_list(List const& list, ToJson const& to_json) {
+    std::string text;
+    for (auto const& entry : list) text += (text.empty() ? "" : ",\n") + to_json(entry);
+    return "[" + text + "]";
+}
+
+std::string module_json(model::ModuleFacts const& module) {
+    std::vector<std::size_t> units;
+    for (auto const& range : module.units) units.push_back(range.count);
+    JsonObject row;
+    row.add("name", module.name)
+        .add("kind", name_of_kind(module.kind))
+        .add("placement", name_of(module.placement))
+        .add("input", name_of(module.input))
+        .add("output", name_of(module.output));
+    if (module.stream) row.add("stream", name_of(*module.stream));
+    return row.add("units", std::span<std::size_t const>(units))
+        .add("weight_bytes", std::span<std::size_t const>(module.weight_bytes))
+        .close();
+}
+
+std::string rank_json(model::RankFacts const& rank) {
+    return JsonObject()
+        .add("weight_bytes", rank.weight_bytes)
+        .add("cache_bytes", rank.cache_bytes)
+        .add("workspace_bytes", rank.forward_bytes)
+        .add("total_bytes", rank.total())
+        .close();
+}
+
+std::string exchange_json(model::Exchange const& exchange) {
+    return JsonObject()
+        .add("module", exchange.module)
+        .add("collective", parallel::name_of(exchange.kind))
+        .add("bytes", exchange.bytes)
+        .add("from", name_of(exchange.from))
+        .add("to", name_of(exchange.to))
+        .close();
+}
+
+std::string step_json(model::StepFacts const& step) {
+    return JsonObject()
+        .add("rows", step.shape.rows)
+        .add("outputs", step.shape.outputs)
+        .add("count", step.count)
+        .add_json("exchanges", json_list(step.exchanges, exchange_json))
+        .close();
+}
+
+std::string workload_json(model::Workload const& workload) {
+    return JsonObject()
+        .add("batch", workload.batch)
+        .add("prompt", workload.prompt)
+        .add("new_tokens", workload.new_tokens)
+        .close();
+}
+
+}  // namespace
+
+std::string plan_report_json(model::PlanFacts const& facts, std::string_view title) {
+    return JsonObject()
+        .add("title", title)
+        .add("ranks", facts.plan.ranks)
+        .add_json("workload", workload_json(facts.workload))
+        .add_json("modules", json_list(facts.modules, module_json))
+        .add_json("by_rank", json_list(facts.ranks, rank_json))
+        .add_json("batch_start", json_list(facts.start, exchange_json))
+        .add_json("prefill", json_list(facts.prefill, step_json))
+        .add_json("decode", json_list(facts.decode, step_json))
+        .add("notes", std::span<std::string const>(facts.notes))
+        .close();
+}
+
+}  // namespace tesserank::io
