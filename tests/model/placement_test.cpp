@@ -1,6 +1,5 @@
 #include "model/placement_rules.hpp"
 
-#include "tests/model/support_config.hpp"
 #include "tests/model/support_model.hpp"
 
 #include <gmock/gmock.h>
@@ -13,12 +12,9 @@
 namespace tesserank::model {
 namespace {
 
-using test::input_error_of;
 using test::tiny_decoder;
-using ::testing::AllOf;
 using ::testing::Each;
 using ::testing::Ge;
-using ::testing::HasSubstr;
 
 struct Heads {
     std::size_t query, kv;
@@ -142,28 +138,16 @@ TEST(RegionsOf, GiveKvHeadsToTheRanksThatReadThem) {
     EXPECT_EQ(rows_of(2), rows_of(1));
 }
 
-TEST(MakePlan, GivesEveryModuleAPlacement) {
-    auto const modules = describe_modules(tiny_decoder());
-    for (auto const* preset : {"shard", "replicate", "replicate-attention"}) {
-        auto const plan = make_plan(modules, preset, 3);
-        EXPECT_EQ(plan.ranks, 3);
-        EXPECT_EQ(plan.placements.size(), modules.size());
-        for (auto const& module : modules) {
-            bool const attention = module.kind == ModuleKind::attention;
-            bool const whole = preset == std::string("replicate") ||
-                               module.kind == ModuleKind::norm ||
-                               (preset == std::string("replicate-attention") && attention);
-            EXPECT_EQ(plan.of(module.name), whole ? Placement::replicate : Placement::shard)
-                << preset << " " << module.name;
+TEST(RegionsOf, AreWholeOnTheRanksThatHaveTheModule) {
+    for_every_weight([](ModuleSpec const& module, WeightSpec const& weight, int ranks) {
+        Region const whole{{0, weight.rows}, {0, weight.cols}};
+        EXPECT_THAT(regions_of(weight, module.units, Placement::split_batch, ranks), Each(whole));
+        auto const single = regions_of(weight, module.units, Placement::single(ranks - 1), ranks);
+        EXPECT_EQ(single.back(), whole);
+        for (std::size_t rank = 0; rank + 1 < single.size(); ++rank) {
+            EXPECT_EQ(single[rank], Region{});
         }
-    }
-}
-
-TEST(MakePlan, ListsThePresetsWhenOneIsUnknown) {
-    auto const modules = describe_modules(tiny_decoder());
-    EXPECT_THAT(
-        input_error_of([&] { make_plan(modules, "Shard", 2); }),
-        AllOf(HasSubstr("\"Shard\""), HasSubstr("split-batch-attention")));
+    });
 }
 
 TEST(PlacementPlan, DemandsAKnownModule) {
@@ -171,9 +155,12 @@ TEST(PlacementPlan, DemandsAKnownModule) {
     EXPECT_THROW(static_cast<void>(plan.of("layers.2.mlp")), kernels::LogicError);
 }
 
-TEST(Placement, HasAName) {
-    EXPECT_EQ(name_of(Placement::shard), "shard");
-    EXPECT_EQ(name_of(Placement::replicate), "replicate");
+TEST(Placement, HasANameThatLeadsBack) {
+    for (auto const placement : {Placement::shard, Placement::replicate, Placement::split_batch,
+                                 Placement::single(0), Placement::single(12)}) {
+        EXPECT_EQ(placement_from_name(name_of(placement)), placement);
+    }
+    EXPECT_EQ(name_of(Placement::single(12)), "single:12");
 }
 
 }  // namespace
