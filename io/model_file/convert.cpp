@@ -8,6 +8,7 @@
 #include "io/model_file/sha256.hpp"
 #include "io/model_file/tensor_name.hpp"
 #include "io/model_file/writer.hpp"
+#include "io/requests/json_text.hpp"
 #include "io/safetensors/reader.hpp"
 #include "kernels/error.hpp"
 
@@ -28,17 +29,17 @@ void check_names(SafetensorsReader const& source) {
     for (auto const& file : source.files()) {
         for (auto const& tensor : file.tensors) {
             if (paths.insert(path_of_tensor(tensor.name)).second) continue;
-            throw InputError(file.path + ": tensor \"" + tensor.name +
-                             "\" is in another file of the checkpoint too");
+            throw InputError(file.path + ": tensor " + quote_name(tensor.name) +
+                             " is in another file of the checkpoint too");
         }
     }
     for (auto const& path : paths) {
         for (auto slash = path.find('/'); slash != std::string::npos;
              slash = path.find('/', slash + 1)) {
             if (!paths.contains(path.substr(0, slash))) continue;
-            throw InputError("tensors \"" + tensor_of_path(path.substr(0, slash)) + "\" and \"" +
-                             tensor_of_path(path) +
-                             "\" cannot both be kept: a model file has a group for one of them");
+            throw InputError("tensors " + quote_name(tensor_of_path(path.substr(0, slash))) +
+                             " and " + quote_name(tensor_of_path(path)) +
+                             " cannot both be kept: a model file has a group for one of them");
         }
     }
 }

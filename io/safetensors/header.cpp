@@ -1,6 +1,7 @@
 #include "io/safetensors/header.hpp"
 
 #include "io/json_reader.hpp"
+#include "io/requests/json_text.hpp"
 #include "kernels/error.hpp"
 
 #include <algorithm>
@@ -85,11 +86,12 @@ void check_coverage(std::span<SafetensorsTensor const> tensors, std::size_t data
     SafetensorsTensor const* previous = nullptr;
     for (auto const& tensor : tensors) {
         if (tensor.offset < next) {
-            fail("tensors \"" + previous->name + "\" and \"" + tensor.name + "\" overlap");
+            fail("tensors " + quote_name(previous->name) + " and " + quote_name(tensor.name) +
+                 " overlap");
         }
         if (tensor.offset > next) {
-            fail(std::to_string(tensor.offset - next) + " bytes before tensor \"" + tensor.name +
-                 "\" belong to no tensor");
+            fail(std::to_string(tensor.offset - next) + " bytes before tensor " +
+                 quote_name(tensor.name) + " belong to no tensor");
         }
         next = tensor.offset + tensor.bytes;
         previous = &tensor;

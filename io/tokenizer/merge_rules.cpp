@@ -1,5 +1,6 @@
 #include "io/tokenizer/merge_rules.hpp"
 
+#include "io/requests/json_text.hpp"
 #include "io/tokenizer/utf8.hpp"
 
 #include <string>
@@ -27,7 +28,7 @@ Names names_of(JsonNode const& node) {
 std::int32_t known_id(std::string const& token, JsonNode const& node,
                       Vocabulary const& vocabulary) {
     auto const id = vocabulary.id_of(token);
-    if (!id) node.fail("the token \"" + token + "\" is not in the vocabulary");
+    if (!id) node.fail("the token " + quote_name(token) + " is not in the vocabulary");
     return *id;
 }
 
