@@ -13,9 +13,8 @@ using Names = std::pair<std::string, std::string>;
 
 Names names_of(JsonNode const& node) {
     if (node.is_array()) {
-        auto const parts = node.elements();
-        if (parts.size() != 2) node.fail_expected("two tokens");
-        return {parts[0].string(), parts[1].string()};
+        if (node.size() != 2) node.fail_expected("two tokens");
+        return {node.element(0).string(), node.element(1).string()};
     }
     auto const& text = node.string();
     auto const space = text.find(' ');
