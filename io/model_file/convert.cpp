@@ -106,9 +106,9 @@ std::span<std::byte const> Converter::read(InputFile const& file, std::size_t of
 
 void Converter::copy_file(SafetensorsFile const& file) {
     InputFile const input(file.path);
-    if (input.bytes() != file.bytes) throw InputError(file.path + ": has changed meanwhile");
+    if (input.version() != file.version) throw InputError(file.path + ": has changed meanwhile");
     hash_ = std::make_unique<Sha256>();
-    read(input, 0, file.tensors.empty() ? file.bytes : file.tensors.front().offset);
+    read(input, 0, file.tensors.empty() ? input.bytes() : file.tensors.front().offset);
     // The tensors follow each other without a gap, so that reading them hashes the whole file.
     for (auto const& tensor : file.tensors) copy_tensor(input, tensor);
     note_source(file.path, hash_->finish());
