@@ -56,7 +56,7 @@ std::vector<bool> read_layer_types(ConfigReader& config, std::size_t layers) {
 
 }  // namespace
 
-DecoderConfig describe_common(ConfigReader& config) {
+DecoderConfig describe_common(ConfigReader& config, std::optional<std::size_t> context) {
     DecoderConfig decoder;
     decoder.vocabulary = config.size("vocab_size");
     decoder.hidden = config.size("hidden_size");
@@ -75,6 +75,8 @@ DecoderConfig describe_common(ConfigReader& config) {
     decoder.tied_embeddings = config.flag_or("tie_word_embeddings", false);
     decoder.eos_ids = config.token_ids("eos_token_id");
     decoder.windows.assign(decoder.layers, 0);
+    decoder.context = context ? config.size_or("max_position_embeddings", *context)
+                              : config.size("max_position_embeddings");
     read_rope(config, decoder);
     return decoder;
 }
