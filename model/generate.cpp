@@ -42,7 +42,7 @@ class Chooser {
         for (std::size_t i = 0; i < sequences.size(); ++i) {
             auto const& request = requests_[sequences[i]];
             auto const row = logits.rows_from(i, 1);
-            std::vector<TokenLogprob> top(request.top_logprobs.value_or(0));
+            std::vector<TokenLogprob> top(std::min(request.top_logprobs.value_or(0), row.cols));
             if (!top.empty()) model_.backend().top_log_probabilities(row, top);
             if (tools_.logits != nullptr)
                 append_row(*tools_.logits, request.id, model_.backend(), row);
