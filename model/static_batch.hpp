@@ -16,6 +16,7 @@ struct Sequence {
     std::vector<std::int32_t> prompt;  ///< not empty
     std::size_t max_new_tokens = 0;
     std::size_t first_output = 0;  ///< logits are wanted from this position of the prompt on
+    std::size_t length = 0;        ///< that dynamic_ntk turns by; 0: the prompt's
 };
 
 /// A fixed set of sequences: where each one's keys and values lie, how far it has come, and the
