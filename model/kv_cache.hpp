@@ -20,7 +20,6 @@ class KvCache {
 
     kernels::TensorView keys(std::size_t layer) const { return keys_[layer].view; }
     kernels::TensorView values(std::size_t layer) const { return values_[layer].view; }
-    kernels::DType dtype() const { return dtype_; }
 
     /// Bytes of one token over all layers.
     std::size_t bytes_per_token() const;

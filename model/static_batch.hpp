@@ -25,8 +25,6 @@ class StaticBatch {
   public:
     StaticBatch(DecoderConfig const& config, std::vector<Sequence> sequences);
 
-    std::size_t size() const { return sequences_.size(); }
-    Sequence const& sequence(std::size_t index) const { return sequences_[index]; }
     /// Rows of KV cache that the batch needs.
     std::size_t cache_tokens() const { return cache_tokens_; }
 

@@ -12,7 +12,6 @@ using kernels::DType;
 TEST(KvCache, HasEachLayersOwnWidth) {
     auto const backend = kernels::make_reference_backend();
     KvCache cache(*backend, DType::bf16, {8, 0, 24});
-    EXPECT_EQ(cache.dtype(), DType::bf16);
     EXPECT_EQ(cache.bytes_per_token(), 2 * (8 + 0 + 24) * 2);
     cache.reserve(5);
     EXPECT_EQ(cache.keys(0).rows, 5);
