@@ -108,13 +108,19 @@ std::vector<AddedVocabulary::Part> AddedVocabulary::split(std::string_view text,
                                                           TokenTrie const& trie) const {
     std::vector<Part> parts;
     std::size_t done = 0;
+    Span space{0, 0};  // that right_strip found last: the matches within it are not to look again
     for (std::size_t at = 0; auto const match = trie.find(text, at);) {
         at = match->end;
         auto span = Span{match->begin, match->end};
         auto const& token = tokens_.at(match->id);
         if (token.single_word && !is_single_word(text, span)) continue;
         if (token.left_strip) span.begin = std::max(done, start_of_space(text, done, span.begin));
-        if (token.right_strip) span.end = end_of_space(text, span.end);
+        if (token.right_strip) {
+            if (span.end < space.begin || span.end > space.end) {
+                space = {span.end, end_of_space(text, span.end)};
+            }
+            span.end = space.end;
+        }
         if (done < span.begin) parts.push_back({{done, span.begin}, std::nullopt});
         // Empty where an earlier token's right_strip has taken the spaces that this one stands for.
         if (span.begin < span.end) parts.push_back({span, match->id});
