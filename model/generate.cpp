@@ -53,6 +53,7 @@ class Chooser {
 
     std::vector<GenerateResult> results() {
         std::vector<GenerateResult> results;
+        results.reserve(states_.size());
         for (auto& state : states_) results.push_back(state.take_result());
         return results;
     }
