@@ -75,7 +75,8 @@ class Converter {
 void Converter::copy_documents() {
     for (auto const& kind : document_kinds) {
         auto const path = std::filesystem::path(options_.source_folder) / kind.file;
-        if (documents_.contains(kind.name) || !std::filesystem::exists(path)) continue;
+        std::error_code error;
+        if (documents_.contains(kind.name) || !std::filesystem::exists(path, error)) continue;
         copy_document(kind, path.string());
     }
     if (!documents_.contains("config")) {
@@ -86,7 +87,7 @@ void Converter::copy_documents() {
 void Converter::copy_document(DocumentKind const& kind, std::string const& path) {
     auto const text = read_text_file(path, most_document_bytes);
     if (text.empty() && !kind.json) return;
-    if (kind.json) JsonDocument(text, path).root();
+    if (kind.json) check_json(text, path);
     writer_.add_document(kind.name, text);
     documents_.insert(kind.name);
     note_source(path, sha256_of(text));
@@ -145,15 +146,25 @@ ConvertReport Converter::finish() {
     return report_;
 }
 
+std::vector<std::string> paths_of(ConvertOptions const& options, SafetensorsReader const& source) {
+    std::vector<std::string> paths{source.index_path()};
+    for (auto const& file : source.files()) paths.push_back(file.path);
+    for (auto const& kind : document_kinds) {
+        paths.push_back((std::filesystem::path(options.source_folder) / kind.file).string());
+    }
+    return paths;
+}
+
 /// --force is not meant for the checkpoint itself.
 void check_target(ConvertOptions const& options, SafetensorsReader const& source) {
     auto const& path = options.model_path;
-    if (!std::filesystem::exists(path)) return;
+    std::error_code error;
+    if (!std::filesystem::exists(path, error)) return;
     if (options.existing == Existing::keep) {
         throw InputError(path + ": exists already; --force replaces it");
     }
-    for (auto const& file : source.files()) {
-        if (std::filesystem::equivalent(path, file.path)) {
+    for (auto const& other : paths_of(options, source)) {
+        if (std::filesystem::equivalent(path, other, error)) {
             throw InputError(path + ": is a file of the checkpoint that is to be converted");
         }
     }
