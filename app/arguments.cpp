@@ -40,19 +40,21 @@ po::variables_map parse(Grammar const& grammar, std::span<std::string const> arg
 std::optional<po::variables_map> parse_arguments(Grammar const& grammar,
                                                  std::span<std::string const> arguments,
                                                  bool print_help) {
-    auto const hint = "; usage: " + usage_of(grammar);
+    auto const fail = [&](std::string const& message) {
+        throw UsageError(message + "; usage: " + usage_of(grammar));
+    };
     po::variables_map values;
     try {
         values = parse(grammar, arguments);
     } catch (po::error const& error) {
-        throw UsageError(error.what() + hint);
+        fail(error.what());
     }
     if (values.contains("help")) {
         if (print_help) std::cout << "Usage: " << usage_of(grammar) << "\n\n" << grammar.options;
         return std::nullopt;
     }
     for (auto const& word : grammar.positional) {
-        if (!values.contains(word)) throw UsageError(word + " is missing" + hint);
+        if (!values.contains(word)) fail(word + " is missing");
     }
     return values;
 }

@@ -28,7 +28,11 @@ InputFile::InputFile(std::string path)
         ::close(descriptor_);
         throw InputError(path_ + ": is not a plain file");
     }
-    bytes_ = static_cast<std::size_t>(status.st_size);
+    version_ = {.device = status.st_dev,
+                .inode = status.st_ino,
+                .bytes = static_cast<std::size_t>(status.st_size),
+                .seconds = status.st_mtim.tv_sec,
+                .nanoseconds = status.st_mtim.tv_nsec};
 }
 
 InputFile::~InputFile() {
@@ -38,7 +42,7 @@ InputFile::~InputFile() {
 InputFile::InputFile(InputFile&& other) noexcept
     : path_(std::move(other.path_)),
       descriptor_{std::exchange(other.descriptor_, -1)},
-      bytes_{other.bytes_} {}
+      version_{other.version_} {}
 
 void InputFile::read(std::size_t offset, std::span<std::byte> destination) const {
     while (!destination.empty()) {

@@ -1,10 +1,19 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 
 namespace tesserank::io {
+
+/// What changes when a file is written again or replaced by another.
+struct FileVersion {
+    std::uint64_t device = 0, inode = 0;
+    std::size_t bytes = 0;
+    std::int64_t seconds = 0, nanoseconds = 0;  ///< of the last change of its content
+    bool operator==(FileVersion const&) const = default;
+};
 
 /// A file that is read at any place, by any number of calls. Errors name the file.
 class InputFile {
@@ -16,8 +25,9 @@ class InputFile {
     InputFile& operator=(InputFile&&) = delete;
 
     std::string const& path() const { return path_; }
-    /// Size when it was opened.
-    std::size_t bytes() const { return bytes_; }
+    /// When it was opened.
+    std::size_t bytes() const { return version_.bytes; }
+    FileVersion const& version() const { return version_; }
 
     /// Fills `destination` from the bytes at `offset`. Errors: InputError when the file ends
     /// before; SystemError with the system's text.
@@ -26,7 +36,7 @@ class InputFile {
   private:
     std::string path_;
     int descriptor_;
-    std::size_t bytes_ = 0;
+    FileVersion version_;
 };
 
 /// A whole file as text. Errors: InputError when it has more than `most_bytes`.

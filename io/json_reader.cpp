@@ -1,11 +1,13 @@
 #include "io/json_reader.hpp"
 
+#include "io/requests/json_text.hpp"
 #include "kernels/error.hpp"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <unordered_set>
+#include <utility>
 
 namespace tesserank::io {
 namespace {
@@ -15,47 +17,55 @@ using nlohmann::json;
 
 constexpr int most_levels = 64;
 
-/// Watches the parser: nlohmann::json would keep the last of two equal keys without a word.
-class ParseGuard {
+/// Receives the pieces of a text and builds nothing. nlohmann::json alone would keep the last of
+/// two equal keys without a word, and its parser with a callback takes quadratic time.
+class Checker {
   public:
-    explicit ParseGuard(std::string_view origin) : origin_(origin) {}
+    explicit Checker(std::string_view origin) : origin_(origin) {}
 
-    bool operator()(int depth, json::parse_event_t event, json const& parsed) {
-        if (depth > most_levels) {
-            throw InputError(origin_ + ": more than " + std::to_string(most_levels) +
-                             " levels of lists and objects");
-        }
-        if (event == json::parse_event_t::object_start) keys_.emplace_back();
-        if (event == json::parse_event_t::object_end) keys_.pop_back();
-        if (event == json::parse_event_t::key) {
-            auto const& key = parsed.get_ref<std::string const&>();
-            if (!keys_.back().insert(key).second) {
-                throw InputError(origin_ + ": the key \"" + key + "\" appears twice in one object");
-            }
-        }
+    static bool null() { return true; }
+    static bool boolean(bool) { return true; }
+    static bool number_integer(json::number_integer_t) { return true; }
+    static bool number_unsigned(json::number_unsigned_t) { return true; }
+    static bool number_float(json::number_float_t, json::string_t const&) { return true; }
+    static bool string(json::string_t const&) { return true; }
+    static bool binary(json::binary_t const&) { return true; }
+
+    bool start_array(std::size_t) { return enter(); }
+    bool end_array() { return leave(); }
+    bool start_object(std::size_t) {
+        keys_.emplace_back();
+        return enter();
+    }
+    bool end_object() {
+        keys_.pop_back();
+        return leave();
+    }
+    bool key(json::string_t& name) {
+        auto const [place, is_new] = keys_.back().insert(std::move(name));
+        if (!is_new) fail("the key " + quote_name(*place) + " appears twice in one object");
         return true;
+    }
+    bool parse_error(std::size_t, std::string const&, json::exception const& error) const {
+        fail("not valid JSON: " + quote_start(error.what(), 200));
     }
 
   private:
-    std::string origin_;
-    std::vector<std::unordered_set<std::string>> keys_;
-};
-
-/// The parser quotes what it read, which need not be UTF-8.
-std::string ascii_only(std::string text) {
-    std::replace_if(
-        text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x80; },
-        '?');
-    return text;
-}
-
-json parse(std::string_view text, std::string_view origin) {
-    try {
-        return json::parse(text, ParseGuard(origin));
-    } catch (json::exception const& error) {
-        throw InputError(std::string(origin) + ": not valid JSON: " + ascii_only(error.what()));
+    bool enter() {
+        if (++levels_ > most_levels) {
+            fail("more than " + std::to_string(most_levels) + " levels of lists and objects");
+        }
+        return true;
     }
-}
+    bool leave() { return --levels_ >= 0; }
+    [[noreturn]] void fail(std::string const& message) const {
+        throw InputError(origin_ + ": " + message);
+    }
+
+    std::string origin_;
+    std::vector<std::unordered_set<std::string>> keys_;  ///< of the objects around
+    int levels_ = 0;
+};
 
 std::string describe(json const& value) {
     if (value.is_object()) return "an object";
@@ -66,7 +76,23 @@ std::string describe(json const& value) {
     return text;
 }
 
+std::string list_of(std::initializer_list<std::string_view> names) {
+    std::string list;
+    for (auto const name : names) list += (list.empty() ? "" : ", ") + std::string(name);
+    return list;
+}
+
 }  // namespace
+
+void check_json(std::string_view text, std::string_view origin) {
+    // The parser would take a NUL for the end of the text and ignore what follows.
+    if (auto const nul = text.find('\0'); nul != std::string_view::npos) {
+        throw InputError(std::string(origin) + ": not valid JSON: byte " + std::to_string(nul) +
+                         " is NUL");
+    }
+    Checker checker(origin);
+    json::sax_parse(text.begin(), text.end(), &checker);
+}
 
 JsonNode::JsonNode(json const& value, std::string path) : value_(&value), path_(std::move(path)) {}
 
@@ -95,7 +121,7 @@ std::vector<std::pair<std::string, JsonNode>> JsonNode::members() const {
     std::vector<std::pair<std::string, JsonNode>> members;
     members.reserve(value_->size());
     for (auto const& [key, value] : value_->items()) {
-        members.emplace_back(key, JsonNode(value, path_ + "[\"" + key + "\"]"));
+        members.emplace_back(key, JsonNode(value, path_ + "[" + quote_name(key) + "]"));
     }
     return members;
 }
@@ -104,19 +130,25 @@ void JsonNode::allow_only(std::initializer_list<std::string_view> known) const {
     if (!is_object()) fail_expected("an object");
     for (auto const& [key, value] : value_->items()) {
         if (std::find(known.begin(), known.end(), key) != known.end()) continue;
-        std::string names;
-        for (auto const name : known) names += (names.empty() ? "" : ", ") + std::string(name);
-        fail("the key \"" + key + "\" is not supported here (supported: " + names + ")");
+        fail("the key " + quote_name(key) + " is not supported here (supported: " + list_of(known) +
+             ")");
     }
 }
 
-std::vector<JsonNode> JsonNode::elements() const {
+std::size_t JsonNode::size() const {
     if (!is_array()) fail_expected("a list");
+    return value_->size();
+}
+
+JsonNode JsonNode::element(std::size_t index) const {
+    kernels::require(index < size(), "the list has no such element");
+    return {(*value_)[index], path_ + "[" + std::to_string(index) + "]"};
+}
+
+std::vector<JsonNode> JsonNode::elements() const {
     std::vector<JsonNode> elements;
-    elements.reserve(value_->size());
-    for (auto const& value : *value_) {
-        elements.emplace_back(value, path_ + "[" + std::to_string(elements.size()) + "]");
-    }
+    elements.reserve(size());
+    for (std::size_t i = 0; i < size(); ++i) elements.push_back(element(i));
     return elements;
 }
 
@@ -161,8 +193,10 @@ void JsonNode::fail_expected(std::string_view what) const {
     fail("found " + describe(*value_) + ", expected " + std::string(what));
 }
 
-JsonDocument::JsonDocument(std::string_view text, std::string_view origin)
-    : value_(std::make_unique<json const>(parse(text, origin))), origin_(origin) {}
+JsonDocument::JsonDocument(std::string_view text, std::string_view origin) : origin_(origin) {
+    check_json(text, origin);
+    value_ = std::make_unique<json const>(json::parse(text));
+}
 JsonDocument::~JsonDocument() = default;
 JsonDocument::JsonDocument(JsonDocument&&) noexcept = default;
 JsonDocument& JsonDocument::operator=(JsonDocument&&) noexcept = default;

@@ -39,7 +39,10 @@ class JsonNode {
     /// Errors: InputError naming the first key that is not one of `known`.
     void allow_only(std::initializer_list<std::string_view> known) const;
 
-    /// The values of a list.
+    /// Elements of a list.
+    std::size_t size() const;
+    JsonNode element(std::size_t index) const;
+    /// All of them: about 50 bytes for each, besides its path.
     std::vector<JsonNode> elements() const;
 
     std::string const& string() const;
@@ -61,8 +64,11 @@ class JsonNode {
     std::string path_;
 };
 
-/// A parsed JSON text. Refused, with an InputError naming `origin`: a text that is not JSON or not
-/// UTF-8, an object with the same key twice, more than 64 levels.
+/// Refuses, with an InputError naming `origin`: a text that is not JSON or not UTF-8, an object
+/// with the same key twice, more than 64 levels.
+void check_json(std::string_view text, std::string_view origin);
+
+/// A parsed JSON text.  Errors: see check_json.
 class JsonDocument {
   public:
     JsonDocument(std::string_view text, std::string_view origin);

@@ -17,8 +17,8 @@ namespace tesserank::kernels {
 struct Segment {
     std::size_t row = 0;     ///< row of the first new token in the activation
     std::size_t tokens = 0;  ///< new tokens
-    std::size_t first_position =
-        0;  ///< position of the first new token; as many tokens stand in the cache already
+    /// Position of the first new token; as many tokens stand in the cache already.
+    std::size_t first_position = 0;
     std::size_t cache_row = 0;  ///< row of the sequence's position 0 in the KV cache
 };
 
@@ -29,8 +29,8 @@ struct AttentionShape {
     std::size_t kv_heads = 0;     ///< on this rank
     std::size_t head_dim = 0;
     std::size_t queries_per_kv = 1;  ///< of the whole model (GQA group size)
-    std::size_t first_query =
-        0;  ///< index of the first local query head within the first local kv head's group
+    /// Index of the first local query head within the first local kv head's group.
+    std::size_t first_query = 0;
     float scale = 1.0F;      ///< multiplies q . k, usually 1 / sqrt(head_dim)
     std::size_t window = 0;  ///< position i sees i-window+1 .. i; 0: all of 0 .. i
 };
@@ -52,8 +52,8 @@ struct SamplingParams {
 
 struct TokenLogprob {
     std::int32_t token = 0;
-    float logprob =
-        0.0F;  ///< natural log, softmax over the whole vocabulary, before penalty and temperature
+    /// Natural log; softmax over the whole vocabulary, before penalty and temperature.
+    float logprob = 0.0F;
 };
 
 struct TokenLogit {

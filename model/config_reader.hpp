@@ -41,7 +41,6 @@ class ConfigReader {
     void finish(std::span<std::string_view const> harmless) const;
 
     [[noreturn]] void fail(std::string_view key, std::string_view found_and_expected) const;
-    std::string const& where() const { return where_; }
 
   private:
     ConfigValue const& at(std::string_view key);

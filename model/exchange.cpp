@@ -99,8 +99,8 @@ std::vector<Exchange> exchanges_of(DecoderConfig const& config, PlacementPlan co
 
 std::vector<Exchange> exchanges_of_start(int ranks, std::size_t sequences, std::size_t tokens) {
     if (ranks == 1) return {};
-    // As share_sequences() sends them: two sizes, then four numbers for each sequence and its ids.
-    std::size_t const flat = (4 * sequences + tokens) * sizeof(std::int32_t);
+    // As share_sequences() sends them: two sizes, then five numbers for each sequence and its ids.
+    std::size_t const flat = (5 * sequences + tokens) * sizeof(std::int32_t);
     auto const from = LayoutKind::on_rank(choosing_rank);
     LayoutKind const to{LayoutKind::Kind::replicated};
     return {{"batch", Collective::broadcast, 2 * sizeof(std::int64_t), from, to},

@@ -42,7 +42,7 @@ class Chooser {
         for (std::size_t i = 0; i < sequences.size(); ++i) {
             auto const& request = requests_[sequences[i]];
             auto const row = logits.rows_from(i, 1);
-            std::vector<TokenLogprob> top(request.top_logprobs.value_or(0));
+            std::vector<TokenLogprob> top(std::min(request.top_logprobs.value_or(0), row.cols));
             if (!top.empty()) model_.backend().top_log_probabilities(row, top);
             if (tools_.logits != nullptr)
                 append_row(*tools_.logits, request.id, model_.backend(), row);
@@ -70,6 +70,7 @@ class Chooser {
 
     std::vector<GenerateResult> results() {
         std::vector<GenerateResult> results;
+        results.reserve(states_.size());
         for (auto& state : states_) results.push_back(state.take_result());
         return results;
     }
@@ -186,8 +187,10 @@ std::vector<GenerateResult> generate(Transformer& model, parallel::MpiCommunicat
     for (auto const& request : requests) {
         std::size_t const candidates =
             tools.logits != nullptr ? 0 : candidates_for(request, model.config().vocabulary);
-        sequences.push_back(
-            {request.prompt, request.max_new_tokens, request.prompt.size() - 1, candidates});
+        sequences.push_back({.prompt = request.prompt,
+                             .max_new_tokens = request.max_new_tokens,
+                             .first_output = request.prompt.size() - 1,
+                             .candidates = candidates});
     }
     auto batch = start_batch(model, ranks, std::move(sequences));
     std::unique_ptr<Chooser> chooser;

@@ -16,7 +16,6 @@ ModuleSpec norm_module(std::string name, std::string tensor, std::size_t size) {
             .weights = {vector_spec(std::move(tensor), Role::norm, size)}};
 }
 
-/// Adds a linear layer [rows, cols] with an optional bias to a module.
 struct LinearSpec {
     Role weight, bias;
     std::size_t rows = 0, cols = 0;
@@ -24,6 +23,8 @@ struct LinearSpec {
     std::size_t per_unit = 1;
     std::size_t share = 1;
 };
+
+/// Adds a linear layer [rows, cols] with an optional bias to a module.
 void add_linear(ModuleSpec& module, std::string const& tensor, LinearSpec const& linear,
                 bool has_bias) {
     module.weights.push_back({.tensor = tensor + ".weight",

@@ -1,10 +1,7 @@
 #pragma once
 
-#include "kernels/tensor.hpp"
-
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <vector>
 
 namespace tesserank::model {

@@ -9,7 +9,9 @@ namespace {
 
 /// What a completion's likelihood needs: its tokens, and the positions that predict them.
 Sequence sequence_of(ScoreRequest const& request, bool all_logits) {
-    Sequence sequence{request.prompt, 0, all_logits ? 0 : request.prompt.size() - 1, 0};
+    Sequence sequence{.prompt = request.prompt,
+                      .first_output = all_logits ? 0 : request.prompt.size() - 1,
+                      .length = request.prompt.size() + request.completion.size()};
     sequence.prompt.insert(sequence.prompt.end(), request.completion.begin(),
                            request.completion.end());
     // Nothing follows the last token, so nobody asks what it predicts.

@@ -39,18 +39,22 @@ bool SequenceState::append(kernels::TokenLogprob chosen, std::vector<kernels::To
         result_.logprobs.push_back(chosen.logprob);
         if (*request_.top_logprobs > 0) result_.top_logprobs.push_back(std::move(top));
     }
-    bool const eos = !request_.stop.ignore_eos && contains(eos_ids_, chosen.token);
-    // The text is fed first in any case: a stop string that an ending id completes still cuts it.
-    bool const stopped =
-        found_stop_string(chosen.token) || eos || contains(request_.stop.token_ids, chosen.token);
+    bool stopped = (!request_.stop.ignore_eos && contains(eos_ids_, chosen.token)) ||
+                   contains(request_.stop.token_ids, chosen.token);
+    bool ended = stopped || result_.tokens.size() >= request_.max_new_tokens;
+    // A stop string that the last token completes still cuts the text.
+    if (stream_ != nullptr) {
+        auto text = stream_->append(chosen.token);
+        if (ended) text += stream_->finish();
+        if (found_stop_string(text)) stopped = ended = true;
+    }
     if (stopped) result_.reason = FinishReason::stop;
-    return stopped || result_.tokens.size() >= request_.max_new_tokens;
+    return ended;
 }
 
-bool SequenceState::found_stop_string(std::int32_t token) {
-    if (stream_ == nullptr) return false;
+bool SequenceState::found_stop_string(std::string const& new_text) {
     std::size_t const before = text_.size();
-    text_ += stream_->append(token);
+    text_ += new_text;
     std::size_t first = std::string::npos;
     for (auto const& stop : request_.stop.strings) {
         // A new match ends in the new text, so it starts at most its own length before it.

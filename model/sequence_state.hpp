@@ -29,7 +29,7 @@ class SequenceState {
     GenerateResult take_result() { return std::move(result_); }
 
   private:
-    bool found_stop_string(std::int32_t token);
+    bool found_stop_string(std::string const& new_text);
 
     GenerateRequest const& request_;
     std::span<std::int32_t const> eos_ids_;

@@ -9,7 +9,7 @@ namespace tesserank::model {
 
 std::vector<Sequence> share_sequences(parallel::MpiCommunicator& ranks,
                                       std::vector<Sequence> sequences) {
-    // First how much there is, then one flat message: for each sequence its four numbers, then its
+    // First how much there is, then one flat message: for each sequence its five numbers, then its
     // tokens.
     std::vector<std::int32_t> flat;
     for (auto const& sequence : sequences) {
@@ -17,6 +17,7 @@ std::vector<Sequence> share_sequences(parallel::MpiCommunicator& ranks,
         flat.push_back(static_cast<std::int32_t>(sequence.max_new_tokens));
         flat.push_back(static_cast<std::int32_t>(sequence.first_output));
         flat.push_back(static_cast<std::int32_t>(sequence.candidates));
+        flat.push_back(static_cast<std::int32_t>(sequence.length));
         flat.insert(flat.end(), sequence.prompt.begin(), sequence.prompt.end());
     }
     std::array<std::int64_t, 2> sizes{static_cast<std::int64_t>(sequences.size()),
@@ -29,12 +30,13 @@ std::vector<Sequence> share_sequences(parallel::MpiCommunicator& ranks,
     sequences.resize(static_cast<std::size_t>(sizes[0]));
     auto next = flat.begin();
     for (auto& sequence : sequences) {
-        auto const length = *next++;
+        auto const tokens = *next++;
         sequence.max_new_tokens = static_cast<std::size_t>(*next++);
         sequence.first_output = static_cast<std::size_t>(*next++);
         sequence.candidates = static_cast<std::size_t>(*next++);
-        sequence.prompt.assign(next, next + length);
-        next += length;
+        sequence.length = static_cast<std::size_t>(*next++);
+        sequence.prompt.assign(next, next + tokens);
+        next += tokens;
     }
     return sequences;
 }

@@ -26,8 +26,8 @@ StaticBatch::StaticBatch(DecoderConfig const& config, std::vector<Sequence> sequ
         first_row_.push_back(first_row_.back() + sequence.prompt.size() + sequence.max_new_tokens);
         if (by_length || frequencies_.empty()) {
             // Fixed when the sequence starts, so that all its keys and queries turn alike.
-            frequencies_.push_back(
-                rotary_frequencies(config.rope, config.head_dim, sequence.prompt.size()));
+            auto const length = sequence.length == 0 ? sequence.prompt.size() : sequence.length;
+            frequencies_.push_back(rotary_frequencies(config.rope, config.head_dim, length));
         }
     }
 }

@@ -17,6 +17,7 @@ struct Sequence {
     std::vector<std::int32_t> prompt;  ///< not empty
     std::size_t max_new_tokens = 0;
     std::size_t first_output = 0;  ///< logits are wanted from this position of the prompt on
+    std::size_t length = 0;        ///< that dynamic_ntk turns by; 0: the prompt's
     /// How many of the most likely tokens decide which one is chosen; 0: the whole vocabulary.
     std::size_t candidates = 0;
 };
@@ -35,7 +36,6 @@ class StaticBatch {
     /// nothing is dealt out.
     StaticBatch(DecoderConfig const& config, std::vector<Sequence> sequences, int owners = 1);
 
-    std::size_t size() const { return sequences_.size(); }
     Sequence const& sequence(std::size_t index) const { return sequences_[index]; }
     CacheRows cache_rows() const;
 

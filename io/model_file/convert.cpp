@@ -8,6 +8,7 @@
 #include "io/model_file/sha256.hpp"
 #include "io/model_file/tensor_name.hpp"
 #include "io/model_file/writer.hpp"
+#include "io/requests/json_text.hpp"
 #include "io/safetensors/reader.hpp"
 #include "kernels/error.hpp"
 
@@ -28,17 +29,17 @@ void check_names(SafetensorsReader const& source) {
     for (auto const& file : source.files()) {
         for (auto const& tensor : file.tensors) {
             if (paths.insert(path_of_tensor(tensor.name)).second) continue;
-            throw InputError(file.path + ": tensor \"" + tensor.name +
-                             "\" is in another file of the checkpoint too");
+            throw InputError(file.path + ": tensor " + quote_name(tensor.name) +
+                             " is in another file of the checkpoint too");
         }
     }
     for (auto const& path : paths) {
         for (auto slash = path.find('/'); slash != std::string::npos;
              slash = path.find('/', slash + 1)) {
             if (!paths.contains(path.substr(0, slash))) continue;
-            throw InputError("tensors \"" + tensor_of_path(path.substr(0, slash)) + "\" and \"" +
-                             tensor_of_path(path) +
-                             "\" cannot both be kept: a model file has a group for one of them");
+            throw InputError("tensors " + quote_name(tensor_of_path(path.substr(0, slash))) +
+                             " and " + quote_name(tensor_of_path(path)) +
+                             " cannot both be kept: a model file has a group for one of them");
         }
     }
 }
@@ -74,7 +75,8 @@ class Converter {
 void Converter::copy_documents() {
     for (auto const& kind : document_kinds) {
         auto const path = std::filesystem::path(options_.source_folder) / kind.file;
-        if (documents_.contains(kind.name) || !std::filesystem::exists(path)) continue;
+        std::error_code error;
+        if (documents_.contains(kind.name) || !std::filesystem::exists(path, error)) continue;
         copy_document(kind, path.string());
     }
     if (!documents_.contains("config")) {
@@ -85,7 +87,7 @@ void Converter::copy_documents() {
 void Converter::copy_document(DocumentKind const& kind, std::string const& path) {
     auto const text = read_text_file(path, most_document_bytes);
     if (text.empty() && !kind.json) return;
-    if (kind.json) JsonDocument(text, path).root();
+    if (kind.json) check_json(text, path);
     writer_.add_document(kind.name, text);
     documents_.insert(kind.name);
     note_source(path, sha256_of(text));
@@ -105,9 +107,9 @@ std::span<std::byte const> Converter::read(InputFile const& file, std::size_t of
 
 void Converter::copy_file(SafetensorsFile const& file) {
     InputFile const input(file.path);
-    if (input.bytes() != file.bytes) throw InputError(file.path + ": has changed meanwhile");
+    if (input.version() != file.version) throw InputError(file.path + ": has changed meanwhile");
     hash_ = std::make_unique<Sha256>();
-    read(input, 0, file.tensors.empty() ? file.bytes : file.tensors.front().offset);
+    read(input, 0, file.tensors.empty() ? input.bytes() : file.tensors.front().offset);
     // The tensors follow each other without a gap, so that reading them hashes the whole file.
     for (auto const& tensor : file.tensors) copy_tensor(input, tensor);
     note_source(file.path, hash_->finish());
@@ -144,15 +146,25 @@ ConvertReport Converter::finish() {
     return report_;
 }
 
+std::vector<std::string> paths_of(ConvertOptions const& options, SafetensorsReader const& source) {
+    std::vector<std::string> paths{source.index_path()};
+    for (auto const& file : source.files()) paths.push_back(file.path);
+    for (auto const& kind : document_kinds) {
+        paths.push_back((std::filesystem::path(options.source_folder) / kind.file).string());
+    }
+    return paths;
+}
+
 /// --force is not meant for the checkpoint itself.
 void check_target(ConvertOptions const& options, SafetensorsReader const& source) {
     auto const& path = options.model_path;
-    if (!std::filesystem::exists(path)) return;
+    std::error_code error;
+    if (!std::filesystem::exists(path, error)) return;
     if (options.existing == Existing::keep) {
         throw InputError(path + ": exists already; --force replaces it");
     }
-    for (auto const& file : source.files()) {
-        if (std::filesystem::equivalent(path, file.path)) {
+    for (auto const& other : paths_of(options, source)) {
+        if (std::filesystem::equivalent(path, other, error)) {
             throw InputError(path + ": is a file of the checkpoint that is to be converted");
         }
     }

@@ -30,6 +30,6 @@ inline constexpr std::array<DocumentKind, 7> document_kinds{
      {"chat_template", "chat_template.jinja", false},
      {"chat_template", "chat_template.json", true},  // where there is no .jinja
      {"preprocessor_config", "preprocessor_config.json", true}}};
-inline constexpr std::size_t most_document_bytes = std::size_t{256} << 20;
+inline constexpr std::size_t most_document_bytes = std::size_t{64} << 20;
 
 }  // namespace tesserank::io

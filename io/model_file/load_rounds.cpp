@@ -17,8 +17,8 @@ class Load {
           received_(read_.size()) {}
 
     /// Adds a block unless that is too much.
-    bool add(std::size_t reader, std::size_t bytes, std::span<std::size_t const> pieces) {
-        auto const sent = std::accumulate(pieces.begin(), pieces.end(), std::size_t{0});
+    bool add(std::size_t reader, std::size_t bytes, std::size_t sent,
+             std::span<std::size_t const> pieces) {
         bool fits = read_[reader] + bytes <= limit_ && sent_[reader] + sent <= limit_;
         for (std::size_t rank = 0; rank < pieces.size(); ++rank) {
             fits = fits && received_[rank] + pieces[rank] <= limit_;
@@ -37,6 +37,15 @@ class Load {
     bool empty_ = true;
 };
 
+/// Whether every rank wants the whole tensor in every request.
+bool wanted_whole(StoredTensor const& tensor, Wishes const& requests) {
+    return std::ranges::all_of(requests, [&](auto const* request) {
+        return std::ranges::all_of(request->regions, [&](model::Region const& region) {
+            return region.rows.count == tensor.rows() && region.cols.count == tensor.cols();
+        });
+    });
+}
+
 }  // namespace
 
 ElementRun run_of(Block const& block) {
@@ -48,6 +57,7 @@ LoadRounds::LoadRounds(std::map<StoredTensor const*, Wishes> wishes, int ranks,
                        std::size_t staging_bytes)
     : wishes_(std::move(wishes)), ranks_{ranks}, staging_bytes_{staging_bytes} {
     for (auto const& [tensor, requests] : wishes_) {
+        if (wanted_whole(*tensor, requests)) to_all_.insert(tensor);
         std::ranges::copy_if(blocks_of(*tensor), std::back_inserter(blocks_),
                              [this](Block const& block) { return needed(block); });
     }
@@ -87,10 +97,16 @@ Round LoadRounds::next() {
             auto const reader = (static_cast<std::size_t>(first_rank_) + turn) % ranks;
             if (left_[reader].count == 0) continue;
             auto const& block = blocks_[left_[reader].begin];
-            for (std::size_t rank = 0; rank < ranks; ++rank) {
-                pieces[rank] = rank == reader ? 0 : bytes_for(block, static_cast<int>(rank));
+            bool const to_all = goes_to_all(block);
+            for (int rank = 0; rank < ranks_; ++rank) {
+                pieces[static_cast<std::size_t>(rank)] =
+                    to_all ? block.bytes() : bytes_for(block, rank);
             }
-            if (!load.add(reader, block.bytes(), pieces)) continue;
+            pieces[reader] = 0;
+            auto const sent = to_all
+                                  ? block.bytes()
+                                  : std::accumulate(pieces.begin(), pieces.end(), std::size_t{0});
+            if (!load.add(reader, block.bytes(), sent, pieces)) continue;
             ++round[reader].count;
             ++left_[reader].begin;
             --left_[reader].count;

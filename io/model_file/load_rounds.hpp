@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <map>
+#include <set>
 #include <span>
 #include <vector>
 
@@ -30,6 +31,8 @@ class LoadRounds {
     Wishes const& wishes_for(Block const& block) const { return wishes_.at(block.tensor); }
     /// Bytes of a block that `rank` needs; several times those that several requests name.
     std::size_t bytes_for(Block const& block, int rank) const;
+    /// Whether all requests want the whole tensor for every rank: then it is sent once, to all.
+    bool goes_to_all(Block const& block) const { return to_all_.contains(block.tensor); }
 
     bool done() const;
     Round next();
@@ -38,6 +41,7 @@ class LoadRounds {
     bool needed(Block const& block) const;
 
     std::map<StoredTensor const*, Wishes> wishes_;
+    std::set<StoredTensor const*> to_all_;
     int ranks_;
     std::size_t staging_bytes_;
     std::vector<Block> blocks_;

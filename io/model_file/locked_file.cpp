@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <filesystem>
 #include <system_error>
 
 namespace tesserank::io {
@@ -32,9 +31,7 @@ LockedFile::Descriptor::~Descriptor() {
 }
 
 LockedFile::LockedFile(std::string const& path) : name_(path) {
-    if (std::filesystem::is_directory(path)) {
-        throw InputError(path + ": is a folder, expected the name of a file to write");
-    }
+    name_.check_place();
     // Between opening and locking another writer may have given the file its real name: then the
     // file under the partial name is a new one.
     while (!open_and_lock()) {

@@ -50,6 +50,12 @@ std::string shape_text(StoredTensor const& tensor) {
     return text + "]";
 }
 
+/// null where it is not JSON.
+json config_of(ModelIndex const& index) {
+    auto config = json::parse(index.documents.at("config"), nullptr, false);
+    return config.is_discarded() ? json() : config;
+}
+
 void print_config(std::ostream& out, std::string const& title, json const& config) {
     out << std::left << std::setw(14) << title;
     std::string separator;
@@ -74,7 +80,7 @@ void print_head(std::ostream& out, ModelIndex const& index) {
     }
     out << std::left << std::setw(14) << "file" << index.path << ", " << index.file_bytes
         << " bytes, made by " << json(index.created_by).dump(-1, ' ', true) << '\n';
-    auto const config = json::parse(index.documents.at("config"), nullptr, false);
+    auto const config = config_of(index);
     if (config.is_object()) print_config(out, "config", config);
     out << std::setw(14) << "texts";
     for (auto const& [name, text] : index.documents) {
@@ -96,6 +102,7 @@ void print_head(std::ostream& out, ModelIndex const& index) {
 std::vector<TensorGroup> rows_of(ModelIndex const& index, TensorRows rows) {
     if (rows == TensorRows::grouped) return group_tensors(index.tensors);
     std::vector<TensorGroup> singles;
+    singles.reserve(index.tensors.size());
     for (auto const& tensor : index.tensors) singles.push_back({tensor.name, &tensor, 1});
     return singles;
 }
@@ -141,7 +148,7 @@ std::string model_report_json(ModelIndex const& index) {
                 {"weight_bytes", sum_of(index, bytes_of)},
                 {"sources", json::array()},
                 {"documents", json::object()},
-                {"config", json::parse(index.documents.at("config"), nullptr, false)},
+                {"config", config_of(index)},
                 {"tensors", json::array()}};
     for (auto const& source : index.sources) {
         report["sources"].push_back({{"name", source.name}, {"sha256", source.sha256}});

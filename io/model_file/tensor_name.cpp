@@ -1,5 +1,6 @@
 #include "io/model_file/tensor_name.hpp"
 
+#include "io/requests/json_text.hpp"
 #include "kernels/error.hpp"
 
 #include <algorithm>
@@ -9,17 +10,9 @@ namespace {
 
 constexpr std::size_t most_name_bytes = 1024;
 
-/// Texts from outside may hold anything; a message must not move a terminal's cursor.
-std::string printable(std::string_view name) {
-    std::string text(name.substr(0, 80));
-    std::ranges::replace_if(
-        text, [](char c) { return c >= 0 && (c < ' ' || c == 127); }, '?');
-    return "\"" + text + (name.size() > 80 ? "...\"" : "\"");
-}
-
 std::string exchange(std::string_view name, char from, char to) {
     auto const fail = [name](std::string const& why) {
-        throw kernels::InputError("tensor name " + printable(name) + " " + why);
+        throw kernels::InputError("tensor name " + quote_name(name) + " " + why);
     };
     if (name.size() > most_name_bytes) {
         fail("has " + std::to_string(name.size()) + " bytes, expected " +

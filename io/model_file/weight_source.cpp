@@ -79,8 +79,11 @@ class Loading {
     void read(std::span<Block const> blocks);
     void check(std::span<Block const> blocks) const;
     void pack(std::span<Block const> blocks, int rank);
-    void unpack(Round const& round);
+    void place(Block const& block, std::span<std::byte const> bytes);
+    void broadcast(Round const& round, std::span<std::byte> received);
+    void unpack(Round const& round, std::size_t pieces_bytes);
     std::size_t bytes_between(Round const& round, int reader, int receiver) const;
+    std::size_t bytes_to_all(Round const& round) const;
 
     LoadRounds rounds_;
     InputFile const& file_;
@@ -98,16 +101,19 @@ void Loading::run_round(Round const& round) {
         send_bytes.push_back(self ? 0 : bytes_between(round, ranks_.rank(), rank));
         received_bytes.push_back(self ? 0 : bytes_between(round, rank, ranks_.rank()));
     }
+    auto const pieces_bytes =
+        std::accumulate(received_bytes.begin(), received_bytes.end(), std::size_t{0});
     parallel::agree(ranks_, [&] {
         auto const mine = blocks_of(round, ranks_.rank());
         read(mine);
         sent_.clear();
         for (int rank = 0; rank < ranks_.size(); ++rank) pack(mine, rank);
-        received_.resize(
-            std::accumulate(received_bytes.begin(), received_bytes.end(), std::size_t{0}));
+        received_.resize(pieces_bytes + bytes_to_all(round));
     });
-    ranks_.all_to_all(sent_, send_bytes, received_, received_bytes);
-    parallel::agree(ranks_, [&] { unpack(round); });
+    auto const received = std::span(received_);
+    ranks_.all_to_all(sent_, send_bytes, received.first(pieces_bytes), received_bytes);
+    broadcast(round, received.subspan(pieces_bytes));
+    parallel::agree(ranks_, [&] { unpack(round, pieces_bytes); });
 }
 
 void Loading::read(std::span<Block const> blocks) {
@@ -136,30 +142,67 @@ void Loading::check(std::span<Block const> blocks) const {
 void Loading::pack(std::span<Block const> blocks, int rank) {
     auto left = std::span<std::byte const>(read_);
     for (auto const& block : blocks) {
+        auto const bytes = left.first(block.bytes());
+        left = left.subspan(block.bytes());
+        if (rank == ranks_.rank()) {
+            place(block, bytes);
+            continue;
+        }
+        if (rounds_.goes_to_all(block)) continue;
         auto const run = run_of(block);
-        auto const width = block.tensor->cols();
         auto const size = kernels::size_of(block.tensor->dtype);
         for (auto const* const request : rounds_.wishes_for(block)) {
             auto const& region = request->regions[static_cast<std::size_t>(rank)];
-            visit_runs(region, width, run, [&](ElementRun part) {
-                auto const bytes = left.subspan((part.first - run.first) * size, part.count * size);
-                if (rank == ranks_.rank()) {
-                    deliver(backend_, bytes, *request, region, width, part);
-                } else {
-                    sent_.insert(sent_.end(), bytes.begin(), bytes.end());
-                }
+            visit_runs(region, block.tensor->cols(), run, [&](ElementRun part) {
+                auto const piece =
+                    bytes.subspan((part.first - run.first) * size, part.count * size);
+                sent_.insert(sent_.end(), piece.begin(), piece.end());
             });
         }
-        left = left.subspan(block.bytes());
     }
 }
 
-/// Walks through what the others have packed for this rank, in their order.
-void Loading::unpack(Round const& round) {
-    auto left = std::span<std::byte const>(received_);
+/// Delivers what this rank needs of a block that it has whole.
+void Loading::place(Block const& block, std::span<std::byte const> bytes) {
+    auto const run = run_of(block);
+    auto const width = block.tensor->cols();
+    auto const size = kernels::size_of(block.tensor->dtype);
+    for (auto const* const request : rounds_.wishes_for(block)) {
+        auto const& region = request->regions[static_cast<std::size_t>(ranks_.rank())];
+        visit_runs(region, width, run, [&](ElementRun part) {
+            auto const piece = bytes.subspan((part.first - run.first) * size, part.count * size);
+            deliver(backend_, piece, *request, region, width, part);
+        });
+    }
+}
+
+/// Each reader's blocks that all ranks want whole, one after the other.
+void Loading::broadcast(Round const& round, std::span<std::byte> received) {
+    for (int reader = 0; reader < ranks_.size(); ++reader) {
+        auto own = std::span(read_);
+        auto& left = reader == ranks_.rank() ? own : received;
+        for (auto const& block : blocks_of(round, reader)) {
+            bool const to_all = rounds_.goes_to_all(block);
+            if (to_all) ranks_.broadcast(left.first(block.bytes()), reader);
+            // Of its own blocks a reader holds the others too.
+            if (to_all || reader == ranks_.rank()) left = left.subspan(block.bytes());
+        }
+    }
+}
+
+/// Walks through what the others have sent to this rank: pieces, then whole blocks, in their order.
+void Loading::unpack(Round const& round, std::size_t pieces_bytes) {
+    auto const received = std::span<std::byte const>(received_);
+    auto left = received.first(pieces_bytes);
+    auto whole = received.subspan(pieces_bytes);
     for (int reader = 0; reader < ranks_.size(); ++reader) {
         if (reader == ranks_.rank()) continue;
         for (auto const& block : blocks_of(round, reader)) {
+            if (rounds_.goes_to_all(block)) {
+                place(block, whole.first(block.bytes()));
+                whole = whole.subspan(block.bytes());
+                continue;
+            }
             auto const width = block.tensor->cols();
             auto const size = kernels::size_of(block.tensor->dtype);
             for (auto const* const request : rounds_.wishes_for(block)) {
@@ -176,7 +219,21 @@ void Loading::unpack(Round const& round) {
 
 std::size_t Loading::bytes_between(Round const& round, int reader, int receiver) const {
     std::size_t bytes = 0;
-    for (auto const& block : blocks_of(round, reader)) bytes += rounds_.bytes_for(block, receiver);
+    for (auto const& block : blocks_of(round, reader)) {
+        if (!rounds_.goes_to_all(block)) bytes += rounds_.bytes_for(block, receiver);
+    }
+    return bytes;
+}
+
+/// Of the whole blocks that this rank receives.
+std::size_t Loading::bytes_to_all(Round const& round) const {
+    std::size_t bytes = 0;
+    for (int reader = 0; reader < ranks_.size(); ++reader) {
+        if (reader == ranks_.rank()) continue;
+        for (auto const& block : blocks_of(round, reader)) {
+            if (rounds_.goes_to_all(block)) bytes += block.bytes();
+        }
+    }
     return bytes;
 }
 

@@ -15,7 +15,8 @@
 namespace tesserank::io {
 
 /// Cooperative loading from a model file: each rank reads its share of the blocks in few large
-/// reads, checks them, and sends every piece to the ranks whose region it is in.
+/// reads, checks them, and sends every piece to the ranks whose region it is in; what all ranks
+/// want whole is broadcast.
 class Hdf5WeightSource final : public model::WeightSource {
   public:
     /// Bytes that a rank holds at most of what it has read, of what it sends and of what it

@@ -17,11 +17,17 @@ using model::ConfigValue;
                               std::string(expected));
 }
 
-ConfigValue const* find(ConfigValue const& config, std::string_view key) {
+ConfigValue::Object const& object_of(ConfigValue const& config) {
     auto const* object = std::get_if<ConfigValue::Object>(&config.value);
     if (object == nullptr) fail("the whole", "an object");
-    auto const found = object->find(key);
-    return found == object->end() || found->second.is_null() ? nullptr : &found->second;
+    return *object;
+}
+
+/// Null counts as not there.
+ConfigValue const* find(ConfigValue const& config, std::string_view key) {
+    auto const& object = object_of(config);
+    auto const found = object.find(key);
+    return found == object.end() || found->second.is_null() ? nullptr : &found->second;
 }
 
 bool is_set(ConfigValue const& config, std::string_view key) {
@@ -58,15 +64,16 @@ void read(ConfigValue const& config, std::string_view key, NumberRange range, au
 
 model::SamplingOptions default_sampling(ConfigValue const& generation_config) {
     model::SamplingOptions options;
+    read(generation_config, "repetition_penalty", {0.01, 100.0}, options.repetition_penalty);
     if (!is_set(generation_config, "do_sample")) return options;
     auto constexpr tiny = static_cast<double>(std::numeric_limits<float>::min());
     options.temperature = 1.0F;
     read(generation_config, "temperature", {0.0, 100.0}, options.temperature);
+    if (!object_of(generation_config).contains("top_k")) options.top_k = 50;
     read(generation_config, "top_k", {0.0, std::numeric_limits<std::int32_t>::max()},
          options.top_k);
     read(generation_config, "top_p", {tiny, 1.0}, options.top_p);
     read(generation_config, "min_p", {0.0, 1.0}, options.min_p);
-    read(generation_config, "repetition_penalty", {0.01, 100.0}, options.repetition_penalty);
     return options;
 }
 

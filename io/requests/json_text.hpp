@@ -57,5 +57,7 @@ class JsonObject {
 
 /// At most `bytes` of a text for a message: quoted, valid UTF-8, with "..." if cut.
 std::string quote_start(std::string_view text, std::size_t bytes = 48);
+/// A name or pattern that comes from a file, for a message: whole unless it is longer than usual.
+inline std::string quote_name(std::string_view name) { return quote_start(name, 200); }
 
 }  // namespace tesserank::io

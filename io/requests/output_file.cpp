@@ -11,14 +11,16 @@ void OutputFile::Close::operator()(std::FILE* file) const noexcept {
     if (file != stdout) static_cast<void>(std::fclose(file));
 }
 
-OutputFile::OutputFile(std::string const& path) {
+OutputFile::OutputFile(std::string const& path) : name_(path == "-" ? "standard output" : path) {
     if (path == "-") {
         file_.reset(stdout);
         return;
     }
-    partial_.emplace(path).create();
-    file_.reset(std::fopen(partial_->partial().c_str(), "wb"));
-    if (file_ == nullptr) fail();
+    if (!is_special_file(path)) partial_.emplace(path).create();
+    file_.reset(std::fopen((partial_ ? partial_->partial() : path).c_str(), "wb"));
+    if (file_ == nullptr) {
+        throw kernels::InputError(name_ + ": cannot be written: " + std::strerror(errno));
+    }
 }
 
 void OutputFile::write(std::string_view text) {
@@ -33,9 +35,7 @@ void OutputFile::commit() {
 }
 
 void OutputFile::fail() const {
-    auto const reason = std::string(std::strerror(errno));
-    throw kernels::SystemError((partial_ ? partial_->path() : "standard output") +
-                               ": cannot be written: " + reason);
+    throw kernels::SystemError(name_ + ": cannot be written: " + std::strerror(errno));
 }
 
 }  // namespace tesserank::io

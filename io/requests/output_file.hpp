@@ -10,7 +10,8 @@
 
 namespace tesserank::io {
 
-/// A text file that appears at its path only when it is complete. A process with a limit on file
+/// A text file that appears at its path only when it is complete; a device or pipe is written as it
+/// is. A process with a limit on file
 /// sizes must ignore SIGXFSZ to get an error instead of a signal.
 class OutputFile {
   public:
@@ -29,7 +30,8 @@ class OutputFile {
     };
     [[noreturn]] void fail() const;
 
-    std::optional<PartialFile> partial_;  ///< not for standard output
+    std::string name_;                    ///< for messages
+    std::optional<PartialFile> partial_;  ///< for a file only
     std::unique_ptr<std::FILE, Close> file_;
 };
 

@@ -31,6 +31,11 @@ int sync(std::string const& path, int flags) {
 
 }  // namespace
 
+bool is_special_file(std::string const& path) {
+    struct stat status {};
+    return stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode);
+}
+
 PartialFile::PartialFile(std::string path) : path_(std::move(path)), partial_(path_ + ".partial") {}
 
 PartialFile::PartialFile(PartialFile&& other) noexcept
@@ -42,11 +47,16 @@ PartialFile::~PartialFile() {
     if (exists_) static_cast<void>(std::remove(partial_.c_str()));
 }
 
-void PartialFile::create() {
+void PartialFile::check_place() const {
     struct stat status {};
-    if (stat(path_.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) {
-        throw kernels::InputError(path_ + ": is a folder, expected the name of a file to write");
-    }
+    if (stat(path_.c_str(), &status) != 0 || S_ISREG(status.st_mode)) return;
+    throw kernels::InputError(path_ + ": is a " +
+                              (S_ISDIR(status.st_mode) ? "folder" : "device or pipe") +
+                              ", expected the name of a file to write");
+}
+
+void PartialFile::create() {
+    check_place();
     int constexpr flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode = 0666;
     auto const descriptor = open(partial_.c_str(), flags, mode);
     if (descriptor < 0) {

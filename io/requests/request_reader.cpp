@@ -37,8 +37,23 @@ void check_tokens(std::vector<std::int32_t> const& tokens, std::size_t vocabular
     throw InputError(std::string(name) + ": is empty, expected at least one token");
 }
 
+/// Refuses what is too long for the context whatever its tokens are: tokenising takes seconds and
+/// hundreds of megabytes by then.
+void check_bytes(std::string const& text, FieldNames names, std::size_t max_length,
+                 Tokenizer const& tokenizer) {
+    constexpr std::size_t always_read = std::size_t{1} << 20;  // quick, and it may be mostly blanks
+    constexpr std::size_t most_shrinking = 4;                  // by a normalizer
+    auto const most =
+        std::max(always_read, most_shrinking * tokenizer.longest_token_bytes() * max_length);
+    if (text.size() <= most) return;
+    throw InputError(std::string(names.text) + ": has " + std::to_string(text.size()) +
+                     " bytes, expected at most " + std::to_string(most) + " for the context's " +
+                     std::to_string(max_length) + " tokens");
+}
+
 std::vector<std::int32_t> encode(TextOrTokens&& given, FieldNames names,
-                                 Tokenizer::SpecialTokens special, Tokenizer const* tokenizer) {
+                                 Tokenizer::SpecialTokens special, std::size_t max_length,
+                                 Tokenizer const* tokenizer) {
     if (auto* tokens = std::get_if<1>(&given)) {
         if (tokens->empty()) fail_empty(names.tokens);
         return std::move(*tokens);
@@ -50,10 +65,16 @@ std::vector<std::int32_t> encode(TextOrTokens&& given, FieldNames names,
                          ": the model file has no tokenizer; give token ids as \"" +
                          std::string(names.tokens) + "\"");
     }
+    check_bytes(text, names, max_length, *tokenizer);
     auto tokens = tokenizer->encode(text, special);
     // A normalizer may leave nothing of a text of blanks.
     if (tokens.empty()) fail_empty(names.text);
     return tokens;
+}
+
+/// "the context's 256".
+std::string describe_length(RequestLimits const& limits) {
+    return std::string(limits.max_length_of) + "'s " + std::to_string(limits.max_length);
 }
 
 model::SamplingOptions choose_sampling(RequestLine const& line,
@@ -68,25 +89,30 @@ model::SamplingOptions choose_sampling(RequestLine const& line,
 
 model::GenerateRequest make_generate(RequestLine&& line, RequestLimits const& limits,
                                      Tokenizer const* tokenizer) {
-    auto prompt =
-        encode(std::move(line.prompt), prompt_names, Tokenizer::SpecialTokens::add, tokenizer);
+    auto prompt = encode(std::move(line.prompt), prompt_names, Tokenizer::SpecialTokens::add,
+                         limits.max_length, tokenizer);
     check_tokens(prompt, limits.vocabulary, prompt_names.tokens);
     check_tokens(line.stop_token_ids, limits.vocabulary, "stop_token_ids");
     if (prompt.size() >= limits.max_length) {
         throw InputError("the prompt has " + std::to_string(prompt.size()) +
-                         " tokens, expected fewer than the context's " +
-                         std::to_string(limits.max_length));
+                         " tokens, expected fewer than " + describe_length(limits));
     }
     if (!line.stop.empty() && tokenizer == nullptr) {
         throw InputError(
             "stop: the model file has no tokenizer; give token ids as \"stop_token_ids\"");
     }
     auto const fits = limits.max_length - prompt.size();
-    auto const asked = line.max_new_tokens.value_or(
-        limits.default_max_new_tokens == 0 ? fits : limits.default_max_new_tokens);
+    if (line.max_new_tokens > fits) {
+        throw InputError("max_new_tokens: found " + std::to_string(*line.max_new_tokens) +
+                         ", expected at most " + std::to_string(fits) + ": the prompt has " +
+                         std::to_string(prompt.size()) + " of " + describe_length(limits) +
+                         " tokens");
+    }
+    auto const otherwise =
+        limits.default_max_new_tokens == 0 ? fits : std::min(limits.default_max_new_tokens, fits);
     return {.id = line.id,
             .prompt = std::move(prompt),
-            .max_new_tokens = std::min(asked, fits),
+            .max_new_tokens = line.max_new_tokens.value_or(otherwise),
             .sampling = choose_sampling(line, limits.sampling),
             .stop = {.strings = std::move(line.stop),
                      .token_ids = std::move(line.stop_token_ids),
@@ -96,17 +122,16 @@ model::GenerateRequest make_generate(RequestLine&& line, RequestLimits const& li
 
 model::ScoreRequest make_score(RequestLine&& line, RequestLimits const& limits,
                                Tokenizer const* tokenizer) {
-    auto prompt =
-        encode(std::move(line.prompt), prompt_names, Tokenizer::SpecialTokens::add, tokenizer);
+    auto prompt = encode(std::move(line.prompt), prompt_names, Tokenizer::SpecialTokens::add,
+                         limits.max_length, tokenizer);
     auto completion = encode(std::move(*line.completion), completion_names,
-                             Tokenizer::SpecialTokens::omit, tokenizer);
+                             Tokenizer::SpecialTokens::omit, limits.max_length, tokenizer);
     check_tokens(prompt, limits.vocabulary, prompt_names.tokens);
     check_tokens(completion, limits.vocabulary, completion_names.tokens);
     if (prompt.size() + completion.size() > limits.max_length) {
         throw InputError("prompt and completion have " + std::to_string(prompt.size()) + " + " +
-                         std::to_string(completion.size()) +
-                         " tokens, expected at most the context's " +
-                         std::to_string(limits.max_length));
+                         std::to_string(completion.size()) + " tokens, expected at most " +
+                         describe_length(limits));
     }
     return {
         .id = std::move(line.id), .prompt = std::move(prompt), .completion = std::move(completion)};
@@ -114,9 +139,8 @@ model::ScoreRequest make_score(RequestLine&& line, RequestLimits const& limits,
 
 }  // namespace
 
-RequestReader::RequestReader(std::string const& path, RequestLimits limits,
-                             Tokenizer const* tokenizer)
-    : lines_(path, longest_request_line), limits_(limits), tokenizer_(tokenizer) {}
+RequestReader::RequestReader(LineReader lines, RequestLimits limits, Tokenizer const* tokenizer)
+    : lines_(std::move(lines)), limits_(limits), tokenizer_(tokenizer) {}
 
 std::optional<std::variant<RequestLine, RequestError>> RequestReader::next_line(Task task) {
     do {

@@ -7,7 +7,7 @@
 
 #include <cstddef>
 #include <optional>
-#include <string>
+#include <string_view>
 #include <variant>
 
 namespace tesserank::io {
@@ -17,8 +17,9 @@ class Tokenizer;
 /// What the model and the command line say about every request.
 struct RequestLimits {
     std::size_t vocabulary = 0;
-    std::size_t max_length = 0;              ///< prompt and new tokens together
-    std::size_t default_max_new_tokens = 0;  ///< 0: as many as fit
+    std::size_t max_length = 0;                      ///< prompt and new tokens together
+    std::string_view max_length_of = "the context";  ///< what sets it, for messages
+    std::size_t default_max_new_tokens = 0;          ///< 0: as many as fit
     /// For what a line leaves open; see generation_defaults.hpp.
     model::SamplingOptions sampling;
 };
@@ -26,15 +27,16 @@ struct RequestLimits {
 /// Reads requests one by one, in file order, with memory for one line and 16 bytes per id. Blank
 /// lines are skipped; each other line gives a checked request or a RequestError whose message
 /// starts with "line n: ". Text is encoded with the tokenizer: prompts with the special tokens that
-/// its post-processor adds, completions without.
+/// its post-processor adds, completions without. A text above 1 MiB is refused unread when it has
+/// more than 4 times the longest token's bytes for each token of max_length.
 class RequestReader {
   public:
-    /// `path` "-" is standard input. Without a tokenizer lines must have "tokens". Borrows
-    /// `tokenizer`.  Errors: InputError if the file cannot be opened.
-    RequestReader(std::string const& path, RequestLimits limits, Tokenizer const* tokenizer);
+    /// `lines` of at most longest_request_line bytes, none taken yet. Without a tokenizer they must
+    /// have "tokens". Borrows `tokenizer`.
+    RequestReader(LineReader lines, RequestLimits limits, Tokenizer const* tokenizer);
 
-    /// The next request; nullopt at the end. max_new_tokens is cut to what fits max_length.
-    /// Errors: SystemError if the file cannot be read.
+    /// The next request; nullopt at the end. The default of max_new_tokens is cut to what fits
+    /// max_length. Errors: SystemError if the file cannot be read.
     std::optional<std::variant<model::GenerateRequest, RequestError>> next_generate();
 
     /// The completion's text is encoded on its own, apart from the prompt, as most evaluation

@@ -43,9 +43,12 @@ std::vector<std::int32_t> encode(JsonNode const& line, Tokenizer const& tokenize
 std::string decode(JsonNode const& line, Tokenizer const& tokenizer,
                    TokenizeOptions const& options) {
     std::vector<std::int32_t> tokens;
-    for (auto const& token : line.at("tokens").elements()) {
-        tokens.push_back(static_cast<std::int32_t>(
-            token.integer(0, static_cast<std::int64_t>(tokenizer.vocabulary_size()) - 1)));
+    auto const list = line.at("tokens");
+    auto const most_id = static_cast<std::int64_t>(tokenizer.vocabulary_size()) - 1;
+    tokens.reserve(list.size());
+    // One by one: nodes for all of them would take many times the memory of the line.
+    for (std::size_t i = 0; i < list.size(); ++i) {
+        tokens.push_back(static_cast<std::int32_t>(list.element(i).integer(0, most_id)));
     }
     return tokenizer.decode(tokens, options.special_text);
 }

@@ -1,6 +1,7 @@
 #include "io/safetensors/header.hpp"
 
 #include "io/json_reader.hpp"
+#include "io/requests/json_text.hpp"
 #include "kernels/error.hpp"
 
 #include <algorithm>
@@ -48,15 +49,14 @@ SafetensorsTensor parse_tensor(std::string const& name, JsonNode const& node,
     tensor.name = name;
     tensor.dtype = parse_dtype(node.at("dtype"));
     auto const shape = node.at("shape");
-    for (auto const& size : shape.elements()) tensor.shape.push_back(to_size(size));
-    if (tensor.shape.size() > most_dimensions) {
+    if (shape.size() > most_dimensions) {
         shape.fail_expected(std::to_string(most_dimensions) + " dimensions at most");
     }
+    for (auto const& size : shape.elements()) tensor.shape.push_back(to_size(size));
     auto const place = node.at("data_offsets");
-    auto const ends = place.elements();
-    if (ends.size() != 2) place.fail_expected("a list of 2");
-    auto const begin = to_size(ends[0]);
-    auto const end = to_size(ends[1]);
+    if (place.size() != 2) place.fail_expected("a list of 2");
+    auto const begin = to_size(place.element(0));
+    auto const end = to_size(place.element(1));
     if (begin > end || end > data_bytes) {
         place.fail("found [" + std::to_string(begin) + ", " + std::to_string(end) +
                    "], expected a begin and an end within the file's " +
@@ -85,11 +85,12 @@ void check_coverage(std::span<SafetensorsTensor const> tensors, std::size_t data
     SafetensorsTensor const* previous = nullptr;
     for (auto const& tensor : tensors) {
         if (tensor.offset < next) {
-            fail("tensors \"" + previous->name + "\" and \"" + tensor.name + "\" overlap");
+            fail("tensors " + quote_name(previous->name) + " and " + quote_name(tensor.name) +
+                 " overlap");
         }
         if (tensor.offset > next) {
-            fail(std::to_string(tensor.offset - next) + " bytes before tensor \"" + tensor.name +
-                 "\" belong to no tensor");
+            fail(std::to_string(tensor.offset - next) + " bytes before tensor " +
+                 quote_name(tensor.name) + " belong to no tensor");
         }
         next = tensor.offset + tensor.bytes;
         previous = &tensor;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "io/input_file.hpp"
 #include "io/safetensors/header.hpp"
 
 #include <cstddef>
@@ -12,7 +13,7 @@ namespace tesserank::io {
 /// One safetensors file, checked; its data has not been read.
 struct SafetensorsFile {
     std::string path;
-    std::size_t bytes = 0;
+    FileVersion version;                     ///< that was checked
     std::vector<SafetensorsTensor> tensors;  ///< in the order of their bytes
 };
 

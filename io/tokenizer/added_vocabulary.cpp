@@ -1,5 +1,6 @@
 #include "io/tokenizer/added_vocabulary.hpp"
 
+#include "io/requests/json_text.hpp"
 #include "io/tokenizer/unicode.hpp"
 #include "io/tokenizer/utf8.hpp"
 
@@ -63,12 +64,12 @@ void AddedVocabulary::check_id(JsonNode const& node, std::int32_t id,
     auto const expected =
         known ? *known : static_cast<std::int32_t>(vocabulary.token_count() + new_tokens_++);
     if (id != expected) {
-        node.fail("the token \"" + content + "\" has the id " + std::to_string(id) +
+        node.fail("the token " + quote_name(content) + " has the id " + std::to_string(id) +
                   ", but its place in the vocabulary gives it " + std::to_string(expected));
     }
     if (!known && vocabulary.token(id) != nullptr) {
-        node.fail("the id " + std::to_string(id) + " belongs to the model's token \"" +
-                  *vocabulary.token(id) + "\"");
+        node.fail("the id " + std::to_string(id) + " belongs to the model's token " +
+                  quote_name(*vocabulary.token(id)));
     }
 }
 
@@ -88,7 +89,7 @@ void AddedVocabulary::add(JsonNode const& node, Vocabulary const& vocabulary,
                   std::to_string(TokenTrie::longest_string) + " bytes");
     }
     if (!(token.normalized ? normalized_ : raw_).insert(token.text, id)) {
-        node.fail("another token becomes the same text, \"" + token.text + "\"");
+        node.fail("another token becomes the same text, " + quote_name(token.text));
     }
     ids_.emplace(token.content, id);
     tokens_.emplace(id, std::move(token));
@@ -107,13 +108,19 @@ std::vector<AddedVocabulary::Part> AddedVocabulary::split(std::string_view text,
                                                           TokenTrie const& trie) const {
     std::vector<Part> parts;
     std::size_t done = 0;
+    Span space{0, 0};  // that right_strip found last: the matches within it are not to look again
     for (std::size_t at = 0; auto const match = trie.find(text, at);) {
         at = match->end;
         auto span = Span{match->begin, match->end};
         auto const& token = tokens_.at(match->id);
         if (token.single_word && !is_single_word(text, span)) continue;
         if (token.left_strip) span.begin = std::max(done, start_of_space(text, done, span.begin));
-        if (token.right_strip) span.end = end_of_space(text, span.end);
+        if (token.right_strip) {
+            if (span.end < space.begin || span.end > space.end) {
+                space = {span.end, end_of_space(text, span.end)};
+            }
+            span.end = space.end;
+        }
         if (done < span.begin) parts.push_back({{done, span.begin}, std::nullopt});
         // Empty where an earlier token's right_strip has taken the spaces that this one stands for.
         if (span.begin < span.end) parts.push_back({span, match->id});

@@ -1,5 +1,6 @@
 #include "io/tokenizer/bpe_model.hpp"
 
+#include "io/requests/json_text.hpp"
 #include "io/tokenizer/utf8.hpp"
 #include "kernels/error.hpp"
 
@@ -147,10 +148,10 @@ void BpeModel::split_to_characters(std::string_view part, std::vector<std::int32
         if (byte_fallback_ && append_byte_tokens(character, tokens)) continue;
         if (!unknown_token_) continue;
         if (!unknown_id_) {
-            throw kernels::InputError("the character \"" + std::string(character) +
-                                      "\" is not in the tokenizer's vocabulary, and neither is its "
-                                      "unk_token \"" +
-                                      *unknown_token_ + "\"");
+            throw kernels::InputError("the character " + quote_name(character) +
+                                      " is not in the tokenizer's vocabulary, and neither is its "
+                                      "unk_token " +
+                                      quote_name(*unknown_token_));
         }
         if (!fuse_unknown_) flush();
         unknown_pending = true;

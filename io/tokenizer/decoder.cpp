@@ -3,6 +3,8 @@
 #include "io/tokenizer/component.hpp"
 #include "io/tokenizer/decoder_stages.hpp"
 
+#include <ranges>
+
 namespace tesserank::io::detail {
 
 Decoder Decoder::from_json(JsonNode const& node) {
@@ -76,9 +78,9 @@ struct Decoder::StageMaker {
 
 Decoder::Run::Run(Decoder const& decoder, std::string& out) {
     stages_.push_back(std::make_unique<CollectStage>(out));
-    for (auto step = decoder.steps_.rbegin(); step != decoder.steps_.rend(); ++step) {
+    for (auto const& step : std::ranges::reverse_view(decoder.steps_)) {
         stages_.push_back(
-            std::visit(StageMaker{.next = *stages_.back(), .bytes_in = *bytes_in_}, *step));
+            std::visit(StageMaker{.next = *stages_.back(), .bytes_in = *bytes_in_}, step));
     }
 }
 

@@ -1,5 +1,6 @@
 #include "io/tokenizer/merge_rules.hpp"
 
+#include "io/requests/json_text.hpp"
 #include "io/tokenizer/utf8.hpp"
 
 #include <string>
@@ -12,9 +13,8 @@ using Names = std::pair<std::string, std::string>;
 
 Names names_of(JsonNode const& node) {
     if (node.is_array()) {
-        auto const parts = node.elements();
-        if (parts.size() != 2) node.fail_expected("two tokens");
-        return {parts[0].string(), parts[1].string()};
+        if (node.size() != 2) node.fail_expected("two tokens");
+        return {node.element(0).string(), node.element(1).string()};
     }
     auto const& text = node.string();
     auto const space = text.find(' ');
@@ -27,7 +27,7 @@ Names names_of(JsonNode const& node) {
 std::int32_t known_id(std::string const& token, JsonNode const& node,
                       Vocabulary const& vocabulary) {
     auto const id = vocabulary.id_of(token);
-    if (!id) node.fail("the token \"" + token + "\" is not in the vocabulary");
+    if (!id) node.fail("the token " + quote_name(token) + " is not in the vocabulary");
     return *id;
 }
 

@@ -1,6 +1,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "io/tokenizer/regex.hpp"
 
+#include "io/requests/json_text.hpp"
 #include "io/tokenizer/regex_syntax.hpp"
 #include "io/tokenizer/utf8.hpp"
 #include "kernels/error.hpp"
@@ -55,9 +56,9 @@ pcre2_code* compile(std::string_view pattern) {
     auto* const code = pcre2_compile(bytes_of(translated), translated.size(), compile_options,
                                      &error, &offset, context.get());
     if (code != nullptr) return code;
-    throw InputError("the regular expression \"" + std::string(pattern) +
-                     "\" does not compile: " + message_of(error) + " (at byte " +
-                     std::to_string(offset) + " of \"" + translated + "\")");
+    throw InputError("the regular expression " + quote_name(pattern) +
+                     " does not compile: " + message_of(error) + " (at byte " +
+                     std::to_string(offset) + " of " + quote_name(translated) + ")");
 }
 
 /// Ends a search whose time grows faster than the text.
@@ -131,8 +132,9 @@ Regex::Found Regex::find_from(std::string_view text, std::size_t start, RegexScr
                           context);
     if (result == PCRE2_ERROR_NOMATCH) return Found::nothing;
     if (result < 0) {
-        throw InputError("the regular expression \"" + pattern_ + "\" failed on a text of " +
-                         std::to_string(text.size()) + " bytes: " + message_of(result));
+        throw InputError("the regular expression " + quote_name(pattern_) +
+                         " failed on a text of " + std::to_string(text.size()) +
+                         " bytes: " + message_of(result));
     }
     auto const* const ends = pcre2_get_ovector_pointer(data);
     match = {ends[0], std::max(ends[0], ends[1])};
@@ -151,8 +153,8 @@ void Regex::find_all(std::string_view text, RegexScratch& scratch,
     auto last_end = std::string_view::npos;
     for (std::size_t start = 0; start <= text.size();) {
         if (deadline.passed()) {
-            throw InputError("the regular expression \"" + pattern_ +
-                             "\" takes too long on a text of " + std::to_string(text.size()) +
+            throw InputError("the regular expression " + quote_name(pattern_) +
+                             " takes too long on a text of " + std::to_string(text.size()) +
                              " bytes");
         }
         Span match{};

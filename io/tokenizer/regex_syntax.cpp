@@ -1,5 +1,6 @@
 #include "io/tokenizer/regex_syntax.hpp"
 
+#include "io/requests/json_text.hpp"
 #include "kernels/error.hpp"
 
 #include <algorithm>
@@ -66,8 +67,8 @@ class Translator {
     }
 
     [[noreturn]] void refuse(std::string_view what) const {
-        throw kernels::InputError("the regular expression \"" + std::string(in_) +
-                                  "\" has, before byte " + std::to_string(at_) + ", " +
+        throw kernels::InputError("the regular expression " + quote_name(in_) +
+                                  " has, before byte " + std::to_string(at_) + ", " +
                                   std::string(what) + ", which is not supported");
     }
 

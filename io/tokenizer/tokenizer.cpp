@@ -52,6 +52,8 @@ std::string Tokenizer::decode(std::span<std::int32_t const> ids, SpecialText spe
 
 std::size_t Tokenizer::vocabulary_size() const { return data_->tokens.size(); }
 
+std::size_t Tokenizer::longest_token_bytes() const { return data_->longest_token_bytes; }
+
 std::optional<std::int32_t> Tokenizer::id_of(std::string_view token) const {
     auto const added = data_->added.id_of(token);
     return added ? added : data_->model.vocabulary().id_of(token);

@@ -45,6 +45,9 @@ class Tokenizer {
     /// The largest id + 1.
     std::size_t vocabulary_size() const;
 
+    /// Of a token as it stands in the vocabulary.
+    std::size_t longest_token_bytes() const;
+
     std::optional<std::int32_t> id_of(std::string_view token) const;
 
     /// The token as it stands in the vocabulary: "Ġthe" rather than " the". Empty for an id without

@@ -15,6 +15,8 @@ std::unique_ptr<EncodeScratch> ScratchPool::take() {
 }
 
 void ScratchPool::give_back(std::unique_ptr<EncodeScratch> scratch) {
+    // What one long word has needed is not kept for the rest of the run.
+    if (scratch->bpe.word.capacity() > most_kept_tokens) return;
     std::lock_guard const lock(mutex_);
     free_.push_back(std::move(scratch));
 }
@@ -66,6 +68,7 @@ void Tokenizer::Data::collect_tokens() {
         } else if (auto const* const text = vocabulary.token(id)) {
             tokens[i] = {.text = *text, .exists = true};
         }
+        longest_token_bytes = std::max(longest_token_bytes, tokens[i].text.size());
     }
 }
 

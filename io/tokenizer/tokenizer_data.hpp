@@ -23,11 +23,14 @@ struct EncodeScratch {
     RegexScratch regex;
 };
 
-/// Lends scratch space to calls from any thread: one each, kept for the next call.
+/// Lends scratch space to calls from any thread: one each, kept for the next call if not too large.
 class ScratchPool {
   public:
     std::unique_ptr<EncodeScratch> take();
     void give_back(std::unique_ptr<EncodeScratch> scratch);
+
+    /// Of one word; each has about 30 bytes of scratch.
+    static constexpr std::size_t most_kept_tokens = std::size_t{1} << 16;
 
   private:
     std::mutex mutex_;
@@ -57,6 +60,7 @@ struct Tokenizer::Data {
     detail::AddedVocabulary added;
     detail::Decoder decoder;
     std::vector<Token> tokens;  // by id
+    std::size_t longest_token_bytes = 0;
     detail::PostProcessor post_processor;
     mutable detail::ScratchPool pool;
 

@@ -1,5 +1,7 @@
 #include "io/tokenizer/vocabulary.hpp"
 
+#include "io/requests/json_text.hpp"
+
 #include <algorithm>
 
 namespace tesserank::io::detail {
@@ -14,7 +16,7 @@ Vocabulary Vocabulary::from_json(JsonNode const& node) {
         auto const id = static_cast<std::size_t>(value.integer(0, most_id));
         if (id >= vocabulary.tokens_.size()) vocabulary.tokens_.resize(id + 1);
         auto& slot = vocabulary.tokens_[id];
-        if (slot) value.fail("the token \"" + *slot + "\" has the same id");
+        if (slot) value.fail("the token " + quote_name(*slot) + " has the same id");
         slot = token;
     }
     vocabulary.ids_.reserve(members.size());

@@ -23,6 +23,17 @@ kernels::Activation read_activation(ConfigReader& config) {
                 "is \"" + name + "\", supported are silu, gelu, gelu_new, gelu_pytorch_tanh");
 }
 
+/// Memory is taken for each layer before the weights, which would not be there, are looked for.
+std::size_t read_layers(ConfigReader& config) {
+    constexpr std::size_t most = 10000;
+    std::size_t const layers = config.size("num_hidden_layers");
+    if (layers > most) {
+        config.fail("num_hidden_layers",
+                    "is " + std::to_string(layers) + ", expected at most " + std::to_string(most));
+    }
+    return layers;
+}
+
 constexpr std::string_view full = "full_attention", sliding = "sliding_attention";
 
 /// `layer_types` by layer: true where the layer has the sliding window.
@@ -45,12 +56,12 @@ std::vector<bool> read_layer_types(ConfigReader& config, std::size_t layers) {
 
 }  // namespace
 
-DecoderConfig describe_common(ConfigReader& config) {
+DecoderConfig describe_common(ConfigReader& config, std::optional<std::size_t> context) {
     DecoderConfig decoder;
     decoder.vocabulary = config.size("vocab_size");
     decoder.hidden = config.size("hidden_size");
     decoder.intermediate = config.size("intermediate_size");
-    decoder.layers = config.size("num_hidden_layers");
+    decoder.layers = read_layers(config);
     decoder.query_heads = config.size("num_attention_heads");
     decoder.kv_heads = config.size_or("num_key_value_heads", decoder.query_heads);
     config.ignore("head_dim");
@@ -64,6 +75,8 @@ DecoderConfig describe_common(ConfigReader& config) {
     decoder.tied_embeddings = config.flag_or("tie_word_embeddings", false);
     decoder.eos_ids = config.token_ids("eos_token_id");
     decoder.windows.assign(decoder.layers, 0);
+    decoder.context = context ? config.size_or("max_position_embeddings", *context)
+                              : config.size("max_position_embeddings");
     read_rope(config, decoder);
     return decoder;
 }

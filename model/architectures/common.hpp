@@ -3,14 +3,19 @@
 #include "model/config_reader.hpp"
 #include "model/decoder_config.hpp"
 
+#include <cstddef>
+#include <optional>
+
 namespace tesserank::model::architectures {
 
 /// What all families spell alike: sizes, heads, norm, activation, rope, tied embeddings,
-/// end-of-text ids.
-DecoderConfig describe_common(ConfigReader& config);
+/// end-of-text ids. `context` is for configs without max_position_embeddings; where it is nullopt,
+/// they are refused.
+DecoderConfig describe_common(ConfigReader& config,
+                              std::optional<std::size_t> context = std::nullopt);
 
 /// Reads rope_theta with rope_scaling (transformers 4) or rope_parameters (transformers 5), and
-/// sets the context.
+/// stretches the context.
 void read_rope(ConfigReader& config, DecoderConfig& decoder);
 
 /// The same sliding window in every layer, or none, from `sliding_window`; `layer_types`, if there,

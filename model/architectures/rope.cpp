@@ -75,10 +75,12 @@ void read_scaling(ConfigReader& scaling, DecoderConfig& decoder) {
 }  // namespace
 
 void read_rope(ConfigReader& config, DecoderConfig& decoder) {
-    decoder.context = config.size("max_position_embeddings");
     decoder.rope.theta = config.number_or("rope_theta", 10000.0);
     auto parameters = config.object("rope_parameters");
     auto scaling = config.object("rope_scaling");
+    if (parameters && scaling) {
+        config.fail("rope_scaling", "stands beside rope_parameters, expected one of them");
+    }
     auto& chosen = parameters ? parameters : scaling;
     if (chosen) {
         decoder.rope.theta = chosen->number_or("rope_theta", decoder.rope.theta);

@@ -179,11 +179,46 @@ TEST(Convert, AnExistingFileIsReplacedOnlyOnRequest) {
 TEST(Convert, DoesNotReplaceItsOwnSource) {
     TemporaryFolder const folder;
     write_checkpoint(folder, one_tensor_header("F32", "[1]", "[0,4]"), "1234");
-    EXPECT_THROW(convert_checkpoint({.source_folder = folder.path(""),
-                                     .model_path = folder.path("model.safetensors"),
-                                     .existing = Existing::replace}),
-                 kernels::InputError);
+    folder.write("tokenizer.json", "{}");
+    std::filesystem::create_symlink("config.json", folder.path("link"));
+    for (std::string const name : {"model.safetensors", "config.json", "tokenizer.json", "link"}) {
+        EXPECT_THROW(convert_checkpoint({.source_folder = folder.path(""),
+                                         .model_path = folder.path(name),
+                                         .existing = Existing::replace}),
+                     kernels::InputError)
+            << name;
+    }
     EXPECT_EQ(SafetensorsReader(folder.path("")).files().size(), 1U);
+    EXPECT_EQ(folder.read("config.json") + folder.read("tokenizer.json"), "{}{}");
+}
+
+TEST(Convert, ANameTooLongIsTheUsersMistake) {
+    TemporaryFolder const folder;
+    for (auto const existing : {Existing::keep, Existing::replace}) {
+        EXPECT_THROW(convert_checkpoint({.source_folder = golden + "mistral-swa8",
+                                         .model_path = folder.path(std::string(300, 'x')),
+                                         .existing = existing}),
+                     kernels::InputError);
+    }
+}
+
+TEST(Convert, AFileReplacedMeanwhileIsRefused) {
+    TemporaryFolder const folder;
+    std::filesystem::copy(golden + "llama-gqa-rope3", folder.path("source"));
+    auto const last = folder.path("source/model-00003-of-00003.safetensors");
+    auto const replace = [&](std::size_t, std::size_t) {
+        std::filesystem::copy(last, folder.path("other"),
+                              std::filesystem::copy_options::overwrite_existing);
+        std::filesystem::rename(folder.path("other"), last);
+    };
+    EXPECT_THAT(
+        [&] {
+            convert_checkpoint({.source_folder = folder.path("source"),
+                                .model_path = folder.path("m.h5"),
+                                .progress = replace});
+        },
+        ::testing::ThrowsMessage<kernels::InputError>(HasSubstr(last + ": has changed")));
+    EXPECT_FALSE(folder.has("m.h5"));
 }
 
 TEST(Convert, ProgressEndsAtTheWhole) {

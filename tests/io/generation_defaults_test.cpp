@@ -35,10 +35,16 @@ TEST(GenerationDefaults, AreTheModelsWhereItSamples) {
     EXPECT_EQ(options.repetition_penalty, 1.05F);
 }
 
-TEST(GenerationDefaults, TemperatureIsOneWhereOnlySamplingIsAskedFor) {
-    auto const options = defaults(R"({"do_sample": true, "top_k": null})");
+TEST(GenerationDefaults, AreThoseOfTransformersWhereOnlySamplingIsAskedFor) {
+    auto const options = defaults(R"({"do_sample": true})");
     EXPECT_EQ(options.temperature, 1.0F);
-    EXPECT_EQ(options.top_k, 0U);
+    EXPECT_EQ(options.top_k, 50U);
+    EXPECT_EQ(options.top_p, 1.0F);
+    EXPECT_EQ(defaults(R"({"do_sample": true, "top_k": null})").top_k, 0U);
+}
+
+TEST(GenerationDefaults, ThePenaltyHoldsForGreedyToo) {
+    EXPECT_EQ(defaults(R"({"repetition_penalty": 1.05})").repetition_penalty, 1.05F);
 }
 
 TEST(GenerationDefaults, WrongValuesAreRefusedByName) {

@@ -51,9 +51,51 @@ TEST(JsonReader, RefusesWhatIsNotJson) {
     std::string const deep(100'000, '[');
     for (std::string const& text :
          {std::string("[1"), std::string("{\"a\":1,\"a\":2}"), std::string("\"\xFF\""),
-          std::string("[\"\\ud800\"]"), std::string("[1e999]"), std::string(), deep}) {
+          std::string("[\"\\ud800\"]"), std::string("[1e999]"), std::string(),
+          std::string("{}\0garbage", 10), deep}) {
         EXPECT_THROW(JsonDocument(text, "f.json"), InputError) << text.substr(0, 20);
     }
+}
+
+TEST(JsonReader, MessagesHoldNamesCutAndEscaped) {
+    auto const message_of = [](std::string const& text) -> std::string {
+        try {
+            JsonDocument const document(text, "f.json");
+            document.root().allow_only({"known"});
+            document.root().members().front().second.boolean();
+        } catch (InputError const& error) {
+            return error.what();
+        }
+        return "no error";
+    };
+    std::string const key = "\"\\n\\u001b[2J" + std::string(1'000'000, 'x') + "\"";
+    for (auto const& text : {"{" + key + ":1}", "{" + key + ":1," + key + ":1}", "{" + key + "}",
+                             std::string("{\"\x1b[2J\n\":1}")}) {
+        auto const message = message_of(text);
+        EXPECT_THAT(message, HasSubstr("f.json: "));
+        EXPECT_LT(message.size(), 500U);
+        EXPECT_EQ(message.find_first_of("\n\x1b"), std::string::npos) << message;
+    }
+    JsonDocument const document("{" + key + ":1}", "f.json");
+    EXPECT_LT(document.root().members().front().second.path().size(), 300U);
+}
+
+TEST(JsonReader, OneElementIsReadWithoutTheOthers) {
+    JsonDocument const document("[1, 2, 3]", "f.json");
+    EXPECT_EQ(document.root().size(), 3U);
+    EXPECT_EQ(document.root().element(2).integer(0, 9), 3);
+    EXPECT_EQ(document.root().element(2).path(), "f.json: [2]");
+    EXPECT_THROW(document.root().element(3), kernels::LogicError);
+    JsonDocument const number("1", "f.json");
+    EXPECT_THROW(number.root().size(), InputError);
+}
+
+/// Quadratic time would run into the test's TIMEOUT.
+TEST(JsonReader, ManyMembersTakeLinearTime) {
+    std::string text = "{\"first\": []";
+    for (int i = 0; i < 500'000; ++i) text += ", \"" + std::to_string(i) + "\": {\"a\": [1]}";
+    JsonDocument const document(text + "}", "f.json");
+    EXPECT_EQ(document.root().members().size(), 500'001U);
 }
 
 }  // namespace

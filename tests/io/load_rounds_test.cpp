@@ -41,10 +41,13 @@ std::size_t count_rounds(LoadRounds& rounds, int ranks, std::size_t limit) {
             for (auto i = range.begin; i < range.end(); ++i) {
                 EXPECT_TRUE(read.insert(i).second) << "block " << i << " is read twice";
                 ++blocks;
+                auto const to_all = rounds.goes_to_all(rounds.blocks()[i]);
+                if (to_all) sent += block_bytes;
                 for (int rank = 0; rank < ranks; ++rank) {
                     if (rank == reader) continue;
-                    auto const bytes = rounds.bytes_for(rounds.blocks()[i], rank);
-                    sent += bytes;
+                    auto const bytes =
+                        to_all ? block_bytes : rounds.bytes_for(rounds.blocks()[i], rank);
+                    if (!to_all) sent += bytes;
                     received[static_cast<std::size_t>(rank)] += bytes;
                 }
             }
@@ -71,9 +74,21 @@ TEST(LoadRounds, StayBelowTheStagingLimit) {
 
 TEST(LoadRounds, ABlockAboveTheLimitGetsARoundOfItsOwn) {
     auto const tensor = make_tensor(40, 0);
-    auto const request = replicated(40, 5);
+    WeightRequest const request{"t", std::vector<Region>(5, Region{{0, 40}, {0, 3}}), {}};
     LoadRounds rounds({{&tensor, {&request}}}, 5, block_bytes);
     EXPECT_EQ(count_rounds(rounds, 5, block_bytes), 10U);
+}
+
+TEST(LoadRounds, WhatAllRanksWantWholeIsSentOnce) {
+    auto const tensor = make_tensor(400, 0);
+    auto const request = replicated(400, 40);
+    LoadRounds rounds({{&tensor, {&request, &request}}}, 40, 1024);
+    EXPECT_TRUE(rounds.goes_to_all(rounds.blocks()[0]));
+    EXPECT_LE(count_rounds(rounds, 40, 1024), 8U);
+    WeightRequest part = request;
+    part.regions.back().cols = {0, 3};
+    LoadRounds const cut({{&tensor, {&request, &part}}}, 40, 1024);
+    EXPECT_FALSE(cut.goes_to_all(cut.blocks()[0]));
 }
 
 TEST(LoadRounds, BlocksThatNobodyNeedsAreLeftOut) {

@@ -3,9 +3,11 @@
 #include "kernels/error.hpp"
 #include "tests/io/temporary_folder.hpp"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -91,13 +93,34 @@ TEST(OutputFile, FullDiskIsASystemErrorWithPathAndReason) {
 }
 
 TEST(OutputFile, FullDeviceIsSeenAtCommitToo) {
-    TemporaryFolder const folder;
     // A text below the buffer's size reaches the device only now.
-    ASSERT_EQ(symlink("/dev/full", folder.path("out.partial").c_str()), 0);
-    OutputFile file(folder.path("out"));
+    OutputFile file("/dev/full");
     file.write("short");
-    EXPECT_THAT([&] { file.commit(); }, ThrowsMessage<kernels::SystemError>(HasSubstr(
-                                            "out: cannot be written: No space left on device")));
+    EXPECT_THAT([&] { file.commit(); },
+                ThrowsMessage<kernels::SystemError>(
+                    HasSubstr("/dev/full: cannot be written: No space left on device")));
+}
+
+TEST(OutputFile, PipeIsWrittenAndStaysAPipe) {
+    TemporaryFolder const folder;
+    auto const path = folder.path("pipe");
+    ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+    auto const reader = open(path.c_str(), O_RDWR | O_CLOEXEC);
+    OutputFile file(path);
+    file.write("one\n");
+    file.commit();
+    std::string text(4, '\0');
+    EXPECT_EQ(read(reader, text.data(), text.size()), 4);
+    EXPECT_EQ(text, "one\n");
+    EXPECT_TRUE(is_special_file(path));
+    EXPECT_FALSE(folder.has("pipe.partial"));
+    close(reader);
+}
+
+TEST(PartialFile, DoesNotReplaceADevice) {
+    EXPECT_THAT([] { PartialFile("/dev/null").create(); },
+                ThrowsMessage<kernels::InputError>(HasSubstr("/dev/null: is a device or pipe")));
+    EXPECT_FALSE(std::filesystem::exists("/dev/null.partial"));
 }
 
 }  // namespace

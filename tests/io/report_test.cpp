@@ -81,6 +81,9 @@ TEST(Report, AConfigThatIsNoObjectIsLeftOut) {
     auto index = small_index();
     index.documents["config"] = "[]";
     EXPECT_THAT(model_report(index, TensorRows::grouped), Not(HasSubstr("\nconfig")));
+    index.documents["config"] = "{\"a\":";
+    EXPECT_THAT(model_report(index, TensorRows::grouped), Not(HasSubstr("\nconfig")));
+    EXPECT_THAT(model_report_json(index), HasSubstr("\"config\": null"));
 }
 
 }  // namespace

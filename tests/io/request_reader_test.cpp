@@ -46,7 +46,8 @@ struct Lines {
 Lines read(std::string const& text, RequestLimits const& limits, Tokenizer const* tokenizer,
            Task task = Task::generate) {
     TemporaryFolder const folder;
-    RequestReader reader(folder.write("in.jsonl", text), limits, tokenizer);
+    RequestReader reader(LineReader(folder.write("in.jsonl", text), longest_request_line), limits,
+                         tokenizer);
     Lines lines;
     auto const take = [&](auto& requests, auto next) {
         for (auto item = next(); item; item = next()) {
@@ -100,14 +101,25 @@ TEST(RequestReader, ReadsTokensAndFillsInDefaults) {
     EXPECT_THAT(b.stop.token_ids, ElementsAre(9));
 }
 
-TEST(RequestReader, CutsNewTokensToWhatFits) {
-    auto const lines = read(
-        "{\"id\": \"a\", \"tokens\": [1, 2], \"max_new_tokens\": 1000}\n"
-        "{\"id\": \"b\", \"tokens\": [1, 2, 3, 4, 5, 6, 7]}\n",
-        small, nullptr);
-    ASSERT_EQ(lines.requests.size(), 2U);
-    EXPECT_EQ(lines.requests[0].max_new_tokens, 6U);
-    EXPECT_EQ(lines.requests[1].max_new_tokens, 1U);
+TEST(RequestReader, CutsTheDefaultOfNewTokensToWhatFits) {
+    auto limits = small;
+    for (std::size_t const by_default : {0, 1000}) {
+        limits.default_max_new_tokens = by_default;
+        auto const lines = read(R"({"id": "a", "tokens": [1, 2]})", limits, nullptr);
+        ASSERT_EQ(lines.requests.size(), 1U);
+        EXPECT_EQ(lines.requests[0].max_new_tokens, 6U);
+    }
+}
+
+TEST(RequestReader, RefusesMoreNewTokensThanFit) {
+    auto limits = small;
+    limits.max_length_of = "--max-length";
+    EXPECT_EQ(error_of(R"({"id": "a", "tokens": [1, 2], "max_new_tokens": 7})", limits),
+              "line 1: max_new_tokens: found 7, expected at most 6: the prompt has 2 of "
+              "--max-length's 8 tokens");
+    auto const fits = read(R"({"id": "a", "tokens": [1, 2], "max_new_tokens": 6})", small, nullptr);
+    ASSERT_EQ(fits.requests.size(), 1U);
+    EXPECT_EQ(fits.requests[0].max_new_tokens, 6U);
 }
 
 TEST(RequestReader, ABadLineLeavesTheOthersAlone) {
@@ -198,11 +210,27 @@ TEST(RequestReader, ChecksScoresAgainstTheModel) {
     EXPECT_EQ(fits.scores.size(), 1U);
 }
 
-TEST(RequestReader, MissingFileAndFolderAreRefused) {
-    EXPECT_THAT([] { RequestReader("/nonexistent/in.jsonl", small, nullptr); },
+TEST(RequestReader, ATextFarTooLongIsRefusedUnread) {
+    auto const tokenizer = load_tokenizer("gpt2");
+    auto const limits = limits_of(tokenizer);
+    auto const line = [](std::size_t bytes) {
+        return R"({"id": "a", "prompt": ")" + std::string(bytes, 'x') + R"("})";
+    };
+    constexpr std::size_t mebibyte = std::size_t{1} << 20;
+    EXPECT_THAT(error_of(line(mebibyte), limits, &tokenizer), HasSubstr("tokens, expected fewer"));
+    EXPECT_THAT(error_of(line(mebibyte + 1), limits, &tokenizer),
+                HasSubstr("prompt: has 1048577 bytes, expected at most 1048576 for the context's"));
+    EXPECT_THAT(error_of(R"({"id": "a", "prompt": "x", "completion": ")" +
+                             std::string(mebibyte + 1, 'x') + R"("})",
+                         limits, &tokenizer, Task::score),
+                HasSubstr("completion: has 1048577 bytes"));
+}
+
+TEST(LineReader, MissingFileAndFolderAreRefused) {
+    EXPECT_THAT([] { LineReader("/nonexistent/in.jsonl", longest_request_line); },
                 ThrowsMessage<kernels::InputError>(
                     HasSubstr("/nonexistent/in.jsonl: cannot be opened: No such file")));
-    EXPECT_THAT([] { RequestReader("/", small, nullptr); },
+    EXPECT_THAT([] { LineReader("/", longest_request_line); },
                 ThrowsMessage<kernels::InputError>(HasSubstr("/: is a folder")));
 }
 

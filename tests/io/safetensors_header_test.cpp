@@ -130,6 +130,9 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"DuplicateKey", R"({"t":{"dtype":"U8","dtype":"I8","shape":[1],"data_offsets":[0,1]}})",
             1, "twice"},
         Bad{"MetadataNumber", R"({"__metadata__":{"a":1}})", 0, "string"},
+        Bad{"TextBehindNul", std::string("{}\0more", 7), 0, "NUL"},
+        Bad{"NewlineInName", R"({"\n":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}})", 2,
+            "before tensor \"\\n\" belong"},
         Bad{"NotAnObject", "[1,2]", 0, "object"}, Bad{"NotJson", "{\"a\":", 0, "JSON"},
         Bad{"NotUtf8", "{\"\xff\":1}", 0, "JSON"}, Bad{"TensorIsList", R"({"a":[]})", 0, "object"}),
     [](auto const& test) { return test.param.name; });

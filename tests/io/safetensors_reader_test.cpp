@@ -37,7 +37,7 @@ TEST(SafetensorsReader, ReadsASingleFile) {
     SafetensorsReader const reader(golden + "mistral-swa8");
     ASSERT_EQ(reader.files().size(), 1U);
     EXPECT_TRUE(reader.index_path().empty());
-    EXPECT_EQ(reader.bytes(), reader.files()[0].bytes);
+    EXPECT_EQ(reader.bytes(), reader.files()[0].version.bytes);
 }
 
 TEST(SafetensorsReader, ReadsTheFilesOfAnIndex) {
@@ -70,8 +70,9 @@ TEST(SafetensorsReader, IndexAndFilesMustAgree) {
 
 TEST(SafetensorsReader, IndexCannotLeaveTheFolder) {
     TemporaryFolder const folder;
-    for (std::string const name :
-         {"../a.safetensors", "/etc/passwd", "..", ".", "", "x\\\\y", "a.safetensors\\u0000"}) {
+    for (std::string const& name : std::vector<std::string>{
+             "../a.safetensors", "/etc/passwd", "..", ".", "", "x\\\\y", "a.safetensors\\u0000",
+             "a\\u001b[2J.safetensors", std::string(300, 'a')}) {
         write_shards(folder, R"({"weight_map":{"a":")" + name + R"("}})");
         EXPECT_THAT(error_of(folder.path("")), HasSubstr("same folder")) << name;
     }
@@ -95,6 +96,7 @@ TEST(SafetensorsReader, MissingFilesAreNamed) {
     TemporaryFolder const folder;
     EXPECT_THAT(error_of(folder.path("")), HasSubstr("neither model.safetensors nor"));
     EXPECT_THAT(error_of(folder.path("no")), HasSubstr("is not a folder"));
+    EXPECT_THAT(error_of(folder.path(std::string(300, 'x'))), HasSubstr("is not a folder"));
 }
 
 }  // namespace

@@ -63,6 +63,15 @@ TEST_F(TokenizeLine, DecodesTokens) {
     EXPECT_THAT(answer(line, keep), HasSubstr("<|begin_of_text|>Hello"));
 }
 
+TEST_F(TokenizeLine, DecodesManyTokens) {
+    std::string line = "{\"tokens\": [5";
+    for (int i = 1; i < 1'000'000; ++i) line += ",5";
+    auto const one = tokenizer_.decode(std::vector{5}, Tokenizer::SpecialText::skip);
+    auto const text = answer(line + "]}", decode());
+    EXPECT_EQ(text.size(),
+              std::string(R"({"id": null, "text": ""})").size() + 1'000'000 * one.size());
+}
+
 TEST_F(TokenizeLine, BadLinesSayWhereAndWhy) {
     EXPECT_THAT(refusal("{"), StartsWith(R"({"id": null, "error": "line 7: not valid JSON)"));
     EXPECT_THAT(refusal(R"({"id": "a"})"), StartsWith(R"({"id": "a", "error": "line 7: the keys)"));

@@ -90,6 +90,38 @@ TEST_P(LongText, OfCombiningMarksIsNotQuadratic) {
     expect_round_trip(text, ordered);
 }
 
+/// No real vocabulary has merges that go on and on: here a word of 2^20 letters becomes one token.
+TEST(LongWord, OfOneTokenIsNotQuadratic) {
+    constexpr std::size_t doublings = 20;
+    std::string vocabulary = R"("a": 0)";
+    std::string merges;
+    std::string word = "a";
+    for (std::size_t i = 1; i <= doublings; ++i) {
+        merges += (i > 1 ? ", [\"" : "[\"") + word + "\", \"" + word + "\"]";
+        word += word;
+        vocabulary += ", \"" + word + "\": " + std::to_string(i);
+    }
+    auto const tokenizer =
+        Tokenizer::from_json(R"({"model": {"type": "BPE", "vocab": {)" + vocabulary +
+                                 R"(}, "merges": [)" + merges + "]}}",
+                             "doublings");
+    auto const encode = [&](std::size_t letters) {
+        return tokenizer.encode(std::string(letters, 'a'), Tokenizer::SpecialTokens::omit);
+    };
+    EXPECT_EQ(encode(word.size()), (std::vector<std::int32_t>{doublings}));
+    EXPECT_EQ(encode(word.size() - 1).size(), doublings);
+}
+
+/// As in the original, each space gives the token again, though the first has taken them all.
+TEST(AddedToken, ThatTakesTheSpacesBehindItIsNotQuadratic) {
+    auto const tokenizer = Tokenizer::from_json(R"({"added_tokens": [{"id": 1, "content": " ",
+        "single_word": false, "lstrip": false, "rstrip": true, "normalized": false,
+        "special": false}], "model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}})",
+                                                "spaces");
+    auto const ids = tokenizer.encode("a" + repeated(" ") + "a", Tokenizer::SpecialTokens::omit);
+    EXPECT_EQ(ids.size(), megabyte + 2);
+}
+
 INSTANTIATE_TEST_SUITE_P(All, LongText,
                          ::testing::Values("gpt2", "llama3", "qwen2", "spm-llama2", "spm-mistral"),
                          [](auto const& test) {

@@ -1,6 +1,7 @@
 #include "io/tokenizer/tokenizer.hpp"
 
 #include "io/tokenizer/text_stream.hpp"
+#include "io/tokenizer/tokenizer_data.hpp"
 #include "kernels/error.hpp"
 
 #include <gmock/gmock.h>
@@ -97,6 +98,16 @@ TEST(Tokenizer, RefusesIdsOutsideOfTheVocabulary) {
     EXPECT_THAT([] { letters("").decode(Ids{5}, keep); },
                 ThrowsMessage<InputError>(HasSubstr("id 5 is not in the vocabulary")));
     EXPECT_THROW(letters("").decode(Ids{-1}, keep), InputError);
+}
+
+TEST(ScratchPool, KeepsScratchUnlessItIsLarge) {
+    detail::ScratchPool pool;
+    for (std::size_t const tokens : {std::size_t{100}, 2 * detail::ScratchPool::most_kept_tokens}) {
+        auto scratch = pool.take();
+        scratch->bpe.word.resize(tokens);
+        pool.give_back(std::move(scratch));
+        EXPECT_EQ(pool.take()->bpe.word.size(), tokens == 100 ? 100U : 0U);
+    }
 }
 
 TEST(TextStream, GivesNothingForIdsOutsideOfTheVocabulary) {

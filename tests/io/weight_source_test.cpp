@@ -113,7 +113,7 @@ TEST_F(WeightSource, EveryRankGetsItsRegion) {
             return rank == world.size() - 1 ? Region{{5, 100}, {3, 17}} : Region{};
         });
         auto const overlapping = regions([](int rank) {
-            return Region{{static_cast<std::size_t>(rank) * 10, 150}, {0, 400}};
+            return Region{{static_cast<std::size_t>(rank) * 8, 150}, {0, 400}};
         });
         load_and_compare(
             source,
@@ -132,6 +132,7 @@ TEST_F(WeightSource, TensorsOfManyBlocksArriveWhole) {
         writer.add_document("config", "{}");
         write_tensor(writer, "rows", DType::bf16, {5000, 1500}, 1);
         write_tensor(writer, "one_long_row", DType::f32, {1, 3'000'001}, 2);
+        write_tensor(writer, "whole", DType::bf16, {5000, 1500}, 3);
         writer.commit({});
     });
     auto const index = open_model(path, world);
@@ -139,7 +140,9 @@ TEST_F(WeightSource, TensorsOfManyBlocksArriveWhole) {
     load_and_compare(source, {want(index, "rows", 1, by_rows(5000, 1500)),
                               want(index, "rows", 1, by_cols(5000, 1500), 3),
                               want(index, "one_long_row", 2, by_cols(1, 3'000'001)),
-                              want(index, "rows", 1, everywhere(5000, 1500))});
+                              want(index, "rows", 1, everywhere(5000, 1500)),
+                              want(index, "whole", 3, everywhere(5000, 1500)),
+                              want(index, "whole", 3, everywhere(5000, 1500), 3)});
 }
 
 /// Bytes that this process has asked the system to read so far.
@@ -225,6 +228,21 @@ TEST_F(WeightSource, AShorterFileIsEveryRanksError) {
     EXPECT_THROW(load_and_compare(source, {want(index, "t3", 3, by_rows(200, 400))}),
                  kernels::InputError);
     EXPECT_THROW(Hdf5WeightSource(index, world, *backend), kernels::InputError);
+}
+
+TEST_F(WeightSource, AnotherFileOnOneRankIsEveryRanksError) {
+    auto index = open_model(small_model(), world);
+    TemporaryFolder const own;
+    if (world.rank() == world.size() - 1) index.path = own.write("m.h5", "another");
+    std::string message;
+    try {
+        Hdf5WeightSource const source(index, world, *backend);
+    } catch (kernels::InputError const& error) {
+        message = error.what();
+    }
+    EXPECT_THAT(message, HasSubstr("has 7 bytes here"));
+    EXPECT_THAT(message, HasSubstr("every rank must see the same file"));
+    world.barrier();
 }
 
 TEST_F(WeightSource, WrongRequestsAreEveryRanksError) {

@@ -1,9 +1,12 @@
 #include "kernels/kokkos/isa/kernel_table.hpp"
+#include "kernels/rows.hpp"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
+#include <numeric>
 #include <ostream>
 #include <random>
 #include <string>
@@ -57,29 +60,40 @@ TEST_P(IsaTest, WidenStopsAtTheCount) {
     }
 }
 
+constexpr DType all_dtypes[] = {DType::f32, DType::bf16, DType::f16};
+
+/// Values as elements of a dtype, which they must fit.
+std::vector<std::byte> stored(std::vector<float> const& values, DType dtype) {
+    std::vector<std::byte> bytes(values.size() * size_of(dtype));
+    store_row(values, {{bytes.data(), dtype, 1, values.size(), values.size()}}, 0);
+    return bytes;
+}
+
 /// Sums of small integers are exact, so that every order and every rounding gives the same.
 TEST_P(IsaTest, DotsOfIntegersAreExact) {
     for (std::size_t tokens = 1; tokens < 13; ++tokens) {
         for (std::size_t const depth : {std::size_t{1}, std::size_t{16}, std::size_t{53}}) {
             std::size_t const rows = 2 * tokens + 15;
             std::vector<float> x(tokens * padded(depth));
-            std::vector<BFloat16> w(rows * depth);
+            std::vector<float> w(rows * depth);
             for (std::size_t i = 0; i < tokens * depth; ++i) {
                 x[i / depth * padded(depth) + i % depth] = static_cast<float>(i % 7) - 3.0F;
             }
             for (std::size_t i = 0; i < w.size(); ++i) {
-                w[i] = from_float<BFloat16>(static_cast<float>(i % 11) - 5.0F);
+                w[i] = static_cast<float>(i % 11) - 5.0F;
             }
-            std::vector<float> y(tokens * rows);
-            GetParam()->dot(
-                {x.data(), tokens, DType::bf16, w.data(), depth, rows, depth, y.data(), rows});
-            for (std::size_t t = 0; t < tokens; ++t) {
-                for (std::size_t n = 0; n < rows; ++n) {
-                    float sum = 0.0F;
-                    for (std::size_t k = 0; k < depth; ++k) {
-                        sum += x[t * padded(depth) + k] * to_float(w[n * depth + k]);
+            for (DType const dtype : all_dtypes) {
+                auto const bytes = stored(w, dtype);
+                std::vector<float> y(tokens * rows);
+                GetParam()->dot(
+                    {x.data(), tokens, dtype, bytes.data(), depth, rows, depth, y.data(), rows});
+                for (std::size_t t = 0; t < tokens; ++t) {
+                    for (std::size_t n = 0; n < rows; ++n) {
+                        auto const* const row = x.data() + t * padded(depth);
+                        ASSERT_EQ(y[t * rows + n],
+                                  std::inner_product(row, row + depth, w.data() + n * depth, 0.0F))
+                            << name_of(dtype) << ", " << t << ", " << n << ", depth " << depth;
                     }
-                    ASSERT_EQ(y[t * rows + n], sum) << t << ", " << n << ", depth " << depth;
                 }
             }
         }
@@ -95,7 +109,9 @@ TEST_P(IsaTest, AttentionAgreesWithTheFastest) {
     auto const k = random(positions * dim);
     auto const v = random(positions * dim);
     Range const visible[rows] = {{0, 150}, {0, 1}, {64, 65}, {60, 130}, {0, 64}, {100, 101}};
-    auto const attend = [&](KernelTable const& table) {
+    auto const attend = [&](KernelTable const& table, DType dtype) {
+        auto const keys = stored(k, dtype);
+        auto const values = stored(v, dtype);
         std::vector<float> y(rows * padded(dim));
         std::vector<float> scores(rows * positions_per_block);
         std::vector<float> state(rows * 2);
@@ -103,15 +119,17 @@ TEST_P(IsaTest, AttentionAgreesWithTheFastest) {
         for (std::size_t r = 0; r < rows; ++r) {
             for (std::size_t d = dim; d < padded(dim); ++d) clean[r * padded(dim) + d] = 0.0F;
         }
-        table.attend({clean.data(), rows, visible, DType::f32, k.data(), v.data(), dim, dim, 0.2F,
-                      scores.data(), state.data(), y.data()});
+        table.attend({clean.data(), rows, visible, dtype, keys.data(), values.data(), dim, dim,
+                      0.2F, scores.data(), state.data(), y.data()});
         return y;
     };
-    auto const actual = attend(*GetParam());
-    auto const expected = attend(kernels_of_this_cpu());
-    for (std::size_t i = 0; i < actual.size(); ++i) {
-        if (i % padded(dim) >= dim) continue;
-        EXPECT_NEAR(actual[i], expected[i], 5e-6F) << i;
+    for (DType const dtype : {DType::f32, DType::bf16}) {
+        auto const actual = attend(*GetParam(), dtype);
+        auto const expected = attend(kernels_of_this_cpu(), dtype);
+        for (std::size_t i = 0; i < actual.size(); ++i) {
+            if (i % padded(dim) >= dim) continue;
+            EXPECT_NEAR(actual[i], expected[i], 5e-6F) << name_of(dtype) << ", " << i;
+        }
     }
 }
 

@@ -213,7 +213,9 @@ TEST_F(GenerateTest, GivesTheMostLikelyTokensWhenAskedFor) {
     auto request = request_of(config, "a", 4, 3);
     request.top_logprobs = 5;
     LoadedModel model(config, test::preset_plan(config, "shard", world.size()), world);
-    for (auto const& result : run(model, {request})) {
+    auto const results = run(model, {request});
+    ASSERT_THAT(results, SizeIs(world.rank() == 0 ? 1U : 0U));
+    for (auto const& result : results) {
         ASSERT_THAT(result.top_logprobs, SizeIs(3));
         for (std::size_t i = 0; i < 3; ++i) {
             ASSERT_THAT(result.top_logprobs[i], SizeIs(5));
@@ -221,6 +223,19 @@ TEST_F(GenerateTest, GivesTheMostLikelyTokensWhenAskedFor) {
             EXPECT_EQ(result.top_logprobs[i][0].logprob, result.logprobs[i]);
             EXPECT_GE(result.top_logprobs[i][0].logprob, result.top_logprobs[i][1].logprob);
         }
+    }
+}
+
+TEST_F(GenerateTest, GivesNoMoreLikelyTokensThanTheVocabularyHas) {
+    auto const config = test::tiny_decoder();
+    auto request = request_of(config, "a", 4, 1);
+    request.top_logprobs = config.vocabulary + 1;
+    LoadedModel model(config, test::preset_plan(config, "shard", world.size()), world);
+    auto const results = run(model, {request});
+    ASSERT_THAT(results, SizeIs(world.rank() == 0 ? 1U : 0U));
+    for (auto const& result : results) {
+        ASSERT_THAT(result.top_logprobs, SizeIs(1));
+        EXPECT_THAT(result.top_logprobs[0], SizeIs(config.vocabulary));
     }
 }
 

@@ -85,6 +85,16 @@ TEST_F(ScoreTest, GivesTheSameWithASinkAndARowOfLogitsForEachToken) {
     }
 }
 
+TEST_F(ScoreTest, GivesTheSameWithASinkUnderDynamicNtk) {
+    auto config = test::decoder_with_everything();
+    config.rope = {.kind = RopeConfig::Kind::dynamic_ntk, .factor = 4.0, .original_context = 2};
+    auto const requests = requests_of(config);
+    LoadedModel model(config, test::preset_plan(config, "shard", world.size()), world);
+    expect_likelihoods(config, requests, run(model, requests));
+    test::KeepLogits sink;
+    expect_likelihoods(config, requests, run(model, requests, &sink));
+}
+
 TEST_F(ScoreTest, AgreesWithTheLogprobsOfGenerate) {
     auto const config = test::decoder_with_everything();
     LoadedModel model(config, test::preset_plan(config, "shard", world.size()), world);
@@ -98,6 +108,7 @@ TEST_F(ScoreTest, AgreesWithTheLogprobsOfGenerate) {
     std::vector<ScoreRequest> scored;
     for (auto const& result : generated) scored.push_back({"a", request.prompt, result.tokens});
     auto const results = run(model, scored);
+    ASSERT_EQ(results.size(), world.rank() == 0 ? 1 : 0);
     for (std::size_t i = 0; i < results.size(); ++i) {
         EXPECT_THAT(results[i].logprobs,
                     ::testing::Pointwise(::testing::FloatNear(1e-4F), generated[i].logprobs));

@@ -20,6 +20,8 @@ using test::FakeTextStream;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
+using Pieces = std::vector<std::string>;
+
 constexpr std::array<std::int32_t, 2> eos_ids{90, 91};
 
 GenerateRequest request_for(std::size_t max_new_tokens) {
@@ -130,14 +132,33 @@ TEST(StopStrings, CountBytesOfTheText) {
     EXPECT_EQ(stop_in({"\xC3\xA4\xE2\x82\xAC", "!"}, {"!"}), Stop(2, 5));
 }
 
-TEST(StopStrings, AreNoticedWhenAnEndOfTextIdFollows) {
+TEST(StopStrings, AreFoundInTheTextOfAStopId) {
     auto request = request_for(9);
-    request.stop.strings = {"b"};
-    auto const result =
-        run(request, {0, 90},
-            std::make_unique<FakeTextStream>(std::vector{std::string("ab"), std::string("c")}));
-    EXPECT_THAT(result.tokens, ElementsAre(0));
+    request.stop = {.strings = {"bc"}, .token_ids = {1}};
+    auto const result = run(request, {0, 1}, std::make_unique<FakeTextStream>(Pieces{"ab", "c"}));
+    EXPECT_THAT(result.tokens, ElementsAre(0, 1));
     EXPECT_EQ(result.text_end, 1);
+}
+
+/// A sequence whose only text, "ab", is still held back when it ends, with "b" as its stop string.
+GenerateResult run_held_back(std::size_t max_new_tokens, std::vector<std::int32_t> const& tokens) {
+    auto request = request_for(max_new_tokens);
+    request.stop = {.strings = {"b"}, .token_ids = {40}};
+    return run(request, tokens,
+               std::make_unique<FakeTextStream>(Pieces{"ab"}, test::HoldBack::last_piece));
+}
+
+TEST(StopStrings, AreFoundInTextThatIsHeldBackUntilTheEnd) {
+    for (auto const& tokens : {std::vector{0, 90}, std::vector{0, 40}}) {
+        auto const result = run_held_back(9, tokens);
+        EXPECT_EQ(result.tokens, tokens);
+        EXPECT_EQ(result.text_end, 1);
+        EXPECT_EQ(result.reason, FinishReason::stop);
+    }
+    auto const result = run_held_back(2, {55, 0});
+    EXPECT_THAT(result.tokens, ElementsAre(55, 0));
+    EXPECT_EQ(result.text_end, 1);
+    EXPECT_EQ(result.reason, FinishReason::stop);
 }
 
 TEST(NextSampling, PassesTheOptionsOn) {

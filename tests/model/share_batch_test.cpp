@@ -19,12 +19,15 @@ class ShareSequences : public test::MpiTest {
             EXPECT_EQ(shared[i].prompt, all[i].prompt);
             EXPECT_EQ(shared[i].max_new_tokens, all[i].max_new_tokens);
             EXPECT_EQ(shared[i].first_output, all[i].first_output);
+            EXPECT_EQ(shared[i].length, all[i].length);
+            EXPECT_EQ(shared[i].candidates, all[i].candidates);
         }
     }
 };
 
 TEST_F(ShareSequences, GivesRankZerosSequencesToAll) {
-    expect_shared({{{5, 6, 7}, 10, 2}, {{0}, 0, 0}, {std::vector<std::int32_t>(1000, 9), 1, 999}});
+    expect_shared(
+        {{{5, 6, 7}, 10, 2, 4, 3}, {{0}, 0, 0}, {std::vector<std::int32_t>(1000, 9), 1, 999}});
 }
 
 TEST_F(ShareSequences, SharesNothingToo) { expect_shared({}); }

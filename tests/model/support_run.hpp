@@ -115,7 +115,7 @@ class Alone {
     /// Logits behind each token.
     Rows logits(std::vector<std::int32_t> const& tokens) {
         auto& transformer = model_.transformer;
-        model::StaticBatch batch(transformer.config(), {{tokens, 0, 0, 0}});
+        model::StaticBatch batch(transformer.config(), {{.prompt = tokens}});
         auto const needed = batch.cache_rows();
         transformer.reserve_cache(needed.all, needed.dealt);
         Rows rows;

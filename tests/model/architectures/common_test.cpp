@@ -31,6 +31,20 @@ std::string refusal(Object const& config) {
     return input_error_of([&] { describe_model(json(config)); });
 }
 
+TEST(Context, MustBeGivenByAllButLlama) {
+    for (auto const* family : {"mistral", "qwen2", "qwen3"}) {
+        EXPECT_THAT(refusal(test::without(tiny_config(family), "max_position_embeddings")),
+                    HasSubstr("max_position_embeddings is missing"));
+    }
+}
+
+TEST(Layers, AreNotMoreThanAnyModelHas) {
+    auto const config = tiny_config("llama");
+    EXPECT_EQ(windows_of(with(config, {{"num_hidden_layers", 10000}})).size(), 10000);
+    EXPECT_THAT(refusal(with(config, {{"num_hidden_layers", 10001}})),
+                HasSubstr("num_hidden_layers is 10001, expected at most 10000"));
+}
+
 TEST(Windows, AreTheSameInEveryLayerOfMistral) {
     auto const mistral = tiny_config("mistral");
     EXPECT_THAT(windows_of(with(mistral, {{"sliding_window", 8}})), ElementsAre(8, 8, 8, 8));

@@ -49,6 +49,18 @@ Object llama(std::array<int, 7> const& sizes) {
                 {{"pretraining_tp", 1}, {"bos_token_id", 1}, {"eos_token_id", 2}});
 }
 
+TEST(PublicConfig, Llama1With7BIsUnderstood) {
+    auto const config = test::without(
+        test::without(llama({32000, 4096, 11008, 32, 32, 32, 0}), "max_position_embeddings"),
+        "num_key_value_heads");
+    EXPECT_EQ(describe_model(json(config)).context, 2048);
+    EXPECT_EQ(describe_model(json(with(config, {{"max_sequence_length", 1024}}))).context, 1024);
+    EXPECT_EQ(describe_model(json(with(config, {{"max_sequence_length", 1024},
+                                                {"max_position_embeddings", 4096}})))
+                  .context,
+              4096);
+}
+
 TEST(PublicConfig, Llama2With7BIsUnderstood) {
     auto const config = describe_model(
         json(with(llama({32000, 4096, 11008, 32, 32, 32, 4096}),

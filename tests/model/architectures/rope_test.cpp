@@ -152,6 +152,15 @@ TEST(RopeOfConfig, RefusesAPartialRotaryFactorBesideTheSizes) {
                 HasSubstr("partial_rotary_factor"));
 }
 
+TEST(RopeOfConfig, RefusesBothSpellingsInOneConfig) {
+    auto const rope = object({{"rope_type", "linear"}, {"factor", 2.0}});
+    auto const config =
+        with(tiny_config("llama"), {{"rope_parameters", rope}, {"rope_scaling", rope}});
+    EXPECT_THAT(input_error_of([&] { describe_model(json(config)); }),
+                HasSubstr("rope_scaling stands beside rope_parameters"));
+    EXPECT_NO_THROW(describe_model(json(with(config, {{"rope_scaling", nullptr}}))));
+}
+
 TEST(RopeOfConfig, RefusesAThetaThatTurnsNothing) {
     for (double const theta : {1.0, 0.0, -10000.0}) {
         auto const config = with(tiny_config("llama"), {{"rope_theta", theta}});
