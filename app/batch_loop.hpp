@@ -58,7 +58,7 @@ class BatchLoop {
         auto const bytes_read = ranks_.all_sum(static_cast<long long>(session_.bytes_read()));
         log_.loaded(session_.summary(), static_cast<std::size_t>(bytes_read));
         agree_on_files([this] {
-            reader_.emplace(options_.input, session_.request_limits(), session_.tokenizer());
+            reader_.emplace(std::move(*lines_), session_.request_limits(), session_.tokenizer());
         });
     }
 
@@ -98,7 +98,7 @@ class BatchLoop {
 
     /// Before the weights are read, so that a wrong path costs nothing.
     void open_files() {
-        if (options_.input != "-") io::LineReader(options_.input, 1);
+        lines_.emplace(options_.input, io::longest_request_line);
         writer_.emplace(options_.output, Work::task, session_.tokenizer());
         if (session_.tokenizer() != nullptr) text_.emplace(*session_.tokenizer());
         if (options_.logits.empty()) return;
@@ -175,3 +175,4 @@ class BatchLoop {
 };
 
 }  // namespace tesserank::app
+    std::optional<io::LineReader> lines_;  ///< until reader_ has them
