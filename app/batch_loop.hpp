@@ -114,6 +114,7 @@ class BatchLoop {
 
     void read_batch() {
         entries_.clear();
+        check_paths(options_);
         requests_.clear();
         // Lines in error take no slot; the bound on them keeps a file of nothing else from filling
         // the memory.
