@@ -13,8 +13,10 @@
 #include "model/generate.hpp"
 #include "parallel/agree.hpp"
 
-#include <memory>
+#include <exception>
+#include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <variant>
@@ -22,16 +24,27 @@
 
 namespace tesserank::app {
 
-/// Hands rows of logits from the model to the file.
+/// Hands rows of logits from the model to the file. A row that cannot be written must not end the
+/// batch on this rank alone: the error waits for check().
 class FileLogitsSink final : public model::LogitsSink {
   public:
     explicit FileLogitsSink(io::LogitsFile& file) : file_{file} {}
     void append(std::string const& request_id, std::span<float const> logits) override {
-        file_.append(request_id, logits);
+        if (error_) return;
+        try {
+            file_.append(request_id, logits);
+        } catch (std::exception const&) {
+            error_ = std::current_exception();
+        }
+    }
+    /// Errors: the first one of append().
+    void check() const {
+        if (error_) std::rethrow_exception(error_);
     }
 
   private:
     io::LogitsFile& file_;
+    std::exception_ptr error_;
 };
 
 /// Reads requests, runs them in static batches and writes the results in the order of the input;
@@ -146,6 +159,7 @@ class BatchLoop {
         std::size_t tokens = 0;
         for (auto const& entry : entries_) {
             if (auto const* error = std::get_if<io::RequestError>(&entry)) {
+        if (sink_) sink_->check();
                 writer_->write(*error);
                 continue;
             }

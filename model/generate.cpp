@@ -3,6 +3,7 @@
 #include "model/sequence_state.hpp"
 #include "model/share_batch.hpp"
 #include "model/static_batch.hpp"
+#include "parallel/agree.hpp"
 
 #include <algorithm>
 #include <memory>
@@ -128,7 +129,7 @@ std::vector<GenerateResult> generate(Transformer& model, parallel::MpiCommunicat
         sequences.push_back({request.prompt, request.max_new_tokens, request.prompt.size() - 1});
     }
     StaticBatch batch(model.config(), share_sequences(ranks, std::move(sequences)));
-    model.cache().reserve(batch.cache_tokens());
+    parallel::agree(ranks, [&] { model.cache().reserve(batch.cache_tokens()); });
 
     std::unique_ptr<Chooser> chooser;
     if (ranks.rank() == 0) chooser = std::make_unique<Chooser>(model, requests, tools);

@@ -1,6 +1,7 @@
 #include "model/generate.hpp"
 #include "model/share_batch.hpp"
 #include "model/static_batch.hpp"
+#include "parallel/agree.hpp"
 
 #include <utility>
 
@@ -27,7 +28,7 @@ std::vector<ScoreResult> score(Transformer& model, parallel::MpiCommunicator& ra
     for (auto const& request : requests)
         sequences.push_back(sequence_of(request, tools.logits != nullptr));
     StaticBatch batch(model.config(), share_sequences(ranks, std::move(sequences)));
-    model.cache().reserve(batch.cache_tokens());
+    parallel::agree(ranks, [&] { model.cache().reserve(batch.cache_tokens()); });
 
     std::vector<ScoreResult> results(requests.size());
     prefill(model, batch,
