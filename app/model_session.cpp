@@ -74,6 +74,7 @@ void ModelSession::describe() {
 
 void ModelSession::place() {
     plan_ = model::make_plan(model::describe_modules(config_), options_.placement, ranks_.size());
+    model::check_batch_wishes(batch_wishes());
     model::TransformerOptions options;
     options.compute = options_.dtype == "bf16" ? DType::bf16 : DType::f32;
     options.max_rows =
@@ -100,10 +101,15 @@ void ModelSession::load() {
     auto const cache_bytes = static_cast<std::size_t>(static_cast<double>(share()) * usable_share);
     std::size_t const per_token = std::max<std::size_t>(transformer_->cache().bytes_per_token(), 1);
     auto const tokens = ranks_.all_min(static_cast<long long>(cache_bytes / per_token));
-    limits_ = model::choose_batch_limits({.context = config_.context,
-                                          .cache_tokens = static_cast<std::size_t>(tokens),
-                                          .batch = options_.batch,
-                                          .max_length = options_.max_length});
+    parallel::agree(ranks_, [&] {
+        auto input = batch_wishes();
+        input.cache_tokens = static_cast<std::size_t>(tokens);
+        limits_ = model::choose_batch_limits(input);
+    });
+}
+
+model::BatchLimitInput ModelSession::batch_wishes() const {
+    return {.context = config_.context, .batch = options_.batch, .max_length = options_.max_length};
 }
 
 io::RequestLimits ModelSession::request_limits() const {

@@ -49,6 +49,8 @@ class ModelSession {
   private:
     void describe();
     void place();
+    /// What the command line says; no memory is known yet.
+    model::BatchLimitInput batch_wishes() const;
 
     RunOptions const& options_;
     parallel::MpiCommunicator& ranks_;

@@ -11,10 +11,11 @@ namespace {
 /// Room for a long answer without letting one huge context decide that only one sequence fits.
 constexpr std::size_t automatic_length = 4096;
 
+using std::to_string;
+
 }  // namespace
 
-BatchLimits choose_batch_limits(BatchLimitInput const& input) {
-    using std::to_string;
+void check_batch_wishes(BatchLimitInput const& input) {
     if (input.batch && *input.batch == 0) throw kernels::InputError("--batch 0 runs no sequence");
     if (input.max_length && *input.max_length < 2) {
         throw kernels::InputError("--max-length " + to_string(*input.max_length) +
@@ -25,6 +26,10 @@ BatchLimits choose_batch_limits(BatchLimitInput const& input) {
                                   " exceeds the model's context of " + to_string(input.context) +
                                   " tokens");
     }
+}
+
+BatchLimits choose_batch_limits(BatchLimitInput const& input) {
+    check_batch_wishes(input);
     std::size_t const length = input.max_length.value_or(std::min(input.context, automatic_length));
     std::size_t const fitting = input.cache_tokens / std::max<std::size_t>(length, 1);
     BatchLimits limits;
