@@ -77,8 +77,7 @@ void ModelSession::place() {
     model::check_batch_wishes(batch_wishes());
     model::TransformerOptions options;
     options.compute = options_.dtype == "bf16" ? DType::bf16 : DType::f32;
-    options.max_rows =
-        std::max(options_.prefill_chunk, options_.batch.value_or(model::largest_automatic_batch));
+    options.max_rows = options_.prefill_chunk;
     options.max_logit_rows = std::clamp<std::size_t>(
         logit_bytes / (config_.vocabulary * sizeof(float)), 1, options.max_rows);
     transformer_ =
