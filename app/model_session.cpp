@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <sstream>
+#include <string_view>
 #include <utility>
 
 namespace tesserank::app {
@@ -112,8 +113,12 @@ model::BatchLimitInput ModelSession::batch_wishes() const {
 }
 
 io::RequestLimits ModelSession::request_limits() const {
+    std::string_view length_of = "the context";
+    if (limits_.max_length < config_.context) length_of = "the memory";
+    if (options_.max_length) length_of = "--max-length";
     return {.vocabulary = config_.vocabulary,
             .max_length = limits_.max_length,
+            .max_length_of = length_of,
             .default_max_new_tokens = default_max_new_tokens_,
             .sampling = sampling_};
 }
