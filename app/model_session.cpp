@@ -74,8 +74,8 @@ void ModelSession::describe() {
 }
 
 void ModelSession::place() {
-    plan_ = model::make_plan(model::describe_modules(config_), options_.placement, ranks_.size());
     model::check_batch_wishes(batch_wishes());
+    plan_ = model::make_plan(model::describe_modules(config_), options_.placement, ranks_.size());
     model::TransformerOptions options;
     options.compute = options_.dtype == "bf16" ? DType::bf16 : DType::f32;
     options.max_rows = options_.prefill_chunk;
@@ -131,7 +131,8 @@ std::string ModelSession::summary() const {
     std::ostringstream text;
     text << config_.model_type << ", " << static_cast<double>(parameters) / 1e6 << " M parameters, "
          << config_.layers << " layers; " << ranks_.size() << " rank(s), placement "
-         << options_.placement << ", backend " << backend_->name() << ", batch " << limits_.batch
+         << options_.placement << ", backend " << backend_->name() << ", dtype "
+         << kernels::name_of(transformer_->options().compute) << ", batch " << limits_.batch
          << ", at most " << limits_.max_length << " tokens a sequence";
     return text.str();
 }
