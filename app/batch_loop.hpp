@@ -50,11 +50,14 @@ class FileLogitsSink final : public model::LogitsSink {
 /// Reads requests, runs them in static batches and writes the results in the order of the input;
 /// what generate and score have in common. `Work` says which requests are read and what is run:
 ///
-///     using Request, Result;  static constexpr io::Task task;
-///     static auto next(io::RequestReader&);                       the next request or error,
-///     nullopt at the end static std::vector<Result> run(Transformer&, MpiCommunicator&,
-///     std::span<Request const>, BatchTools const&); static std::size_t tokens(Request const&,
-///     Result const&);   for the progress report
+///     using Request, Result;
+///     static constexpr io::Task task;
+///     // The next request or error, nullopt at the end.
+///     static auto next(io::RequestReader&);
+///     static std::vector<Result> run(Transformer&, MpiCommunicator&, std::span<Request const>,
+///                                    BatchTools const&);
+///     // For the progress report.
+///     static std::size_t tokens(Request const&, Result const&);
 ///
 /// Files are rank 0's; every phase with them ends in an agreement, so that a failure there is
 /// everyone's.
@@ -111,6 +114,7 @@ class BatchLoop {
 
     /// Before the weights are read, so that a wrong path costs nothing.
     void open_files() {
+        check_paths(options_);
         lines_.emplace(options_.input, io::longest_request_line);
         writer_.emplace(options_.output, Work::task, session_.tokenizer());
         if (session_.tokenizer() != nullptr) text_.emplace(*session_.tokenizer());
@@ -127,7 +131,6 @@ class BatchLoop {
 
     void read_batch() {
         entries_.clear();
-        check_paths(options_);
         requests_.clear();
         // Lines in error take no slot; the bound on them keeps a file of nothing else from filling
         // the memory.
@@ -156,10 +159,10 @@ class BatchLoop {
     }
 
     void write_batch(std::vector<Result> const& results) {
+        if (sink_) sink_->check();
         std::size_t tokens = 0;
         for (auto const& entry : entries_) {
             if (auto const* error = std::get_if<io::RequestError>(&entry)) {
-        if (sink_) sink_->check();
                 writer_->write(*error);
                 continue;
             }
@@ -184,10 +187,10 @@ class BatchLoop {
     std::optional<io::TextStreamFactory> text_;
     std::optional<io::LogitsFile> logits_;
     std::optional<FileLogitsSink> sink_;
+    std::optional<io::LineReader> lines_;  ///< until reader_ has them
     std::optional<io::RequestReader> reader_;
     std::vector<Entry> entries_;
     std::vector<Request> requests_;
 };
 
 }  // namespace tesserank::app
-    std::optional<io::LineReader> lines_;  ///< until reader_ has them
