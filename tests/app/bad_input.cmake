@@ -8,3 +8,9 @@ foreach(case IN ITEMS
   program_test(app/bad_input/${case}@3 LABEL mpi SCRIPT bad_input.py
                ARGUMENTS --golden ${PROJECT_SOURCE_DIR}/tests/golden --ranks 3 --mpiexec ${MPIEXEC_EXECUTABLE} ${case})
 endforeach()
+foreach(case IN ITEMS
+    length_beyond_context batch_beyond_memory too_many_new_tokens output_is_input logits_disk_full input_from_pipe
+    launcher_of_another_mpi)
+  program_test(app/bad_usage/${case}@3 LABEL mpi SCRIPT bad_usage.py
+               ARGUMENTS --golden ${PROJECT_SOURCE_DIR}/tests/golden --ranks 3 --mpiexec ${MPIEXEC_EXECUTABLE} ${case})
+endforeach()
