@@ -1,4 +1,4 @@
-# Every kind of bad input, through the program, on three ranks.
+# Every kind of bad input and of bad usage, through the program, on three ranks.
 foreach(case IN ITEMS
     truncated_safetensors header_longer_than_file overlapping_tensors unknown_dtype
     wrong_shape missing_tensor unaccounted_tensor unknown_config_key
