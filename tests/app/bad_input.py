@@ -253,11 +253,6 @@ def logits_directory_missing(run: Run) -> None:
     run.run_fails(2, "nowhere", more=["--logits", run.folder / "nowhere" / "logits.h5"])
 
 
-def logits_directory_missing(run: Run) -> None:
-    run.convert()
-    run.run_fails(2, "nowhere", more=["--logits", run.folder / "nowhere" / "logits.h5"])
-
-
 def disk_full(run: Run) -> None:
     run.convert()
     lines = [dict(GOOD, id=f"r{i}", max_new_tokens=20, ignore_eos=True) for i in range(100)]
@@ -320,4 +315,4 @@ def main(cases: dict) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(CASES))
