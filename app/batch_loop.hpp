@@ -13,8 +13,10 @@
 #include "model/generate.hpp"
 #include "parallel/agree.hpp"
 
-#include <memory>
+#include <exception>
+#include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <variant>
@@ -22,26 +24,40 @@
 
 namespace tesserank::app {
 
-/// Hands rows of logits from the model to the file.
+/// Hands rows of logits from the model to the file. A row that cannot be written must not end the
+/// batch on this rank alone: the error waits for check().
 class FileLogitsSink final : public model::LogitsSink {
   public:
     explicit FileLogitsSink(io::LogitsFile& file) : file_{file} {}
     void append(std::string const& request_id, std::span<float const> logits) override {
-        file_.append(request_id, logits);
+        if (error_) return;
+        try {
+            file_.append(request_id, logits);
+        } catch (std::exception const&) {
+            error_ = std::current_exception();
+        }
+    }
+    /// Errors: the first one of append().
+    void check() const {
+        if (error_) std::rethrow_exception(error_);
     }
 
   private:
     io::LogitsFile& file_;
+    std::exception_ptr error_;
 };
 
 /// Reads requests, runs them in static batches and writes the results in the order of the input;
 /// what generate and score have in common. `Work` says which requests are read and what is run:
 ///
-///     using Request, Result;  static constexpr io::Task task;
-///     static auto next(io::RequestReader&);                       the next request or error,
-///     nullopt at the end static std::vector<Result> run(Transformer&, MpiCommunicator&,
-///     std::span<Request const>, BatchTools const&); static std::size_t tokens(Request const&,
-///     Result const&);   for the progress report
+///     using Request, Result;
+///     static constexpr io::Task task;
+///     // The next request or error, nullopt at the end.
+///     static auto next(io::RequestReader&);
+///     static std::vector<Result> run(Transformer&, MpiCommunicator&, std::span<Request const>,
+///                                    BatchTools const&);
+///     // For the progress report.
+///     static std::size_t tokens(Request const&, Result const&);
 ///
 /// Files are rank 0's; every phase with them ends in an agreement, so that a failure there is
 /// everyone's.
@@ -58,7 +74,7 @@ class BatchLoop {
         auto const bytes_read = ranks_.all_sum(static_cast<long long>(session_.bytes_read()));
         log_.loaded(session_.summary(), static_cast<std::size_t>(bytes_read));
         agree_on_files([this] {
-            reader_.emplace(options_.input, session_.request_limits(), session_.tokenizer());
+            reader_.emplace(std::move(*lines_), session_.request_limits(), session_.tokenizer());
         });
     }
 
@@ -98,7 +114,8 @@ class BatchLoop {
 
     /// Before the weights are read, so that a wrong path costs nothing.
     void open_files() {
-        if (options_.input != "-") io::LineReader(options_.input, 1);
+        check_paths(options_);
+        lines_.emplace(options_.input, io::longest_request_line);
         writer_.emplace(options_.output, Work::task, session_.tokenizer());
         if (session_.tokenizer() != nullptr) text_.emplace(*session_.tokenizer());
         if (options_.logits.empty()) return;
@@ -142,6 +159,7 @@ class BatchLoop {
     }
 
     void write_batch(std::vector<Result> const& results) {
+        if (sink_) sink_->check();
         std::size_t tokens = 0;
         for (auto const& entry : entries_) {
             if (auto const* error = std::get_if<io::RequestError>(&entry)) {
@@ -169,6 +187,7 @@ class BatchLoop {
     std::optional<io::TextStreamFactory> text_;
     std::optional<io::LogitsFile> logits_;
     std::optional<FileLogitsSink> sink_;
+    std::optional<io::LineReader> lines_;  ///< until reader_ has them
     std::optional<io::RequestReader> reader_;
     std::vector<Entry> entries_;
     std::vector<Request> requests_;

@@ -1,8 +1,10 @@
 #include "app/command.hpp"
 #include "app/exit_code.hpp"
 #include "io/hdf5/start.hpp"
+#include "kernels/error.hpp"
 #include "parallel/agree.hpp"
 #include "parallel/mpi_communicator.hpp"
+#include "parallel/mpi_library.hpp"
 #include "parallel/mpi_session.hpp"
 
 #include <array>
@@ -67,11 +69,22 @@ int run_alone(Command const& command, std::span<std::string const> arguments) {
     return command.run(arguments);
 }
 
+/// Under the launcher of another MPI every process would be a job of its own, all with the same
+/// output.
+void check_launcher() {
+    if (launched_ranks() <= 1 || parallel::MpiSession::size() > 1) return;
+    throw kernels::SystemError("the launcher started " + std::to_string(launched_ranks()) +
+                               " processes, but MPI sees each alone. Use the launcher of the MPI "
+                               "that tesserank was built with: " +
+                               parallel::mpi_library_version());
+}
+
 /// An error that all ranks know of is printed once and ends the job in order. Any other would leave
 /// the rest waiting for this rank: it ends them all.
 int run_on_ranks(Command const& command, std::span<std::string const> arguments, int& argc,
                  char**& argv) {
     parallel::MpiSession const session(argc, argv);
+    check_launcher();
     int const rank = parallel::MpiSession::rank();
     bool const alone = parallel::MpiSession::size() == 1;
     try {

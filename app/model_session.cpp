@@ -10,7 +10,9 @@
 #include "parallel/agree.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <sstream>
+#include <string_view>
 #include <utility>
 
 namespace tesserank::app {
@@ -29,6 +31,20 @@ std::unique_ptr<kernels::Backend> make_backend(std::string const& name) {
 
 std::string mebibytes(std::size_t bytes) {
     return std::to_string((bytes + (1U << 20) - 1) >> 20) + " MiB";
+}
+
+/// The most tokens that each sequence of a batch may have: every rank holds the keys and values of
+/// all of them, of those that it owns, or of both kinds in different layers.
+std::size_t longest_sequences(std::span<CacheRoom const> rooms, std::size_t batch, int owners) {
+    parallel::Partition const deal(batch, owners);
+    std::size_t longest = std::numeric_limits<std::size_t>::max();
+    for (std::size_t rank = 0; rank < rooms.size(); ++rank) {
+        auto const own = deal.count(std::min(static_cast<int>(rank), owners - 1));
+        auto const& room = rooms[rank];
+        std::size_t const per_position = room.per_token * batch + room.per_own_token * own;
+        if (per_position > 0) longest = std::min(longest, room.bytes / per_position);
+    }
+    return longest;
 }
 
 }  // namespace
@@ -71,6 +87,7 @@ void ModelSession::describe() {
 }
 
 void ModelSession::place() {
+    model::check_batch_wishes(batch_wishes());
     auto const options =
         forward_options(config_, options_.dtype == "bf16" ? DType::bf16 : DType::f32,
                         options_.prefill_chunk);
@@ -80,11 +97,8 @@ void ModelSession::place() {
 }
 
 void ModelSession::load() {
-    auto const share = [this] {
-        return backend_->memory_available() / static_cast<std::size_t>(ranks_.ranks_on_node());
-    };
     parallel::agree(ranks_, [&] {
-        std::size_t const needed = transformer_->weight_bytes(), free = share();
+        std::size_t const needed = transformer_->weight_bytes(), free = memory_share();
         if (needed <= free) return;
         throw InputError(
             "the weights take " + mebibytes(needed) + " on this rank with --placement " +
@@ -92,26 +106,47 @@ void ModelSession::load() {
             "; use more nodes" + (options_.placement == "shard" ? "" : " or --placement shard"));
     });
     transformer_->load();
-    auto const room = static_cast<std::size_t>(static_cast<double>(share()) * usable_share);
-    limits_ = model::choose_batch_limits({.context = config_.context,
-                                          .length_for = [&](std::size_t batch) {
-                                              return longest_sequences(batch, room);
-                                          },
-                                          .batch = options_.batch,
-                                          .max_length = options_.max_length});
+    auto const rooms = gather_cache_rooms();
+    parallel::agree(ranks_, [&] {
+        auto input = batch_wishes();
+        input.length_for = [&](std::size_t batch) {
+            return longest_sequences(rooms, batch, transformer_->owners());
+        };
+        limits_ = model::choose_batch_limits(input);
+    });
 }
 
-/// Every rank holds the keys and values of all sequences, or of those that it owns.
-std::size_t ModelSession::longest_sequences(std::size_t batch, std::size_t room) const {
-    int const owners = transformer_->owners();
-    std::size_t const own = parallel::Partition(batch, owners).count(std::min(ranks_.rank(), owners - 1));
-    std::size_t const per_token = std::max<std::size_t>(transformer_->cache_bytes(batch, own), 1);
-    return static_cast<std::size_t>(ranks_.all_min(static_cast<long long>(room / per_token)));
+model::BatchLimitInput ModelSession::batch_wishes() const {
+    return {.context = config_.context,
+            .length_for = {},
+            .batch = options_.batch,
+            .max_length = options_.max_length};
+}
+
+/// Of every rank, on every rank. Collective.
+std::vector<CacheRoom> ModelSession::gather_cache_rooms() {
+    CacheRoom const mine{
+        .bytes = static_cast<std::size_t>(static_cast<double>(memory_share()) * usable_share),
+        .per_token = transformer_->cache_bytes(1, 0),
+        .per_own_token = transformer_->cache_bytes(0, 1)};
+    std::vector<CacheRoom> rooms(static_cast<std::size_t>(ranks_.size()));
+    std::vector<std::size_t> const bytes(rooms.size(), sizeof(CacheRoom));
+    ranks_.all_gather(std::as_bytes(std::span(&mine, 1)), bytes,
+                      std::as_writable_bytes(std::span(rooms)));
+    return rooms;
+}
+
+std::size_t ModelSession::memory_share() const {
+    return backend_->memory_available() / static_cast<std::size_t>(ranks_.ranks_on_node());
 }
 
 io::RequestLimits ModelSession::request_limits() const {
+    std::string_view length_of = "the context";
+    if (limits_.max_length < config_.context) length_of = "the memory";
+    if (options_.max_length) length_of = "--max-length";
     return {.vocabulary = config_.vocabulary,
             .max_length = limits_.max_length,
+            .max_length_of = length_of,
             .default_max_new_tokens = default_max_new_tokens_,
             .sampling = sampling_};
 }
@@ -124,7 +159,8 @@ std::string ModelSession::summary() const {
     std::ostringstream text;
     text << config_.model_type << ", " << static_cast<double>(parameters) / 1e6 << " M parameters, "
          << config_.layers << " layers; " << ranks_.size() << " rank(s), placement "
-         << options_.placement << ", backend " << backend_->name() << ", batch " << limits_.batch
+         << options_.placement << ", backend " << backend_->name() << ", dtype "
+         << kernels::name_of(transformer_->options().compute) << ", batch " << limits_.batch
          << ", at most " << limits_.max_length << " tokens a sequence";
     return text.str();
 }

@@ -18,6 +18,12 @@
 
 namespace tesserank::app {
 
+/// What a rank has for keys and values, and what a token of a sequence takes of it: of any
+/// sequence, and besides of one that the rank owns.
+struct CacheRoom {
+    std::size_t bytes = 0, per_token = 0, per_own_token = 0;
+};
+
 /// A model, opened, placed and loaded on all ranks, ready to run batches. What generate and score
 /// share.
 class ModelSession {
@@ -48,7 +54,11 @@ class ModelSession {
   private:
     void describe();
     void place();
-    std::size_t longest_sequences(std::size_t batch, std::size_t room) const;
+    /// What the command line says; no memory is known yet.
+    model::BatchLimitInput batch_wishes() const;
+    std::vector<CacheRoom> gather_cache_rooms();
+    /// Of the node's free memory, what this rank may take.
+    std::size_t memory_share() const;
 
     RunOptions const& options_;
     parallel::MpiCommunicator& ranks_;

@@ -7,8 +7,8 @@
 namespace tesserank::app {
 
 /// What a run tells on stderr, on rank 0: a summary line for people and a progress line on a
-/// terminal, or, with
-/// --log-json, one JSON object per event; nothing with --quiet or on other ranks.
+/// terminal, or, with --log-json, one JSON object per event; nothing with --quiet or on other
+/// ranks.
 class RunLog {
   public:
     enum class Style : unsigned char { silent, people, json };

@@ -1,10 +1,13 @@
 #include "app/run_options.hpp"
 
+#include "app/arguments.hpp"
 #include "app/usage_error.hpp"
+#include "io/requests/partial_file.hpp"
+#include "kernels/error.hpp"
 
-#include <boost/program_options.hpp>
-
-#include <iostream>
+#include <filesystem>
+#include <limits>
+#include <utility>
 #include <vector>
 
 namespace tesserank::app {
@@ -12,27 +15,30 @@ namespace {
 
 namespace po = boost::program_options;
 
-/// A count given by the user: Boost reads "-1" as a huge unsigned number, so it is read signed and
-/// checked.
-struct Count {
-    std::string_view name;
-    std::optional<std::size_t>* target;
+struct Range {
+    long long least, most;
+    std::string_view words;
 };
+constexpr Range counts{1, 1LL << 31, "1 to 2^31"};
+constexpr Range seeds{0, std::numeric_limits<long long>::max(), "0 to 2^63 - 1"};
 
-void read_count(po::variables_map const& values, Count count) {
-    auto const& value = values[std::string(count.name)];
-    if (value.empty()) return;
+/// A number given by the user: Boost reads "-1" as a huge unsigned number, so it is read signed and
+/// checked.
+std::optional<std::size_t> number_in(po::variables_map const& values, std::string const& name,
+                                     Range range) {
+    auto const& value = values[name];
+    if (value.empty()) return std::nullopt;
     auto const number = value.as<long long>();
-    if (number < 1 || number > (1LL << 31)) {
-        throw UsageError("--" + std::string(count.name) + " is " + std::to_string(number) +
-                         ", expected an integer from 1 to 2^31");
+    if (number < range.least || number > range.most) {
+        throw UsageError("--" + name + " is " + std::to_string(number) +
+                         ", expected an integer from " + std::string(range.words));
     }
-    *count.target = static_cast<std::size_t>(number);
+    return static_cast<std::size_t>(number);
 }
 
-po::options_description describe(RunOptions& options) {
-    po::options_description description("Options");
-    auto add = description.add_options();
+Grammar grammar(std::string_view command, RunOptions& options) {
+    Grammar grammar{std::string(command), {"MODEL.h5"}, po::options_description("Options")};
+    auto add = grammar.options.add_options();
     add("input,i", po::value(&options.input)->value_name("FILE"),
         "requests, one JSON object per line; - for stdin");
     add("output,o", po::value(&options.output)->value_name("FILE"),
@@ -52,11 +58,10 @@ po::options_description describe(RunOptions& options) {
     add("max-new-tokens", po::value<long long>()->value_name("N"), "for requests that do not say");
     add("prefill-chunk", po::value<long long>()->value_name("N"),
         "prompt tokens per forward pass (512)");
-    add("seed", po::value(&options.seed)->value_name("N"), "for requests that do not say (0)");
+    add("seed", po::value<long long>()->value_name("N"), "for requests that do not say (0)");
     add("quiet,q", po::bool_switch(&options.quiet), "no progress and no summary");
     add("log-json", po::bool_switch(&options.log_json), "progress as JSON lines on stderr");
-    add("help,h", "this text");
-    return description;
+    return grammar;
 }
 
 void check(RunOptions const& options) {
@@ -79,43 +84,56 @@ void check(RunOptions const& options) {
         throw UsageError("--output is missing: the file for results, or - for stdout");
 }
 
+/// Links followed, as far as the file and its folders are there.
+std::filesystem::path resolve(std::string const& path) {
+    std::error_code error;
+    auto resolved = std::filesystem::weakly_canonical(path, error);
+    return error ? std::filesystem::path(path) : resolved;
+}
+
+/// By name, or by a hard link.
+bool are_same_file(std::string const& one, std::string const& other) {
+    std::error_code ignored;
+    return resolve(one) == resolve(other) || std::filesystem::equivalent(one, other, ignored);
+}
+
 }  // namespace
+
+void check_paths(RunOptions const& options) {
+    std::vector<std::pair<std::string, std::string>> files{
+        {"the model", options.model},
+        {"--input", options.input},
+        {"--output", options.output},
+        {"--output while it is written", options.output + ".partial"}};
+    if (!options.logits.empty()) {
+        files.emplace_back("--logits", options.logits);
+        files.emplace_back("--logits while it is written", options.logits + ".partial");
+    }
+    for (auto one = files.begin(); one != files.end(); ++one) {
+        // A device may be several of them.
+        if (one->second == "-" || io::is_special_file(one->second)) continue;
+        for (auto other = files.begin(); other != one; ++other) {
+            if (!are_same_file(one->second, other->second)) continue;
+            throw kernels::InputError(other->first + " and " + one->first +
+                                      " are the same file: " + one->second);
+        }
+    }
+}
 
 std::optional<RunOptions> parse_run_options(std::string_view command,
                                             std::span<std::string const> arguments,
                                             bool print_help) {
     RunOptions options;
-    auto const visible = describe(options);
-    po::options_description all;
-    all.add(visible).add_options()("model", po::value(&options.model));
-    po::positional_options_description positional;
-    positional.add("model", 1);
-    po::variables_map values;
-    try {
-        std::vector<std::string> const list(arguments.begin(), arguments.end());
-        po::store(po::command_line_parser(list).options(all).positional(positional).run(), values);
-        po::notify(values);
-    } catch (po::error const& error) {
-        throw UsageError(error.what());
-    }
-    if (values.contains("help")) {
-        if (print_help) {
-            std::cout << "Usage: mpirun -n N tesserank " << command
-                      << " MODEL.h5 --input FILE --output FILE [options]\n\n"
-                      << visible;
-        }
-        return std::nullopt;
-    }
-    if (options.model.empty())
-        throw UsageError("the model file is missing: tesserank " + std::string(command) +
-                         " MODEL.h5");
-    std::optional<std::size_t> chunk = options.prefill_chunk;
-    for (auto const& count :
-         {Count{"batch", &options.batch}, Count{"max-length", &options.max_length},
-          Count{"max-new-tokens", &options.max_new_tokens}, Count{"prefill-chunk", &chunk}}) {
-        read_count(values, count);
-    }
-    options.prefill_chunk = *chunk;
+    auto values = parse_arguments(grammar(command, options), arguments, print_help);
+    if (!values) return std::nullopt;
+    po::notify(*values);
+    options.model = (*values)["MODEL.h5"].as<std::string>();
+    options.batch = number_in(*values, "batch", counts);
+    options.max_length = number_in(*values, "max-length", counts);
+    options.max_new_tokens = number_in(*values, "max-new-tokens", counts);
+    options.prefill_chunk =
+        number_in(*values, "prefill-chunk", counts).value_or(options.prefill_chunk);
+    options.seed = number_in(*values, "seed", seeds).value_or(options.seed);
     check(options);
     return options;
 }

@@ -24,6 +24,10 @@ struct RunOptions {
     bool log_json = false;
 };
 
+/// Errors: InputError if two of the files that are read and written are the same one. Looks at the
+/// file system, so it is one rank's to ask.
+void check_paths(RunOptions const& options);
+
 /// nullopt after --help, which it prints on rank 0.  Errors: UsageError.
 std::optional<RunOptions> parse_run_options(std::string_view command,
                                             std::span<std::string const> arguments,

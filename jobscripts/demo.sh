@@ -51,13 +51,14 @@ table() {
             | [.prompt, $answer, $right, (if $answer == $right then "yes" else "NO" end)] | @tsv'
 }
 
+rows=$(table)
 echo
 printf '%-50s %-38s %-38s %s\n' question answer expected same
-table | while IFS=$'\t' read -r question answer expected same; do
+while IFS=$'\t' read -r question answer expected same; do
     printf '%-50s %-38s %-38s %s\n' "$question" "$answer" "$expected" "$same"
-done
+done <<<"$rows"
 echo
-if table | grep -q $'\tNO$'; then
+if grep -q $'\tNO$' <<<"$rows"; then
     echo "demo: some answers are wrong" >&2
     exit 1
 fi

@@ -11,6 +11,8 @@ namespace {
 /// Room for a long answer without letting one huge context decide that only one sequence fits.
 constexpr std::size_t automatic_length = 4096;
 
+using std::to_string;
+
 /// The most sequences of this length that fit.
 std::size_t largest_batch(BatchLimitInput const& input, std::size_t length) {
     std::size_t batch = largest_automatic_batch;
@@ -20,8 +22,7 @@ std::size_t largest_batch(BatchLimitInput const& input, std::size_t length) {
 
 }  // namespace
 
-BatchLimits choose_batch_limits(BatchLimitInput const& input) {
-    using std::to_string;
+void check_batch_wishes(BatchLimitInput const& input) {
     if (input.batch && *input.batch == 0) throw kernels::InputError("--batch 0 runs no sequence");
     if (input.max_length && *input.max_length < 2) {
         throw kernels::InputError("--max-length " + to_string(*input.max_length) +
@@ -32,6 +33,10 @@ BatchLimits choose_batch_limits(BatchLimitInput const& input) {
                                   " exceeds the model's context of " + to_string(input.context) +
                                   " tokens");
     }
+}
+
+BatchLimits choose_batch_limits(BatchLimitInput const& input) {
+    check_batch_wishes(input);
     std::size_t const length = input.max_length.value_or(std::min(input.context, automatic_length));
     BatchLimits limits;
     limits.batch = input.batch.value_or(largest_batch(input, length));

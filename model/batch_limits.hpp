@@ -26,9 +26,13 @@ struct BatchLimitInput {
     std::optional<std::size_t> max_length;
 };
 
+/// Refuses what is wrong whatever the memory is; `length_for` is not asked. Errors:
+/// InputError.
+void check_batch_wishes(BatchLimitInput const& input);
+
 /// Fills in what the user left open, so that a batch of the longest sequences always fits the
-/// memory. Errors: InputError when the memory does not hold one sequence, or not the batch and
-/// length that were asked for.
+/// memory. Errors: InputError like check_batch_wishes(), and when the memory does not hold one
+/// sequence, or not the batch and length that were asked for.
 BatchLimits choose_batch_limits(BatchLimitInput const& input);
 
 }  // namespace tesserank::model

@@ -1,5 +1,7 @@
 #include "model/share_batch.hpp"
 
+#include "parallel/agree.hpp"
+
 #include <array>
 #include <cstdint>
 #include <span>
@@ -46,7 +48,7 @@ StaticBatch start_batch(Transformer& model, parallel::MpiCommunicator& ranks,
     StaticBatch batch(model.config(), share_sequences(ranks, std::move(sequences)),
                       model.owners());
     auto const rows = batch.cache_rows();
-    model.reserve_cache(rows.all, rows.dealt);
+    parallel::agree(ranks, [&] { model.reserve_cache(rows.all, rows.dealt); });
     return batch;
 }
 

@@ -141,7 +141,7 @@ void Converter::copy_tensor(InputFile const& file, SafetensorsTensor const& tens
 
 ConvertReport Converter::finish() {
     if (report_.tensors == 0) throw InputError(options_.source_folder + ": has no weights");
-    writer_.commit(sources_);
+    writer_.commit(sources_, options_.existing);
     report_.source_bytes = total_;
     return report_;
 }

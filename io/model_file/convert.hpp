@@ -1,5 +1,6 @@
 #pragma once
 
+#include "io/requests/partial_file.hpp"
 #include "kernels/dtype.hpp"
 
 #include <cstddef>
@@ -9,8 +10,6 @@
 #include <vector>
 
 namespace tesserank::io {
-
-enum class Existing { keep, replace };
 
 struct ConvertOptions {
     std::string source_folder, model_path;

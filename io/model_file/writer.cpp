@@ -77,7 +77,7 @@ void ModelFileWriter::end_tensor() {
     state_->open.reset();
 }
 
-void ModelFileWriter::commit(std::vector<SourceFile> const& sources) {
+void ModelFileWriter::commit(std::vector<SourceFile> const& sources, Existing existing) {
     require(!state_->open, "a tensor is still being written");
     auto const root = state_->h5.get();
     std::vector<std::string> names;
@@ -92,7 +92,7 @@ void ModelFileWriter::commit(std::vector<SourceFile> const& sources) {
     write_texts_attribute(root, "source_files", names);
     write_texts_attribute(root, "source_sha256", hashes);
     close_h5(std::move(state_->h5));
-    state_->file.commit();
+    state_->file.commit(existing);
 }
 
 }  // namespace tesserank::io

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "io/model_file/model_index.hpp"
+#include "io/requests/partial_file.hpp"
 
 #include <cstddef>
 #include <memory>
@@ -16,7 +17,6 @@ namespace tesserank::io {
 /// the system's text when the disk is full; InputError naming a tensor whose name cannot be kept.
 class ModelFileWriter {
   public:
-    /// Replaces an existing file at commit(); who must not do that checks before.
     explicit ModelFileWriter(std::string const& path);
     ~ModelFileWriter();
     ModelFileWriter(ModelFileWriter const&) = delete;
@@ -32,8 +32,9 @@ class ModelFileWriter {
     void append(std::span<std::byte const> bytes);
     void end_tensor();
 
-    /// Closes the file, makes it durable and gives it its real name.
-    void commit(std::vector<SourceFile> const& sources);
+    /// Closes the file, makes it durable and gives it its real name.  Errors: also InputError when
+    /// another file has that name, which is to be kept.
+    void commit(std::vector<SourceFile> const& sources, Existing existing = Existing::replace);
 
   private:
     struct State;

@@ -3,6 +3,7 @@
 #include "kernels/error.hpp"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,15 +19,19 @@ namespace {
     throw kernels::SystemError(path + ": cannot be " + what + ": " + std::strerror(errno));
 }
 
-/// -1, with errno, if it failed.
-int sync(std::string const& path, int flags) {
-    auto const descriptor = open(path.c_str(), flags | O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0) return -1;
-    auto const result = fsync(descriptor);
-    auto const reason = errno;
+bool still_named(int descriptor, std::string const& path) {
+    struct stat opened {};
+    struct stat named {};
+    return fstat(descriptor, &opened) == 0 && stat(path.c_str(), &named) == 0 &&
+           opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
+}
+
+/// As far as it can be done.
+void sync_folder(std::string const& path) {
+    auto const descriptor = open(path.c_str(), O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) return;
+    static_cast<void>(fsync(descriptor));
     static_cast<void>(close(descriptor));
-    errno = reason;
-    return result;
 }
 
 }  // namespace
@@ -41,10 +46,12 @@ PartialFile::PartialFile(std::string path) : path_(std::move(path)), partial_(pa
 PartialFile::PartialFile(PartialFile&& other) noexcept
     : path_(std::move(other.path_)),
       partial_(std::move(other.partial_)),
+      descriptor_{std::exchange(other.descriptor_, -1)},
       exists_(std::exchange(other.exists_, false)) {}
 
 PartialFile::~PartialFile() {
     if (exists_) static_cast<void>(std::remove(partial_.c_str()));
+    if (descriptor_ >= 0) static_cast<void>(close(descriptor_));
 }
 
 void PartialFile::check_place() const {
@@ -57,26 +64,57 @@ void PartialFile::check_place() const {
 
 void PartialFile::create() {
     check_place();
-    int constexpr flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode = 0666;
-    auto const descriptor = open(partial_.c_str(), flags, mode);
-    if (descriptor < 0) {
+    // Between opening and locking another writer may have given the file its real name: then the
+    // file under the partial name is a new one.
+    while (!open_and_lock()) {
+        static_cast<void>(close(descriptor_));
+        descriptor_ = -1;
+    }
+    exists_ = true;
+    if (ftruncate(descriptor_, 0) != 0) fail(path_, "emptied");
+}
+
+bool PartialFile::open_and_lock() {
+    descriptor_ = open(partial_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (descriptor_ < 0) {
         throw kernels::InputError(path_ + ": cannot be written: " + std::strerror(errno) + " (" +
                                   partial_ + ")");
     }
-    exists_ = true;
-    static_cast<void>(close(descriptor));
+    if (flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+        throw kernels::InputError(path_ + ": another process is writing it (" + partial_ +
+                                  " is locked)");
+    }
+    return still_named(descriptor_, partial_);
 }
 
-void PartialFile::commit() {
-    if (sync(partial_, 0) != 0) fail(path_, "made durable");
-    if (std::rename(partial_.c_str(), path_.c_str()) != 0)
-        fail(path_, "renamed from its partial file");
+void PartialFile::commit(Existing existing) {
+    if (fsync(descriptor_) != 0) fail(path_, "made durable");
+    rename(existing);
     exists_ = false;
     // The new name survives a crash only once the folder is on the disk too. Not every file system
     // can do that; the data is safe either way.
     auto const slash = path_.find_last_of('/');
-    static_cast<void>(
-        sync(slash == std::string::npos ? "." : path_.substr(0, slash + 1), O_DIRECTORY));
+    sync_folder(slash == std::string::npos ? "." : path_.substr(0, slash + 1));
+}
+
+/// A rename that replaces nothing is not to be had on every file system: a second name for the file
+/// is the next best, and where there are none the file that is to be kept was looked for before.
+void PartialFile::rename(Existing existing) const {
+    auto const* const from = partial_.c_str();
+    auto const* const to = path_.c_str();
+    if (existing == Existing::keep) {
+        if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) return;
+        if (errno != EEXIST && link(from, to) == 0) {
+            static_cast<void>(std::remove(from));
+            return;
+        }
+        if (errno == EEXIST) {
+            throw kernels::InputError(
+                path_ +
+                ": was made by another process meanwhile; choose another name or remove it");
+        }
+    }
+    if (std::rename(from, to) != 0) fail(path_, "renamed from its partial file");
 }
 
 }  // namespace tesserank::io

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 namespace tesserank::io {
@@ -7,8 +8,13 @@ namespace tesserank::io {
 /// Whether a device, a pipe or a socket is there, which a rename would replace by a file.
 bool is_special_file(std::string const& path);
 
-/// The name of a file that is being written: "<path>.partial" in the same folder, renamed to `path`
-/// when it is complete, removed otherwise.
+/// What becomes of a file that has the path already.
+enum class Existing : std::uint8_t { keep, replace };
+
+/// A file that is being written: "<path>.partial" in the same folder, renamed to `path` when it is
+/// complete, removed otherwise. A lock keeps two writers of one path apart, and what a killed
+/// writer left behind is overwritten. On a file system without locks nothing keeps two writers
+/// apart.
 class PartialFile {
   public:
     explicit PartialFile(std::string path);
@@ -19,16 +25,24 @@ class PartialFile {
 
     /// Errors: InputError if something else than a file has the path.
     void check_place() const;
-    /// Makes the partial file, empty.  Errors: InputError if none can be made there.
+    /// Makes the partial file, empty, and locks it.  Errors: InputError if none can be made there,
+    /// or another process writes the same file.
     void create();
-    /// Waits until the file, which is closed, is on the disk, and renames it.  Errors: SystemError.
-    void commit();
+    /// Waits until what was written, and is not buffered, is on the disk, and renames the file.
+    /// Errors: SystemError; InputError if another file has the path, which is to be kept.
+    void commit(Existing existing = Existing::replace);
 
     std::string const& path() const { return path_; }
     std::string const& partial() const { return partial_; }
+    /// Open for writing; -1 before create().
+    int descriptor() const { return descriptor_; }
 
   private:
+    bool open_and_lock();
+    void rename(Existing existing) const;
+
     std::string path_, partial_;
+    int descriptor_ = -1;  ///< closed last: the lock ends when the partial name is gone
     bool exists_ = false;
 };
 

@@ -37,22 +37,27 @@ void check_tokens(std::vector<std::int32_t> const& tokens, std::size_t vocabular
     throw InputError(std::string(name) + ": is empty, expected at least one token");
 }
 
+/// "the context's 256".
+std::string describe_length(RequestLimits const& limits) {
+    return std::string(limits.max_length_of) + "'s " + std::to_string(limits.max_length);
+}
+
 /// Refuses what is too long for the context whatever its tokens are: tokenising takes seconds and
 /// hundreds of megabytes by then.
-void check_bytes(std::string const& text, FieldNames names, std::size_t max_length,
+void check_bytes(std::string const& text, FieldNames names, RequestLimits const& limits,
                  Tokenizer const& tokenizer) {
     constexpr std::size_t always_read = std::size_t{1} << 20;  // quick, and it may be mostly blanks
     constexpr std::size_t most_shrinking = 4;                  // by a normalizer
     auto const most =
-        std::max(always_read, most_shrinking * tokenizer.longest_token_bytes() * max_length);
+        std::max(always_read, most_shrinking * tokenizer.longest_token_bytes() * limits.max_length);
     if (text.size() <= most) return;
     throw InputError(std::string(names.text) + ": has " + std::to_string(text.size()) +
-                     " bytes, expected at most " + std::to_string(most) + " for the context's " +
-                     std::to_string(max_length) + " tokens");
+                     " bytes, expected at most " + std::to_string(most) + " for " +
+                     describe_length(limits) + " tokens");
 }
 
 std::vector<std::int32_t> encode(TextOrTokens&& given, FieldNames names,
-                                 Tokenizer::SpecialTokens special, std::size_t max_length,
+                                 Tokenizer::SpecialTokens special, RequestLimits const& limits,
                                  Tokenizer const* tokenizer) {
     if (auto* tokens = std::get_if<1>(&given)) {
         if (tokens->empty()) fail_empty(names.tokens);
@@ -65,16 +70,11 @@ std::vector<std::int32_t> encode(TextOrTokens&& given, FieldNames names,
                          ": the model file has no tokenizer; give token ids as \"" +
                          std::string(names.tokens) + "\"");
     }
-    check_bytes(text, names, max_length, *tokenizer);
+    check_bytes(text, names, limits, *tokenizer);
     auto tokens = tokenizer->encode(text, special);
     // A normalizer may leave nothing of a text of blanks.
     if (tokens.empty()) fail_empty(names.text);
     return tokens;
-}
-
-/// "the context's 256".
-std::string describe_length(RequestLimits const& limits) {
-    return std::string(limits.max_length_of) + "'s " + std::to_string(limits.max_length);
 }
 
 model::SamplingOptions choose_sampling(RequestLine const& line,
@@ -90,7 +90,7 @@ model::SamplingOptions choose_sampling(RequestLine const& line,
 model::GenerateRequest make_generate(RequestLine&& line, RequestLimits const& limits,
                                      Tokenizer const* tokenizer) {
     auto prompt = encode(std::move(line.prompt), prompt_names, Tokenizer::SpecialTokens::add,
-                         limits.max_length, tokenizer);
+                         limits, tokenizer);
     check_tokens(prompt, limits.vocabulary, prompt_names.tokens);
     check_tokens(line.stop_token_ids, limits.vocabulary, "stop_token_ids");
     if (prompt.size() >= limits.max_length) {
@@ -123,9 +123,9 @@ model::GenerateRequest make_generate(RequestLine&& line, RequestLimits const& li
 model::ScoreRequest make_score(RequestLine&& line, RequestLimits const& limits,
                                Tokenizer const* tokenizer) {
     auto prompt = encode(std::move(line.prompt), prompt_names, Tokenizer::SpecialTokens::add,
-                         limits.max_length, tokenizer);
+                         limits, tokenizer);
     auto completion = encode(std::move(*line.completion), completion_names,
-                             Tokenizer::SpecialTokens::omit, limits.max_length, tokenizer);
+                             Tokenizer::SpecialTokens::omit, limits, tokenizer);
     check_tokens(prompt, limits.vocabulary, prompt_names.tokens);
     check_tokens(completion, limits.vocabulary, completion_names.tokens);
     if (prompt.size() + completion.size() > limits.max_length) {

@@ -24,9 +24,10 @@ struct TokenizedLine {
 
 /// The answer to one line of the tokenize command:
 ///
-///     {"id": "a", "text": "..."} or {"id": "a", "prompt": "..."}  ->  {"id": "a", "tokens": [5,
-///     6]} decode: {"id": "a", "tokens": [5, 6]}                       ->  {"id": "a", "text":
-///     "..."} a bad line                                   ->  {"id": "a", "error": "line 7: ..."}
+///     {"id": "a", "text": "..."}     encode  ->  {"id": "a", "tokens": [5, 6]}
+///     {"id": "a", "prompt": "..."}   encode  ->  {"id": "a", "tokens": [5, 6]}
+///     {"id": "a", "tokens": [5, 6]}  decode  ->  {"id": "a", "text": "..."}
+///     a bad line                             ->  {"id": "a", "error": "line 7: ..."}
 ///
 /// The id may be text or a whole number, and null stands for none. Other keys do nothing, so that
 /// the lines of requests and results can be given as they are.

@@ -75,15 +75,16 @@ class Run:
         messages = [line for line in result.stderr.splitlines() if line.startswith("tesserank:")]
         expect(result.returncode == status, f"exit status {result.returncode}, want {status}: {result.stderr}")
         expect(len(messages) == 1, f"want one message, got {len(messages)}: {result.stderr}")
+        expect("MPI_ABORT" not in result.stderr, f"the ranks did not end together: {result.stderr}")
         for word in wanted:
             expect(word in messages[0], f"{word!r} is not in: {messages[0]}")
         print(messages[0])
 
     def run_fails(self, status: int, *wanted: str, output: pathlib.Path | None = None, limit: int | None = None,
-                  lines: list | None = None) -> None:
+                  lines: list | None = None, more: list | None = None) -> None:
         requests = self.write(lines or [GOOD])
         output = output or self.output
-        result = self.start(["generate", self.model, "--input", requests, "--output", output, "--quiet"],
+        result = self.start(["generate", self.model, "--input", requests, "--output", output, "--quiet", *(more or [])],
                             self.options.ranks, limit)
         self.fails(result, status, *wanted)
         expect(not output.exists(), "there is an output in spite of the failure")
@@ -247,6 +248,11 @@ def output_directory_missing(run: Run) -> None:
     run.run_fails(2, "nowhere", output=run.folder / "nowhere" / "out.jsonl")
 
 
+def logits_directory_missing(run: Run) -> None:
+    run.convert()
+    run.run_fails(2, "nowhere", more=["--logits", run.folder / "nowhere" / "logits.h5"])
+
+
 def disk_full(run: Run) -> None:
     run.convert()
     lines = [dict(GOOD, id=f"r{i}", max_new_tokens=20, ignore_eos=True) for i in range(100)]
@@ -283,21 +289,25 @@ def duplicate_ids(run: Run) -> None:
     run.one_request_fails([dict(GOOD, id="twin"), dict(GOOD, id="twin")], "line 3", "twin", "line 2")
 
 
-CASES = {name: value for name, value in globals().items()
-         if callable(value) and getattr(value, "__annotations__", {}).keys() == {"run", "return"}}
+def cases_in(names: dict) -> dict:
+    return {name: value for name, value in names.items()
+            if callable(value) and getattr(value, "__annotations__", {}).keys() == {"run", "return"}}
 
 
-def main() -> int:
+CASES = cases_in(globals())
+
+
+def main(cases: dict) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tesserank", required=True)
     parser.add_argument("--golden", required=True, type=pathlib.Path)
     parser.add_argument("--ranks", type=int, default=3)
     parser.add_argument("--mpiexec", default="mpirun")
-    parser.add_argument("case", choices=sorted(CASES))
+    parser.add_argument("case", choices=sorted(cases))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         try:
-            CASES[options.case](Run(options, pathlib.Path(folder)))
+            cases[options.case](Run(options, pathlib.Path(folder)))
         except Failure as failure:
             print("FAIL", options.case, failure)
             return 1
@@ -305,4 +315,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(CASES))

@@ -8,7 +8,7 @@ set(GOLDEN_NOT_COVERED internvl-hf internvl-orig-25heads-bf16 internvl-orig-psv1
 # golden_test(case ranks [option ...])
 function(golden_test case ranks)
   list(JOIN ARGN "," variant)
-  string(REGEX REPLACE "--[a-z]+=" "/" variant "${variant}")
+  string(REGEX REPLACE "--[a-z-]+=" "/" variant "${variant}")
   program_test(golden/${case}${variant}@${ranks} LABEL golden SCRIPT golden_case.py
                ARGUMENTS --case ${GOLDEN_MODELS}/${case} --ranks ${ranks} --mpiexec ${MPIEXEC_EXECUTABLE} ${ARGN})
 endfunction()
@@ -23,6 +23,7 @@ foreach(case IN LISTS GOLDEN_COVERED)
   golden_test(${case} 3 --placement=replicate-attention)
   golden_test(${case} 2 --backend=reference)
   golden_test(${case} 2 --dtype=bf16)
+  golden_test(${case} 2 --prefill-chunk=3)
 endforeach()
 
 program_test(golden/not-covered-yet LABEL golden SCRIPT golden_not_covered.py

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Runs one case of tests/golden through the program and compares everything that the case holds.
 
-  golden_case.py --tesserank PROGRAM --case DIR --ranks N [--placement P] [--dtype D] [--batch B] [--mpiexec M] [options]
+  golden_case.py --tesserank PROGRAM --case DIR --ranks N [--placement P] [--dtype D] [--batch B]
+                 [--prefill-chunk N] [--mpiexec M]
 
 convert, generate (with --logits) and score (with --logits) run as a user would run them; check_outputs.py judges.
 With --dtype bf16 the tolerances for bfloat16 arithmetic apply. Exit status 0 only when every check was made and passed.
@@ -41,7 +42,8 @@ class Program:
         o = self.options
         self.check([o.mpiexec, "--oversubscribe", "--bind-to", "none", "-n", str(o.ranks), o.tesserank, command,
                     *map(str, arguments), "--placement", o.placement, "--backend", o.backend, "--dtype", o.dtype,
-                    "--quiet", *(["--batch", str(o.batch)] if o.batch else [])])
+                    "--prefill-chunk", str(o.prefill_chunk), "--quiet",
+                    *(["--batch", str(o.batch)] if o.batch else [])])
 
     def check(self, words: list[str]) -> None:
         result = subprocess.run(words, env=self.environment, capture_output=True, text=True, timeout=120)
@@ -100,6 +102,7 @@ def main() -> int:
     parser.add_argument("--backend", default="kokkos")
     parser.add_argument("--dtype", default="f32")
     parser.add_argument("--batch", type=int)
+    parser.add_argument("--prefill-chunk", type=int, default=512)
     parser.add_argument("--mpiexec", default="mpirun")
     options = parser.parse_args()
     expected = options.case / "expected"

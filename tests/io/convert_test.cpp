@@ -176,6 +176,21 @@ TEST(Convert, AnExistingFileIsReplacedOnlyOnRequest) {
     EXPECT_FALSE(read_model_index(model).tensors.empty());
 }
 
+TEST(Convert, AFileMadeMeanwhileIsKept) {
+    TemporaryFolder const folder;
+    ConvertOptions options{
+        .source_folder = golden + "mistral-swa8",
+        .model_path = folder.path("m.h5"),
+        .progress = [&](std::size_t, std::size_t) { folder.write("m.h5", "precious"); }};
+    EXPECT_THAT([&] { convert_checkpoint(options); },
+                ::testing::ThrowsMessage<kernels::InputError>(HasSubstr("made by another")));
+    EXPECT_EQ(folder.read("m.h5"), "precious");
+    EXPECT_FALSE(folder.has("m.h5.partial"));
+    options.existing = Existing::replace;
+    convert_checkpoint(options);
+    EXPECT_FALSE(read_model_index(options.model_path).tensors.empty());
+}
+
 TEST(Convert, DoesNotReplaceItsOwnSource) {
     TemporaryFolder const folder;
     write_checkpoint(folder, one_tensor_header("F32", "[1]", "[0,4]"), "1234");

@@ -117,6 +117,34 @@ TEST(OutputFile, PipeIsWrittenAndStaysAPipe) {
     close(reader);
 }
 
+TEST(OutputFile, TwoWritersOfOnePathAreKeptApart) {
+    TemporaryFolder const folder;
+    folder.write("out.partial", "what a killed writer has left");
+    OutputFile first(folder.path("out"));
+    EXPECT_THAT([&] { OutputFile(folder.path("out")); },
+                ThrowsMessage<kernels::InputError>(HasSubstr("another process is writing it")));
+    first.write("first");
+    first.commit();
+    EXPECT_EQ(folder.read("out"), "first");
+    OutputFile second(folder.path("out"));
+    second.write("second");
+    second.commit();
+    EXPECT_EQ(folder.read("out"), "second");
+}
+
+TEST(PartialFile, KeepsAFileMadeMeanwhile) {
+    TemporaryFolder const folder;
+    PartialFile file(folder.path("out"));
+    file.create();
+    folder.write("out", "precious");
+    EXPECT_THROW(file.commit(Existing::keep), kernels::InputError);
+    EXPECT_EQ(folder.read("out"), "precious");
+    std::filesystem::remove(folder.path("out"));
+    file.commit(Existing::keep);
+    EXPECT_EQ(folder.read("out"), "");
+    EXPECT_FALSE(folder.has("out.partial"));
+}
+
 TEST(PartialFile, DoesNotReplaceADevice) {
     EXPECT_THAT([] { PartialFile("/dev/null").create(); },
                 ThrowsMessage<kernels::InputError>(HasSubstr("/dev/null: is a device or pipe")));

@@ -103,7 +103,7 @@ TEST(RequestReader, ReadsTokensAndFillsInDefaults) {
 
 TEST(RequestReader, CutsTheDefaultOfNewTokensToWhatFits) {
     auto limits = small;
-    for (std::size_t const by_default : {0, 1000}) {
+    for (std::size_t const by_default : {0U, 1000U}) {
         limits.default_max_new_tokens = by_default;
         auto const lines = read(R"({"id": "a", "tokens": [1, 2]})", limits, nullptr);
         ASSERT_EQ(lines.requests.size(), 1U);

@@ -97,6 +97,13 @@ TEST(BatchLimits, RefuseABatchOfNone) {
                 HasSubstr("--batch"));
 }
 
+TEST(BatchLimits, AreCheckedBeforeTheMemoryIsKnown) {
+    EXPECT_NO_THROW(check_batch_wishes({.context = 100, .length_for = {}, .batch = 10, .max_length = 100}));
+    EXPECT_THROW(check_batch_wishes(
+                     {.context = 100, .length_for = {}, .batch = {}, .max_length = 101}),
+                 kernels::InputError);
+}
+
 TEST(BatchLimits, RefuseALengthWithoutRoomForANewToken) {
     for (std::size_t const length : {0U, 1U}) {
         EXPECT_THAT(

@@ -1,13 +1,18 @@
 #include "model/generate.hpp"
 
+#include "parallel/agree.hpp"
 #include "tests/model/support_run.hpp"
 #include "tests/model/support_text.hpp"
 #include "tests/support/mpi_test.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -236,6 +241,41 @@ TEST_F(GenerateTest, GivesNoMoreLikelyTokensThanTheVocabularyHas) {
     for (auto const& result : results) {
         ASSERT_THAT(result.top_logprobs, SizeIs(1));
         EXPECT_THAT(result.top_logprobs[0], SizeIs(config.vocabulary));
+    }
+}
+
+/// While it lives, this process gets hardly any memory besides what it has.
+class NoMoreMemory {
+  public:
+    NoMoreMemory() {
+        getrlimit(RLIMIT_AS, &before_);
+        rlim_t pages = 0;
+        std::ifstream("/proc/self/statm") >> pages;
+        auto now = before_;
+        now.rlim_cur = pages * static_cast<rlim_t>(sysconf(_SC_PAGESIZE)) + (rlim_t{128} << 20);
+        setrlimit(RLIMIT_AS, &now);
+    }
+    ~NoMoreMemory() { setrlimit(RLIMIT_AS, &before_); }
+    NoMoreMemory(NoMoreMemory const&) = delete;
+    NoMoreMemory& operator=(NoMoreMemory const&) = delete;
+
+  private:
+    rlimit before_{};
+};
+
+TEST_F(GenerateTest, FailsOnEveryRankWhereOneHasNoMemoryForTheCache) {
+    auto const config = test::tiny_decoder();
+    LoadedModel model(config, test::preset_plan(config, "replicate", world.size()), world);
+    // 512 MiB for the keys of a layer; never touched, so that nobody really needs them.
+    std::size_t const bytes_per_token = config.kv_heads * config.head_dim * sizeof(float);
+    auto const request = request_of(config, "a", 4, (std::size_t{512} << 20) / bytes_per_token);
+    auto const last_has_none = world.rank() == world.size() - 1 ? std::make_unique<NoMoreMemory>()
+                                                                : std::unique_ptr<NoMoreMemory>();
+    try {
+        run(model, {request});
+        ADD_FAILURE() << "no error";
+    } catch (kernels::SystemError const& error) {
+        EXPECT_NE(dynamic_cast<parallel::Agreed const*>(&error), nullptr) << error.what();
     }
 }
 

@@ -1,0 +1,105 @@
+#include "app/run_options.hpp"
+
+#include "app/usage_error.hpp"
+#include "kernels/error.hpp"
+#include "tests/io/temporary_folder.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace tesserank::app {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
+
+RunOptions parse(std::vector<std::string> const& more) {
+    std::vector<std::string> words{"m.h5", "--input", "in", "--output", "out"};
+    words.insert(words.end(), more.begin(), more.end());
+    return parse_run_options("generate", words, false).value();
+}
+
+void expect_refused(std::vector<std::string> const& more, std::string const& message) {
+    EXPECT_THAT([&] { parse(more); }, ThrowsMessage<UsageError>(HasSubstr(message)));
+}
+
+TEST(RunOptions, AreReadAndOtherwiseHaveDefaults) {
+    auto const options =
+        parse({"--batch", "3", "--seed=7", "--dtype", "bf16", "--prefill-chunk=9", "-q"});
+    EXPECT_EQ(options.model, "m.h5");
+    EXPECT_EQ(options.input, "in");
+    EXPECT_EQ(options.batch, 3U);
+    EXPECT_EQ(options.seed, 7U);
+    EXPECT_EQ(options.dtype, "bf16");
+    EXPECT_EQ(options.prefill_chunk, 9U);
+    EXPECT_TRUE(options.quiet);
+    EXPECT_FALSE(options.log_json);
+    EXPECT_EQ(options.max_length, std::nullopt);
+    EXPECT_EQ(parse({}).seed, 0U);
+    EXPECT_EQ(parse({}).prefill_chunk, 512U);
+}
+
+TEST(RunOptions, AreNotGuessedFromTheirBeginning) { expect_refused({"--max-l", "9"}, "--max-l"); }
+
+TEST(RunOptions, RefuseNumbersOutOfRange) {
+    expect_refused({"--seed", "-1"}, "--seed is -1, expected an integer from 0 to 2^63 - 1");
+    expect_refused({"--batch", "0"}, "--batch is 0, expected an integer from 1 to 2^31");
+    expect_refused({"--max-length", "2147483649"}, "--max-length is 2147483649");
+    expect_refused({"--prefill-chunk", "many"}, "many");
+}
+
+TEST(RunOptions, NeedAModelAnInputAndAnOutput) {
+    auto const refusal = [](std::vector<std::string> const& words, std::string const& message) {
+        EXPECT_THAT([&] { parse_run_options("score", words, false); },
+                    ThrowsMessage<UsageError>(HasSubstr(message)));
+    };
+    refusal({"--input", "in", "--output", "out"}, "MODEL.h5 is missing; usage: tesserank score");
+    refusal({"m.h5", "--output", "out"}, "--input is missing");
+    refusal({"m.h5", "--input", "in"}, "--output is missing");
+}
+
+RunOptions with_files(std::string const& input, std::string const& output,
+                      std::string const& logits = "") {
+    RunOptions options;
+    options.model = "m.h5";
+    options.input = input;
+    options.output = output;
+    options.logits = logits;
+    return options;
+}
+
+void expect_clash(RunOptions const& options, std::string const& names) {
+    EXPECT_THAT([&] { check_paths(options); },
+                ThrowsMessage<kernels::InputError>(HasSubstr(names + " are the same file: ")));
+}
+
+TEST(CheckPaths, RefusesAFileThatIsTwoThings) {
+    expect_clash(with_files("a", "a"), "--input and --output");
+    expect_clash(with_files("a", "b/../a"), "--input and --output");
+    expect_clash(with_files("a", "m.h5"), "the model and --output");
+    expect_clash(with_files("a", "b", "b"), "--output and --logits");
+    expect_clash(with_files("b.partial", "b"), "--input and --output while it is written");
+    expect_clash(with_files("a", "b", "b.partial"), "--output while it is written and --logits");
+}
+
+TEST(CheckPaths, FollowsLinks) {
+    io::TemporaryFolder const folder;
+    auto const file = folder.write("in", "x");
+    std::filesystem::create_symlink(file, folder.path("symbolic"));
+    std::filesystem::create_hard_link(file, folder.path("hard"));
+    expect_clash(with_files(file, folder.path("symbolic")), "--input and --output");
+    expect_clash(with_files(file, folder.path("hard")), "--input and --output");
+}
+
+TEST(CheckPaths, LetsADeviceBeSeveralThings) {
+    EXPECT_NO_THROW(check_paths(with_files("/dev/null", "/dev/null")));
+    EXPECT_NO_THROW(check_paths(with_files("-", "-")));
+    EXPECT_NO_THROW(check_paths(with_files("a", "b", "c")));
+}
+
+}  // namespace
+}  // namespace tesserank::app
