@@ -45,8 +45,9 @@ Grammar grammar(std::string_view command, RunOptions& options) {
         "results, in the order of the input; - for stdout");
     add("logits", po::value(&options.logits)->value_name("FILE.h5"),
         "also write the logits: /<id>/logits");
-    add("placement", po::value(&options.placement)->value_name("PRESET"),
-        "shard, replicate or replicate-attention");
+    add("placement", po::value(&options.placement)->value_name("WISH"),
+        "a preset (shard, replicate, split-batch, replicate-attention, split-batch-attention), "
+        "rules such as '*.attention=replicate,lm_head=single:0', or a plan file");
     add("backend", po::value(&options.backend)->value_name("NAME"), "auto, kokkos or reference");
     add("comm", po::value(&options.comm)->value_name("NAME"), "auto or mpi");
     add("dtype", po::value(&options.dtype)->value_name("TYPE"),
