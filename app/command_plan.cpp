@@ -70,8 +70,8 @@ int run_plan(std::span<std::string const> arguments) {
     auto const model = open_for_planning(values["MODEL.h5|config.json"].as<std::string>());
     auto const options = forward_options(model.config, compute_in(values),
                                          count_in(values, "prefill-chunk", 512, most_tokens));
-    auto const plan = plan_for(model.config, values["placement"].as<std::string>(), ranks,
-                               options.compute);
+    auto const plan =
+        plan_for(model.config, values["placement"].as<std::string>(), ranks, options.compute);
     auto const facts = model::facts_of(model.config, plan, options, workload, model.dtype_of);
     if (values.contains("plan-out")) {
         io::OutputFile file(values["plan-out"].as<std::string>());

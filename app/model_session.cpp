@@ -88,9 +88,8 @@ void ModelSession::describe() {
 
 void ModelSession::place() {
     model::check_batch_wishes(batch_wishes());
-    auto const options =
-        forward_options(config_, options_.dtype == "bf16" ? DType::bf16 : DType::f32,
-                        options_.prefill_chunk);
+    auto const options = forward_options(
+        config_, options_.dtype == "bf16" ? DType::bf16 : DType::f32, options_.prefill_chunk);
     transformer_ = std::make_unique<model::Transformer>(
         config_, plan_for(config_, options_.placement, ranks_.size(), options.compute), *backend_,
         ranks_, *source_, options);

@@ -95,7 +95,8 @@ model::PlacementPlan plan_for(model::DecoderConfig const& config, std::string co
 
 PlannedModel open_for_planning(std::string const& path) {
     std::error_code error;
-    if (fs::is_directory(path, error)) return from_config((fs::path(path) / "config.json").string());
+    if (fs::is_directory(path, error))
+        return from_config((fs::path(path) / "config.json").string());
     if (path.ends_with(".json")) return from_config(path);
     return from_model_file(path);
 }

@@ -2,8 +2,8 @@
 
 #include "model/decoder_config.hpp"
 #include "model/forward_memory.hpp"
-#include "model/plan_facts.hpp"
 #include "model/placement.hpp"
+#include "model/plan_facts.hpp"
 
 #include <cstddef>
 #include <string>

@@ -29,11 +29,15 @@ std::string list_of(std::vector<std::string> const& words) {
 
 std::string_view unit_name(ModuleKind kind) {
     switch (kind) {
-        case ModuleKind::attention: return "heads";
-        case ModuleKind::mlp: return "columns";
+        case ModuleKind::attention:
+            return "heads";
+        case ModuleKind::mlp:
+            return "columns";
         case ModuleKind::embedding:
-        case ModuleKind::lm_head: return "rows";
-        case ModuleKind::norm: break;
+        case ModuleKind::lm_head:
+            return "rows";
+        case ModuleKind::norm:
+            break;
     }
     return "";
 }
@@ -78,8 +82,9 @@ class LayerGroups {
         std::string const part(layer ? layer->second : module);
         auto const key = std::pair(part, content);
         auto const found = std::ranges::find(groups_, key, &Group::key);
-        auto& group = found == groups_.end() ? groups_.emplace_back(Group{key, {}, layer.has_value(), 0})
-                                             : *found;
+        auto& group = found == groups_.end()
+                          ? groups_.emplace_back(Group{key, {}, layer.has_value(), 0})
+                          : *found;
         if (layer && (group.layers.empty() || group.layers.back() != layer->first)) {
             group.layers.push_back(layer->first);
         }
@@ -187,10 +192,9 @@ void print_step(std::ostream& out, std::string_view phase, model::StepFacts cons
     out << '\n';
     LayerGroups groups;
     for (auto const& exchange : step.exchanges) {
-        groups.add(exchange.module,
-                   joined({name_of(exchange.from) + " -> " + name_of(exchange.to),
-                           std::string(parallel::name_of(exchange.kind)),
-                           readable_bytes(exchange.bytes)}));
+        groups.add(exchange.module, joined({name_of(exchange.from) + " -> " + name_of(exchange.to),
+                                            std::string(parallel::name_of(exchange.kind)),
+                                            readable_bytes(exchange.bytes)}));
     }
     Table table({"around", "layouts", "collective", "bytes each", "times"});
     for (auto const& group : groups.groups()) {

@@ -22,8 +22,8 @@ bool has_stream(ModuleSpec const& module) {
 
 void check_rank(JsonNode const& node, int rank, int ranks) {
     if (rank < ranks) return;
-    node.fail("there is no rank " + std::to_string(rank) + " in a job of " +
-              std::to_string(ranks) + " rank(s)");
+    node.fail("there is no rank " + std::to_string(rank) + " in a job of " + std::to_string(ranks) +
+              " rank(s)");
 }
 
 void read_module(JsonNode const& node, ModuleSpec const& module, PlacementPlan& plan) {
@@ -45,7 +45,8 @@ void read_module(JsonNode const& node, ModuleSpec const& module, PlacementPlan& 
 void check_head(JsonNode const& root, int ranks) {
     root.allow_only({"format", "format_version", "ranks", "modules"});
     auto const format = root.at("format");
-    if (format.string() != format_name) format.fail_expected("\"" + std::string(format_name) + "\"");
+    if (format.string() != format_name)
+        format.fail_expected("\"" + std::string(format_name) + "\"");
     root.at("format_version").integer(format_version, format_version);
     auto const count = root.at("ranks");
     if (count.integer(1, 1 << 20) != ranks) {

@@ -17,8 +17,7 @@ namespace tesserank::io {
 ///     ...}}
 ///
 /// "stream" is where the residual stream lies while the module runs. Norms are not listed.
-std::string plan_text(model::PlacementPlan const& plan,
-                      std::span<model::ModuleSpec const> modules);
+std::string plan_text(model::PlacementPlan const& plan, std::span<model::ModuleSpec const> modules);
 
 /// Reads plan_text(). Streams may be left out, all or none: the result then has none. `origin`
 /// names the text in messages. Errors: InputError naming module and place: a module that is

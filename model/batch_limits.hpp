@@ -18,7 +18,7 @@ struct BatchLimits {
 
 /// What the choice depends on: the same on all ranks.
 struct BatchLimitInput {
-    std::size_t context = 0;           ///< of the model
+    std::size_t context = 0;  ///< of the model
     /// The most tokens that each of so many sequences may have, as every rank has memory for their
     /// keys and values; the more sequences, the fewer.
     std::function<std::size_t(std::size_t batch)> length_for;

@@ -145,8 +145,8 @@ Candidates gather_candidates(kernels::Backend& backend, parallel::MpiCommunicato
     auto const mine = message(backend, parallel::local_of(logits),
                               shares[static_cast<std::size_t>(ranks.rank())].columns, count);
     bool const chooses = ranks.rank() == choosing_rank;
-    std::vector<std::byte> all(
-        chooses ? std::accumulate(bytes.begin(), bytes.end(), std::size_t{0}) : 0);
+    std::vector<std::byte> all(chooses ? std::accumulate(bytes.begin(), bytes.end(), std::size_t{0})
+                                       : 0);
     ranks.gather(mine, bytes, all, choosing_rank);
     if (!chooses) return {};
     Join join(rows);

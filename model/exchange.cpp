@@ -78,7 +78,10 @@ class Exchanges {
         } else {
             add("lm_head", from, to, bytes);
         }
-        list_.push_back({"lm_head", Collective::broadcast, rows * choice_bytes, to,
+        list_.push_back({"lm_head",
+                         Collective::broadcast,
+                         rows * choice_bytes,
+                         to,
                          {LayoutKind::Kind::replicated}});
     }
 

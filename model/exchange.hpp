@@ -26,8 +26,8 @@ struct StepShape {
     std::size_t candidates = 1;  ///< of each, 0: the whole logits; see candidates_for()
 };
 
-/// Every collective of one forward pass with the choice of its tokens, in order, as generate() makes
-/// them. Empty on one rank.
+/// Every collective of one forward pass with the choice of its tokens, in order, as generate()
+/// makes them. Empty on one rank.
 std::vector<Exchange> exchanges_of(DecoderConfig const& config, PlacementPlan const& plan,
                                    TransformerOptions const& options, StepShape const& shape);
 

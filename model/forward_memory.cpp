@@ -29,14 +29,14 @@ std::size_t largest_module(DecoderConfig const& config, PlacementPlan const& pla
                            TransformerOptions const& options, int rank) {
     std::size_t most = 0;
     for (std::size_t layer = 0; layer < config.layers; ++layer) {
-        auto const heads = local_heads(config, plan.of(layer_module(layer, "attention")), rank,
-                                       plan.ranks);
+        auto const heads =
+            local_heads(config, plan.of(layer_module(layer, "attention")), rank, plan.ranks);
         auto const mlp = plan.of(layer_module(layer, "mlp"));
         std::size_t const columns =
             vocabulary_rows(config.intermediate, mlp, rank, plan.ranks).count;
-        most = std::max({most, attention_workspace(config, heads, options.max_rows,
-                                                   options.compute),
-                         mlp_workspace(columns, options.max_rows, options.compute)});
+        most =
+            std::max({most, attention_workspace(config, heads, options.max_rows, options.compute),
+                      mlp_workspace(columns, options.max_rows, options.compute)});
     }
     return most;
 }

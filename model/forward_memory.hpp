@@ -33,11 +33,11 @@ struct ForwardMemory {
     };
 
     Buffer residual, normed, delta;
-    Buffer sum;           ///< what a reduce-scatter gives
-    Buffer cos_sin;       ///< rotations of every row
-    Buffer local_logits;  ///< of this rank's part of a sharded vocabulary
-    Buffer logits;        ///< over the whole vocabulary
-    Buffer pieces;        ///< logits of all ranks on their way to where they are joined
+    Buffer sum;               ///< what a reduce-scatter gives
+    Buffer cos_sin;           ///< rotations of every row
+    Buffer local_logits;      ///< of this rank's part of a sharded vocabulary
+    Buffer logits;            ///< over the whole vocabulary
+    Buffer pieces;            ///< logits of all ranks on their way to where they are joined
     std::size_t modules = 0;  ///< bytes that the most demanding module needs for its inner values
 
     std::size_t bytes() const;

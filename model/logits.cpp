@@ -21,9 +21,9 @@ void for_logit_blocks(Transformer& model, parallel::AnyActivation const& states,
     }
 }
 
-void prefill(Transformer& model, StaticBatch& batch,
-             std::function<void(LogitBlock const&, std::span<StaticBatch::Output const>)> const&
-                 take) {
+void prefill(
+    Transformer& model, StaticBatch& batch,
+    std::function<void(LogitBlock const&, std::span<StaticBatch::Output const>)> const& take) {
     for (auto next = batch.next_prefill(model.options().max_rows); !next.step.ids.empty();
          next = batch.next_prefill(model.options().max_rows)) {
         auto const states = model.forward(next.step, next.output_rows);

@@ -34,8 +34,8 @@ void for_logit_blocks(Transformer& model, parallel::AnyActivation const& states,
 
 /// Runs all prompts of a batch, in chunks of max_rows tokens, and hands on the logits that are
 /// wanted. Collective.
-void prefill(Transformer& model, StaticBatch& batch,
-             std::function<void(LogitBlock const&, std::span<StaticBatch::Output const>)> const&
-                 take);
+void prefill(
+    Transformer& model, StaticBatch& batch,
+    std::function<void(LogitBlock const&, std::span<StaticBatch::Output const>)> const& take);
 
 }  // namespace tesserank::model

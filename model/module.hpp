@@ -84,7 +84,8 @@ std::unique_ptr<Module> make_placed(Placement placement, Arguments&&... argument
             return std::make_unique<Kind<SplitBatch>>(std::forward<Arguments>(arguments)...);
         case Placement::Kind::single:
             return std::make_unique<Kind<Single>>(std::forward<Arguments>(arguments)...);
-        case Placement::Kind::replicate: break;
+        case Placement::Kind::replicate:
+            break;
     }
     return std::make_unique<Kind<Whole>>(std::forward<Arguments>(arguments)...);
 }

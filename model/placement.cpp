@@ -28,10 +28,14 @@ Range elements_of(Range units, WeightSpec const& weight) {
 
 std::string name_of(Placement placement) {
     switch (placement.kind) {
-        case Kind::shard: return "shard";
-        case Kind::replicate: return "replicate";
-        case Kind::split_batch: return "split-batch";
-        case Kind::single: break;
+        case Kind::shard:
+            return "shard";
+        case Kind::replicate:
+            return "replicate";
+        case Kind::split_batch:
+            return "split-batch";
+        case Kind::single:
+            break;
     }
     return "single:" + std::to_string(placement.rank);
 }
@@ -48,10 +52,13 @@ std::optional<Placement> placement_from_name(std::string_view name) {
 
 LayoutKind input_of(Placement placement) {
     switch (placement.kind) {
-        case Kind::split_batch: return {LayoutKind::Kind::batch_sharded};
-        case Kind::single: return LayoutKind::on_rank(placement.rank);
+        case Kind::split_batch:
+            return {LayoutKind::Kind::batch_sharded};
+        case Kind::single:
+            return LayoutKind::on_rank(placement.rank);
         case Kind::shard:
-        case Kind::replicate: break;
+        case Kind::replicate:
+            break;
     }
     return {LayoutKind::Kind::replicated};
 }
@@ -75,10 +82,9 @@ LayoutKind PlacementPlan::stream_of(std::string_view module) const {
 }
 
 bool PlacementPlan::deals_sequences() const {
-    return std::ranges::any_of(placements,
-                               [](auto const& entry) {
-                                   return entry.second == Placement::split_batch;
-                               }) ||
+    return std::ranges::any_of(
+               placements,
+               [](auto const& entry) { return entry.second == Placement::split_batch; }) ||
            std::ranges::any_of(streams, [](auto const& entry) {
                return entry.second.kind == LayoutKind::Kind::batch_sharded;
            });

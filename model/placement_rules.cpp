@@ -66,8 +66,8 @@ Placement parse_placement(std::string_view word, std::string_view rule, int rank
     }
     if (placement->kind == Placement::Kind::single && placement->rank >= ranks) {
         throw InputError("--placement rule " + quoted(rule) + ": there is no rank " +
-                         std::to_string(placement->rank) + " in a job of " +
-                         std::to_string(ranks) + " rank(s)");
+                         std::to_string(placement->rank) + " in a job of " + std::to_string(ranks) +
+                         " rank(s)");
     }
     return *placement;
 }
@@ -91,10 +91,10 @@ void apply_rule(PlacementPlan& plan, std::span<ModuleSpec const> modules, std::s
     bool const norms = std::ranges::any_of(modules, [&](auto const& module) {
         return fnmatch(pattern.c_str(), module.name.c_str(), 0) == 0;
     });
-    throw InputError("--placement rule " + quoted(rule) + ": " + quoted(pattern) +
-                     (norms ? " matches norms alone, which are always replicated"
-                            : " matches no module; the nearest names are " +
-                                  nearest_names(modules, pattern)));
+    throw InputError(
+        "--placement rule " + quoted(rule) + ": " + quoted(pattern) +
+        (norms ? " matches norms alone, which are always replicated"
+               : " matches no module; the nearest names are " + nearest_names(modules, pattern)));
 }
 
 /// What a preset says of attention, and of the other modules.
@@ -119,8 +119,7 @@ PlacementPlan make_plan(std::span<ModuleSpec const> modules, std::string_view wi
     for (auto const& module : modules) {
         auto placement = Placement::shard;
         if (preset != presets.end()) {
-            placement =
-                module.kind == ModuleKind::attention ? preset->attention : preset->others;
+            placement = module.kind == ModuleKind::attention ? preset->attention : preset->others;
         }
         bool const norm = module.kind == ModuleKind::norm;
         plan.placements[module.name] = norm ? Placement::replicate : placement;

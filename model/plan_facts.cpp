@@ -54,8 +54,8 @@ std::vector<StepFacts> steps_of(DecoderConfig const& config, PlacementPlan const
 
 std::size_t cache_bytes(DecoderConfig const& config, PlacementPlan const& plan,
                         TransformerOptions const& options, Workload const& workload, int rank) {
-    std::size_t const own = parallel::Partition(workload.batch, plan.owners())
-                                .count(std::min(rank, plan.owners() - 1));
+    std::size_t const own =
+        parallel::Partition(workload.batch, plan.owners()).count(std::min(rank, plan.owners() - 1));
     std::size_t elements = 0;
     for (auto const& layer : cache_layers(config, plan, rank)) {
         elements += 2 * layer.width * (layer.dealt ? own : workload.batch);
@@ -163,15 +163,15 @@ std::vector<std::size_t> weight_bytes_of(DecoderConfig const& config, PlacementP
 PlanFacts facts_of(DecoderConfig const& config, PlacementPlan const& plan,
                    TransformerOptions const& options, Workload const& workload,
                    DTypeOf const& dtype_of) {
-    PlanFacts facts{.plan = plan,
-                    .workload = workload,
-                    .modules = {},
-                    .ranks = std::vector<RankFacts>(static_cast<std::size_t>(plan.ranks)),
-                    .start = exchanges_of_start(plan.ranks, workload.batch,
-                                                workload.batch * workload.prompt),
-                    .prefill = {},
-                    .decode = {},
-                    .notes = {}};
+    PlanFacts facts{
+        .plan = plan,
+        .workload = workload,
+        .modules = {},
+        .ranks = std::vector<RankFacts>(static_cast<std::size_t>(plan.ranks)),
+        .start = exchanges_of_start(plan.ranks, workload.batch, workload.batch * workload.prompt),
+        .prefill = {},
+        .decode = {},
+        .notes = {}};
     for (auto const& module : describe_modules(config)) {
         facts.modules.push_back(module_facts(config, plan, module, dtype_of));
     }
@@ -182,8 +182,8 @@ PlanFacts facts_of(DecoderConfig const& config, PlacementPlan const& plan,
         mine.cache_bytes = cache_bytes(config, plan, options, workload, number);
         mine.forward_bytes = forward_memory(config, plan, options, number).bytes();
     }
-    facts.prefill = steps_of(config, plan, options,
-                             prefill_shapes(workload, plan.owners(), options.max_rows));
+    facts.prefill =
+        steps_of(config, plan, options, prefill_shapes(workload, plan.owners(), options.max_rows));
     facts.decode = steps_of(config, plan, options, decode_shapes(workload, options.max_rows));
     note_idle_ranks(facts);
     note_single_ranks(facts);

@@ -105,9 +105,14 @@ void settle_streams(PlacementPlan& plan, std::span<ModuleSpec const> modules, DT
     for (auto const& module : modules) {
         auto const placement = plan.of(module.name);
         switch (module.kind) {
-            case ModuleKind::embedding: route.start(output_of(placement, module.kind)); break;
-            case ModuleKind::lm_head: head = input_of(placement); break;
-            case ModuleKind::norm: break;
+            case ModuleKind::embedding:
+                route.start(output_of(placement, module.kind));
+                break;
+            case ModuleKind::lm_head:
+                head = input_of(placement);
+                break;
+            case ModuleKind::norm:
+                break;
             case ModuleKind::attention:
             case ModuleKind::mlp:
                 route.pass(placement, module.kind);

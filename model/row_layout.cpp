@@ -55,18 +55,24 @@ struct RowsOf {
 
 Layout layout_for(LayoutKind kind, Partition const& deal) {
     switch (kind.kind) {
-        case LayoutKind::Kind::replicated: return Replicated{};
-        case LayoutKind::Kind::partial: return parallel::Partial{};
-        case LayoutKind::Kind::batch_sharded: return BatchSharded{deal};
-        case LayoutKind::Kind::on_rank: return OnRank{kind.rank, deal.units()};
-        case LayoutKind::Kind::hidden_sharded: break;
+        case LayoutKind::Kind::replicated:
+            return Replicated{};
+        case LayoutKind::Kind::partial:
+            return parallel::Partial{};
+        case LayoutKind::Kind::batch_sharded:
+            return BatchSharded{deal};
+        case LayoutKind::Kind::on_rank:
+            return OnRank{kind.rank, deal.units()};
+        case LayoutKind::Kind::hidden_sharded:
+            break;
     }
     throw kernels::LogicError("columns are cut by modules alone");
 }
 
 Layout layout_for(Layout const& layout, Partition const& deal) {
     if (std::holds_alternative<BatchSharded>(layout)) return BatchSharded{deal};
-    if (auto const* single = std::get_if<OnRank>(&layout)) return OnRank{single->rank, deal.units()};
+    if (auto const* single = std::get_if<OnRank>(&layout))
+        return OnRank{single->rank, deal.units()};
     return layout;
 }
 
@@ -75,7 +81,8 @@ Partition deal_of(std::span<std::size_t const> rows, Partition const& deal) {
     for (int rank = 0; rank < deal.ranks(); ++rank) {
         auto const part = deal.of(rank);
         auto const begin = std::ranges::lower_bound(rows, part.begin);
-        shares.push_back(static_cast<std::size_t>(std::ranges::lower_bound(rows, part.end()) - begin));
+        shares.push_back(
+            static_cast<std::size_t>(std::ranges::lower_bound(rows, part.end()) - begin));
     }
     return Partition::of_shares(shares);
 }

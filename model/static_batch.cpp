@@ -2,7 +2,6 @@
 
 #include "kernels/error.hpp"
 
-
 namespace tesserank::model {
 namespace {
 

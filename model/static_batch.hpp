@@ -24,7 +24,7 @@ struct Sequence {
 
 /// Rows of KV cache that a batch needs.
 struct CacheRows {
-    std::size_t all = 0;            ///< of every sequence
+    std::size_t all = 0;             ///< of every sequence
     std::vector<std::size_t> dealt;  ///< of the sequences of each owner
 };
 
@@ -51,8 +51,8 @@ class StaticBatch {
     };
 
     /// The next at most `max_rows` prompt tokens, packed without padding; a long prompt spans
-    /// several steps, and a step may hold pieces of several prompts (see PrefillSchedule). Empty (no
-    /// ids) when all prompts are done.
+    /// several steps, and a step may hold pieces of several prompts (see PrefillSchedule). Empty
+    /// (no ids) when all prompts are done.
     PrefillStep next_prefill(std::size_t max_rows);
 
     /// One token of each given sequence, in order: `tokens[i]` is appended to sequence

@@ -74,18 +74,16 @@ void Transformer::build_vocabulary(std::span<ModuleSpec const> modules) {
     auto const table = weights_.add_rows(table_spec, Role::table, rows);
     auto const part = [&](Placement of) {
         auto const wanted = vocabulary_rows(config_.vocabulary, of, rank_, plan_.ranks);
-        auto const first = wanted.count == 0 ? 0
-                                             : wanted.begin -
-                                                   rows[static_cast<std::size_t>(rank_)].begin;
+        auto const first =
+            wanted.count == 0 ? 0 : wanted.begin - rows[static_cast<std::size_t>(rank_)].begin;
         return table.rows_from(first, wanted.count);
     };
     auto const embedding = plan_.of("embedding");
-    embedding_.emplace(
-        part(embedding),
-        vocabulary_rows(config_.vocabulary, embedding, rank_, plan_.ranks).begin);
-    lm_head_.emplace(config_.tied_embeddings ? part(placement)
-                                             : weights_.add(head_spec, Role::table, placement),
-                     Partition(config_.vocabulary, plan_.ranks), placement);
+    embedding_.emplace(part(embedding),
+                       vocabulary_rows(config_.vocabulary, embedding, rank_, plan_.ranks).begin);
+    lm_head_.emplace(
+        config_.tied_embeddings ? part(placement) : weights_.add(head_spec, Role::table, placement),
+        Partition(config_.vocabulary, plan_.ranks), placement);
 }
 
 void Transformer::build_layer(std::size_t index, std::span<ModuleSpec const> modules) {
@@ -131,26 +129,27 @@ class Transformer::Pass {
         bool const scatter = std::holds_alternative<parallel::Partial>(given) &&
                              std::holds_alternative<parallel::BatchSharded>(first);
         auto const place = rows(scatter ? model_.delta_ : model_.residual_);
-        stream_.start(model_.embedding_->forward(model_.backend_, step_.ids, given, model_.rank_,
-                                                 place),
-                      first);
+        stream_.start(
+            model_.embedding_->forward(model_.backend_, step_.ids, given, model_.rank_, place),
+            first);
     }
 
     void run(Block const& block) {
         auto const stream = at(block.stream);
         stream_.move_to(stream);
         auto const place = rows(model_.normed_);
-        auto const x = model_.redistribute_(
-            stream_.normed(block.norm, model_.config_.norm_eps, place), at(block.input),
-            {.whole = place});
+        auto const x =
+            model_.redistribute_(stream_.normed(block.norm, model_.config_.norm_eps, place),
+                                 at(block.input), {.whole = place});
         auto const delta = rows(model_.delta_);
         auto const y = parallel::local_of(parallel::part_of(delta, at(block.input), model_.rank_));
         auto context = this->context();
         auto const given = block.module->forward(context, x, y);
-        bool const scatter = std::holds_alternative<parallel::Activation<parallel::Partial>>(given) &&
-                             std::holds_alternative<parallel::BatchSharded>(stream);
-        stream_.add(model_.redistribute_(given, stream,
-                                         {.whole = scatter ? rows(model_.sum_) : delta}));
+        bool const scatter =
+            std::holds_alternative<parallel::Activation<parallel::Partial>>(given) &&
+            std::holds_alternative<parallel::BatchSharded>(stream);
+        stream_.add(
+            model_.redistribute_(given, stream, {.whole = scatter ? rows(model_.sum_) : delta}));
     }
 
     /// Only the rows whose logits are wanted go on.
@@ -176,8 +175,7 @@ class Transformer::Pass {
 
     Context context() const {
         auto const cos_sin = rows(model_.cos_sin_);
-        auto const owner =
-            std::min(static_cast<std::size_t>(model_.rank_), step_.dealt.size() - 1);
+        auto const owner = std::min(static_cast<std::size_t>(model_.rank_), step_.dealt.size() - 1);
         auto const own = deal_.of(static_cast<int>(owner));
         return {.backend = model_.backend_,
                 .workspace = model_.workspace_,
@@ -225,7 +223,8 @@ AnyActivation Transformer::local_logits(AnyActivation const& states, std::size_t
     auto const& input = parallel::local_of(x);
     if (input.rows == 0) return lm_head_->forward(backend_, x, memory.view.rows_from(0, 0));
     auto const place = memory.view.rows_from(0, count);
-    auto const y = shard ? place : parallel::local_of(parallel::part_of(place, layout_of(x), rank_));
+    auto const y =
+        shard ? place : parallel::local_of(parallel::part_of(place, layout_of(x), rank_));
     return lm_head_->forward(backend_, x, y);
 }
 

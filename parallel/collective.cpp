@@ -13,22 +13,30 @@ using Kind = LayoutKind::Kind;
 
 Collective to_replicated(Kind from) {
     switch (from) {
-        case Kind::partial: return Collective::all_reduce;
-        case Kind::on_rank: return Collective::broadcast;
-        case Kind::replicated: return Collective::none;
+        case Kind::partial:
+            return Collective::all_reduce;
+        case Kind::on_rank:
+            return Collective::broadcast;
+        case Kind::replicated:
+            return Collective::none;
         case Kind::hidden_sharded:
-        case Kind::batch_sharded: break;
+        case Kind::batch_sharded:
+            break;
     }
     return Collective::all_gather;
 }
 
 Collective to_rank(LayoutKind from, int rank) {
     switch (from.kind) {
-        case Kind::partial: return Collective::reduce;
-        case Kind::on_rank: return from.rank == rank ? Collective::none : Collective::transfer;
-        case Kind::replicated: return Collective::none;
+        case Kind::partial:
+            return Collective::reduce;
+        case Kind::on_rank:
+            return from.rank == rank ? Collective::none : Collective::transfer;
+        case Kind::replicated:
+            return Collective::none;
         case Kind::hidden_sharded:
-        case Kind::batch_sharded: break;
+        case Kind::batch_sharded:
+            break;
     }
     return Collective::gather;
 }
@@ -51,11 +59,16 @@ std::optional<int> rank_from_text(std::string_view text) {
 
 std::string name_of(LayoutKind layout) {
     switch (layout.kind) {
-        case LayoutKind::Kind::replicated: return "Replicated";
-        case LayoutKind::Kind::partial: return "Partial";
-        case LayoutKind::Kind::hidden_sharded: return "HiddenSharded";
-        case LayoutKind::Kind::batch_sharded: return "BatchSharded";
-        case LayoutKind::Kind::on_rank: break;
+        case LayoutKind::Kind::replicated:
+            return "Replicated";
+        case LayoutKind::Kind::partial:
+            return "Partial";
+        case LayoutKind::Kind::hidden_sharded:
+            return "HiddenSharded";
+        case LayoutKind::Kind::batch_sharded:
+            return "BatchSharded";
+        case LayoutKind::Kind::on_rank:
+            break;
     }
     return "OnRank(" + std::to_string(layout.rank) + ")";
 }

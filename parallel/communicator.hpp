@@ -42,8 +42,8 @@ class Communicator {
     virtual void gather(std::span<std::byte const> mine, std::span<std::size_t const> bytes,
                         std::span<std::byte> all, int root) = 0;
 
-    /// The way back: `mine` becomes piece rank() of root's `all`. On root `mine` may be its piece of
-    /// `all` itself; elsewhere `all` is not used.
+    /// The way back: `mine` becomes piece rank() of root's `all`. On root `mine` may be its piece
+    /// of `all` itself; elsewhere `all` is not used.
     virtual void scatter(std::span<std::byte const> all, std::span<std::size_t const> bytes,
                          std::span<std::byte> mine, int root) = 0;
 

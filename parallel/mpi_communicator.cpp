@@ -209,7 +209,8 @@ void MpiCommunicator::reduce(std::span<std::byte> data, DType dtype, int root) {
     require(data.size() == elements * width, "data holds a broken element");
     require(root >= 0 && root < state_->size, "the root is no rank");
     if (state_->size == 1) return;
-    if (dtype == DType::f32) return reduce_f32(reinterpret_cast<float*>(data.data()), elements, root);
+    if (dtype == DType::f32)
+        return reduce_f32(reinterpret_cast<float*>(data.data()), elements, root);
     float* const wide = state_->floats(std::min(elements, staged_elements));
     for_each_chunk(elements, staged_elements, [&](std::size_t first, int count) {
         auto const size = static_cast<std::size_t>(count);
@@ -249,8 +250,8 @@ void MpiCommunicator::gather(std::span<std::byte const> mine, std::span<std::siz
         s.begins.resize(s.counts.size());
         std::exclusive_scan(s.counts.begin(), s.counts.end(), s.begins.begin(), 0);
         check_mpi(MPI_Gatherv(here ? MPI_IN_PLACE : static_cast<void const*>(mine.data()),
-                              s.counts[own], MPI_BYTE, all.data(), s.counts.data(),
-                              s.begins.data(), MPI_BYTE, root, s.comm),
+                              s.counts[own], MPI_BYTE, all.data(), s.counts.data(), s.begins.data(),
+                              MPI_BYTE, root, s.comm),
                   "MPI_Gatherv");
         return;
     }
@@ -283,8 +284,8 @@ void MpiCommunicator::scatter(std::span<std::byte const> all, std::span<std::siz
         s.begins.resize(s.counts.size());
         std::exclusive_scan(s.counts.begin(), s.counts.end(), s.begins.begin(), 0);
         check_mpi(MPI_Scatterv(all.data(), s.counts.data(), s.begins.data(), MPI_BYTE,
-                               here ? MPI_IN_PLACE : static_cast<void*>(mine.data()),
-                               s.counts[own], MPI_BYTE, root, s.comm),
+                               here ? MPI_IN_PLACE : static_cast<void*>(mine.data()), s.counts[own],
+                               MPI_BYTE, root, s.comm),
                   "MPI_Scatterv");
         return;
     }

@@ -34,17 +34,19 @@ TensorView room_for(TensorView const& part, std::size_t rows, TensorView const& 
 /// Piece `range` of packed columns: [rows, h], contiguous.
 TensorView piece_of(TensorView const& packed, std::size_t rows, Range range) {
     std::size_t const size = kernels::size_of(packed.dtype);
-    return {{packed.data + rows * range.begin * size, packed.dtype, rows, range.count,
-             range.count}};
+    return {
+        {packed.data + rows * range.begin * size, packed.dtype, rows, range.count, range.count}};
 }
 
 }  // namespace
 
 AnyActivation Redistributor::operator()(AnyActivation const& from, Layout const& to,
                                         Destination const& place) {
-    return std::visit([&](auto const& known, auto const& target)
-                          -> AnyActivation { return turn(known, target, place); },
-                      from, to);
+    return std::visit(
+        [&](auto const& known, auto const& target) -> AnyActivation {
+            return turn(known, target, place);
+        },
+        from, to);
 }
 
 std::span<std::byte> Redistributor::ready(TensorView const& tensor) {
@@ -109,7 +111,8 @@ Activation<Replicated> Redistributor::turn(Activation<HiddenSharded> const& from
     Partition const& cut = from.layout.cut;
     TensorView const& mine = from.local;
     require_fit(cut, place.whole.cols, ranks_);
-    require(mine.cols == cut.count(ranks_.rank()), "the activation does not have its cut's columns");
+    require(mine.cols == cut.count(ranks_.rank()),
+            "the activation does not have its cut's columns");
     TensorView const whole = place.whole.rows_from(0, mine.rows);
     // One row's pieces follow each other as they should: decode of one sequence needs no unpacking.
     TensorView const packed = mine.rows <= 1 ? whole : place.pieces.rows_from(0, mine.rows);
@@ -123,7 +126,8 @@ Activation<OnRank> Redistributor::turn(Activation<HiddenSharded> const& from, On
     Partition const& cut = from.layout.cut;
     TensorView const& mine = from.local;
     bool const here = ranks_.rank() == to.rank;
-    require(mine.cols == cut.count(ranks_.rank()), "the activation does not have its cut's columns");
+    require(mine.cols == cut.count(ranks_.rank()),
+            "the activation does not have its cut's columns");
     if (!here) {
         ranks_.gather(ready(mine), in_bytes(cut, mine.rows, mine.dtype), {}, to.rank);
         return {place.whole.rows_from(0, 0), {to.rank, mine.rows}};

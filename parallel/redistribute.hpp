@@ -8,8 +8,9 @@ namespace tesserank::parallel {
 
 /// Where the result of a redistribution lies, when it is not the input's own memory.
 struct Destination {
-    /// [T, H], contiguous. A rank's rows lie at their place in the whole, and so may the input: what
-    /// lies there already is not copied. Only a reduce-scatter needs memory apart from its input.
+    /// [T, H], contiguous. A rank's rows lie at their place in the whole, and so may the input:
+    /// what lies there already is not copied. Only a reduce-scatter needs memory apart from its
+    /// input.
     kernels::TensorView whole;
     /// As many elements; needed to join columns of more than one row, on the ranks that get them.
     kernels::TensorView pieces = {};

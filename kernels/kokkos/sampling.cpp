@@ -156,8 +156,8 @@ void KokkosBackend::top_log_probabilities(ConstTensorView logits, std::span<Toke
     }
 }
 
-void KokkosBackend::top_logits(ConstTensorView logits, std::size_t count,
-                               std::span<TokenLogit> top, std::span<float> log_sums) {
+void KokkosBackend::top_logits(ConstTensorView logits, std::size_t count, std::span<TokenLogit> top,
+                               std::span<float> log_sums) {
     contracts::top_logits(logits, count, top, log_sums);
     parallel_for("top_logits", logits.rows, [=](std::size_t b) {
         thread_local Workspace space;

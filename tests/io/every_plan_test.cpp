@@ -108,7 +108,8 @@ class EveryPlan : public test::MpiTest, public ::testing::WithParamInterface<cha
         double worst = 0.0;
         for (auto const& [index, row] : sink.rows) {
             for (std::size_t v = 0; v < row.size(); ++v) {
-                double const error = std::abs(double(row[v]) - double(golden.last_logits[index][v]));
+                double const error =
+                    std::abs(double(row[v]) - double(golden.last_logits[index][v]));
                 worst = std::isnan(error) ? INFINITY : std::max(worst, error);
             }
         }
@@ -128,9 +129,8 @@ class EveryPlan : public test::MpiTest, public ::testing::WithParamInterface<cha
 
     /// One placement for each slot; a slot is a pattern.
     std::string rules(std::vector<std::string> const& slots, std::size_t choice) const {
-        std::array<std::string, 5> const placements{
-            "shard", "replicate", "split-batch", "single:0",
-            "single:" + std::to_string(world.size() - 1)};
+        std::array<std::string, 5> const placements{"shard", "replicate", "split-batch", "single:0",
+                                                    "single:" + std::to_string(world.size() - 1)};
         std::string text;
         for (auto const& slot : slots) {
             text += (text.empty() ? "" : ",") + slot + "=" + placements[choice % placements.size()];
@@ -146,8 +146,8 @@ class EveryPlan : public test::MpiTest, public ::testing::WithParamInterface<cha
         return plan;
     }
 
-    /// All 625 plans of four slots when TESSERANK_EVERY_PLAN is set; otherwise a twelfth of them, in
-    /// steps that reach every placement of every slot.
+    /// All 625 plans of four slots when TESSERANK_EVERY_PLAN is set; otherwise a twelfth of them,
+    /// in steps that reach every placement of every slot.
     void check_all(std::vector<std::string> const& slots) {
         constexpr std::size_t plans = 5 * 5 * 5 * 5, stride = 112;
         std::size_t const checked = std::getenv("TESSERANK_EVERY_PLAN") == nullptr ? 52 : plans;
@@ -193,8 +193,7 @@ TEST_P(EveryPlan, NeedsEachOfItsRedistributions) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Golden, EveryPlan,
-                         ::testing::Values("llama-5heads-kv1", "qwen2-tied-kv3"),
+INSTANTIATE_TEST_SUITE_P(Golden, EveryPlan, ::testing::Values("llama-5heads-kv1", "qwen2-tied-kv3"),
                          [](auto const& param) {
                              std::string name = param.param;
                              std::ranges::replace(name, '-', '_');

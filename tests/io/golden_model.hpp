@@ -73,8 +73,7 @@ class GoldenModel final : public model::WeightSource {
         auto const dataset = H5Dopen2(file, path, H5P_DEFAULT);
         auto const space = H5Dget_space(dataset);
         std::vector<T> values(static_cast<std::size_t>(H5Sget_simple_extent_npoints(space)));
-        bool const good =
-            H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) >= 0;
+        bool const good = H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) >= 0;
         H5Sclose(space);
         H5Dclose(dataset);
         kernels::require(good, "an expected result cannot be read");

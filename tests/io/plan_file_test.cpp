@@ -60,8 +60,9 @@ TEST(PlanFile, MayLeaveTheStreamsToTheProgram) {
 }
 
 TEST(PlanFile, IsRefusedWithTheModuleAndWhatIsWrong) {
-    EXPECT_THAT(refusal(spoiled("\"split-batch\"", "\"split\"")),
-                AllOf(HasSubstr("p.json"), HasSubstr("layers.0.attention"), HasSubstr("split-batch")));
+    EXPECT_THAT(
+        refusal(spoiled("\"split-batch\"", "\"split\"")),
+        AllOf(HasSubstr("p.json"), HasSubstr("layers.0.attention"), HasSubstr("split-batch")));
     EXPECT_THAT(refusal(spoiled("single:2", "single:3")),
                 AllOf(HasSubstr("layers.1.mlp"), HasSubstr("no rank 3")));
     EXPECT_THAT(refusal(spoiled("\"layers.1.mlp\"", "\"layers.2.mlp\"")),

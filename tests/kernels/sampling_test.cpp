@@ -1,6 +1,7 @@
 #include "tests/kernels/backend_test.hpp"
 
 #include <algorithm>
+#include <limits>
 
 namespace tesserank::kernels {
 namespace {
@@ -223,6 +224,50 @@ TEST_P(SamplingTest, TopLogProbabilitiesFallAndTiesGoByRisingId) {
     reference->top_log_probabilities(view_of(many.data(), 1, many.size()), expected);
     for (std::size_t i = 0; i < 40; ++i) EXPECT_EQ(best[i].token, expected[i].token);
     EXPECT_NO_THROW(backend->top_log_probabilities(view_of(many.data(), 1, many.size()), {}));
+}
+
+/// Tokens of the `count` largest logits of each row of [rows, cols].
+struct TopLogits {
+    std::vector<TokenLogit> top;
+    std::vector<float> log_sums;
+};
+TopLogits top_logits_by(Backend& by, std::vector<float> const& logits, std::size_t rows,
+                        std::size_t count) {
+    TopLogits result{std::vector<TokenLogit>(rows * count), std::vector<float>(rows)};
+    std::size_t const cols = rows == 0 ? 0 : logits.size() / rows;
+    by.top_logits(view_of(logits.data(), rows, cols), count, result.top, result.log_sums);
+    return result;
+}
+
+TEST_P(SamplingTest, TopLogitsAreSortedAndOnTiesByRisingId) {
+    auto const found = top_logits_by(*backend, {1, 3, 2, 3, 0, 5, 5, 5}, 2, 3);
+    std::vector<int> tokens;
+    for (auto const& candidate : found.top) tokens.push_back(candidate.token);
+    EXPECT_EQ(tokens, (std::vector<int>{1, 3, 2, 1, 2, 3}));
+    EXPECT_EQ(found.top[2].logit, 2.0F);
+    EXPECT_NEAR(found.log_sums[0], std::log(std::exp(1.0F) + 2 * std::exp(3.0F) + std::exp(2.0F)),
+                1e-5F);
+}
+
+TEST_P(SamplingTest, TopLogitsEqualTheReferences) {
+    auto const reference = make_reference_backend();
+    for (std::size_t const cols : {1U, 63U, 64U, 65U, 1009U}) {
+        auto const logits = random_logits(cols, 3.0F);
+        for (std::size_t const count : {std::size_t{1}, cols / 2, cols}) {
+            auto const found = top_logits_by(*backend, logits, 1, count);
+            auto const wanted = top_logits_by(*reference, logits, 1, count);
+            for (std::size_t i = 0; i < count; ++i) {
+                EXPECT_EQ(found.top[i].token, wanted.top[i].token);
+                EXPECT_EQ(found.top[i].logit, wanted.top[i].logit);
+            }
+            EXPECT_NEAR(found.log_sums[0], wanted.log_sums[0], 1e-4F);
+        }
+    }
+}
+
+TEST_P(SamplingTest, TopLogitsOfNothingSumToNothing) {
+    auto const found = top_logits_by(*backend, {}, 1, 0);
+    EXPECT_EQ(found.log_sums[0], -std::numeric_limits<float>::infinity());
 }
 
 INSTANTIATE_TEST_SUITE_P(Backends, SamplingTest, ::testing::ValuesIn(backends_under_test()),

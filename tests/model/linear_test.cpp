@@ -40,9 +40,10 @@ static_assert(!takes<WholeLinear, Partial>, "sum up first");
 
 // A module takes the layout of its spread alone, and units never leave it.
 template <class Spread, class Layout>
-constexpr bool module_takes =
-    requires(PlacedModule<Spread> const& module, Context& context, TensorView y,
-             Activation<Layout> const& x) { module.compute(context, x, y); };
+constexpr bool module_takes = requires(PlacedModule<Spread> const& module, Context& context,
+                                       TensorView y, Activation<Layout> const& x) {
+    module.compute(context, x, y);
+};
 static_assert(module_takes<Sharded, Replicated> && module_takes<Whole, Replicated>);
 static_assert(!module_takes<Sharded, Partial> && !module_takes<Sharded, UnitSharded>);
 static_assert(!module_takes<Sharded, BatchSharded> && !module_takes<Whole, OnRank>);

@@ -77,7 +77,8 @@ TEST(MakePlan, SaysThatNormsHaveNoChoice) {
 }
 
 TEST(MakePlan, NamesAWrongPlacementOrRank) {
-    EXPECT_THAT(refusal("*.mlp=sharded"), AllOf(HasSubstr("\"sharded\""), HasSubstr("split-batch")));
+    EXPECT_THAT(refusal("*.mlp=sharded"),
+                AllOf(HasSubstr("\"sharded\""), HasSubstr("split-batch")));
     EXPECT_THAT(refusal("*.mlp=single:3"), AllOf(HasSubstr("no rank 3"), HasSubstr("3 rank(s)")));
     for (auto const* word : {"single:", "single:-1", "single:x", "single:1x", "single"}) {
         EXPECT_THAT(refusal("*.mlp=" + std::string(word)), HasSubstr("is no placement")) << word;

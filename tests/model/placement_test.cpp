@@ -1,5 +1,4 @@
 #include "model/placement_rules.hpp"
-
 #include "tests/model/support_model.hpp"
 
 #include <gmock/gmock.h>

@@ -1,6 +1,5 @@
-#include "model/plan_facts.hpp"
-
 #include "kernels/reference/reference_backend.hpp"
+#include "model/plan_facts.hpp"
 #include "tests/model/support_run.hpp"
 #include "tests/support/mpi_test.hpp"
 #include "tests/support/pmpi_counter.hpp"
@@ -103,8 +102,7 @@ class PlanRealityTest : public test::MpiTest {
         expect_equal(test::take_counted_calls(), expected_calls(facts));
         EXPECT_EQ(backend.allocated, mine.cache_bytes);
         std::size_t exchanges = facts.start.size();
-        for (auto const& shape :
-             prefill_shapes(workload, transformer.owners(), options.max_rows)) {
+        for (auto const& shape : prefill_shapes(workload, transformer.owners(), options.max_rows)) {
             exchanges += exchanges_of(config, plan, options, shape).size();
         }
         for (auto const& shape : decode_shapes(workload, options.max_rows)) {
@@ -146,7 +144,8 @@ TEST_F(PlanRealityTest, Bf16ActivationsHalveWhatIsGathered) {
 
 TEST_F(PlanRealityTest, SamplingWithoutTopKGathersTheLogits) {
     auto plan = test::preset_plan(config, "shard", world.size());
-    auto const all = exchanges_of(config, plan, options, {.rows = 2, .outputs = 2, .candidates = 0});
+    auto const all =
+        exchanges_of(config, plan, options, {.rows = 2, .outputs = 2, .candidates = 0});
     if (world.size() == 1) {
         EXPECT_TRUE(all.empty());
         return;

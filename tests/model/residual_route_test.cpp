@@ -24,8 +24,8 @@ PlacementPlan settled(std::string_view wish, CollectiveCost const& cost = assume
 
 std::string streams(PlacementPlan const& plan) {
     std::string text;
-    for (auto const* name : {"layers.0.attention", "layers.0.mlp", "layers.1.attention",
-                             "layers.1.mlp"}) {
+    for (auto const* name :
+         {"layers.0.attention", "layers.0.mlp", "layers.1.attention", "layers.1.mlp"}) {
         text += (text.empty() ? "" : " ") + name_of(plan.stream_of(name));
     }
     return text;

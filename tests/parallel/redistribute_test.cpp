@@ -186,8 +186,8 @@ TEST_P(RedistributeTest, RowsAtTheirPlaceAreStackedInPlace) {
         auto const own = cut.of(world.rank());
         auto const mine = whole.rows_from(own.begin, own.count);
         backend->copy(batch_sharded(cut, shape).local, mine);
-        auto const to = redistributor(Activation<BatchSharded>{mine, {cut}}, Replicated{},
-                                      {.whole = whole});
+        auto const to =
+            redistributor(Activation<BatchSharded>{mine, {cut}}, Replicated{}, {.whole = whole});
         expect_part(local<Replicated>(to), rows, cols);
         EXPECT_EQ(local<Replicated>(to).data, whole.data);
     }
