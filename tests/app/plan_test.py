@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+"""Runs `tesserank plan` as a user would.
+
+  plan_test.py --tesserank PROGRAM --golden DIR [--mpiexec M]
+"""
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+LLAMA_70B = {"model_type": "llama", "vocab_size": 128256, "hidden_size": 8192, "intermediate_size": 28672,
+             "num_hidden_layers": 80, "num_attention_heads": 64, "num_key_value_heads": 8, "hidden_act": "silu",
+             "max_position_embeddings": 131072, "rms_norm_eps": 1e-5, "rope_theta": 500000.0,
+             "tie_word_embeddings": False, "torch_dtype": "bfloat16",
+             "rope_scaling": {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+                              "original_max_position_embeddings": 8192}}
+LLAMA_405B = dict(LLAMA_70B, hidden_size=16384, intermediate_size=53248, num_hidden_layers=126,
+                  num_attention_heads=128)
+UNKNOWN = {"qwen3_moe": {"model_type": "qwen3_moe"}, "internvl_chat": {"model_type": "internvl_chat"}}
+
+
+def expect(condition: bool, message: str) -> None:
+    if not condition:
+        sys.exit(f"FAIL {message}")
+
+
+class Program:
+    def __init__(self, options: argparse.Namespace):
+        self.options = options
+
+    def run(self, *words: object, status: int = 0) -> str:
+        result = subprocess.run([self.options.tesserank, *map(str, words)], capture_output=True, text=True, timeout=60)
+        expect(result.returncode == status, f"{words}: status {result.returncode}\n{result.stderr}")
+        return result.stdout if status == 0 else result.stderr
+
+    def generate(self, ranks: int, *words: object) -> None:
+        subprocess.run([self.options.mpiexec, "--oversubscribe", "--bind-to", "none", "-n", str(ranks),
+                        self.options.tesserank, "generate", *map(str, words), "--quiet"], check=True, timeout=120,
+                       env=dict(os.environ, OMP_NUM_THREADS="1", OMP_WAIT_POLICY="passive"))
+
+
+def parameters_of(config: dict) -> int:
+    hidden, dim = config["hidden_size"], config["hidden_size"] // config["num_attention_heads"]
+    qkv = (config["num_attention_heads"] + 2 * config["num_key_value_heads"]) * dim * hidden
+    layer = qkv + hidden * hidden + 3 * hidden * config["intermediate_size"] + 2 * hidden
+    return config["num_hidden_layers"] * layer + 2 * config["vocab_size"] * hidden + hidden
+
+
+def large_models(program: Program, folder: pathlib.Path) -> None:
+    """The sharded weights of all ranks add up to the model, but for norms and shared kv heads."""
+    for name, config in {"70b": LLAMA_70B, "405b": LLAMA_405B}.items():
+        path = folder / f"{name}.json"
+        path.write_text(json.dumps(config))
+        for ranks in (8, 16, 64):
+            report = json.loads(program.run("plan", path, "--ranks", ranks, "--batch", 16, "--json"))
+            whole = 2 * parameters_of(config)
+            held = sum(rank["weight_bytes"] for rank in report["by_rank"])
+            norms = 2 * (2 * config["num_hidden_layers"] + 1) * config["hidden_size"]
+            shared = max(0, ranks - 8) * 2 * 128 * config["hidden_size"] * 2 * config["num_hidden_layers"]
+            expect(held == whole + (ranks - 1) * norms + shared,
+                   f"{name} on {ranks} ranks: {held} bytes, not {whole} with copies")
+            text = program.run("plan", path, "--ranks", ranks, "--placement", "split-batch-attention")
+            expect("split-batch" in text and "reduce-scatter" in text, f"{name}: {text}")
+
+
+def unknown_families(program: Program, folder: pathlib.Path) -> None:
+    for name, config in UNKNOWN.items():
+        path = folder / "unknown.json"
+        path.write_text(json.dumps(config))
+        expect(name in program.run("plan", path, "--ranks", 8, status=2), f"{name} is not named")
+
+
+def plan_file(program: Program, folder: pathlib.Path) -> None:
+    """A plan that was written is the plan that runs, and it is for one rank count."""
+    model, plan = folder / "model.h5", folder / "plan.json"
+    program.run("convert", program.options.golden / "models" / "llama-5heads-kv1", model, "--quiet")
+    rules = "*.attention=split-batch,layers.0.mlp=single:1,lm_head=replicate"
+    program.run("plan", model, "--ranks", 2, "--placement", rules, "--plan-out", plan)
+    (folder / "in.jsonl").write_text('{"id": "a", "tokens": [1, 2, 3], "max_new_tokens": 6}\n'
+                                     '{"id": "b", "tokens": [7], "max_new_tokens": 4}\n')
+    for name, placement in (("by_file", plan), ("by_rules", rules), ("sharded", "shard")):
+        program.generate(2, model, "--input", folder / "in.jsonl", "--output", folder / name, "--placement", placement)
+    outputs = [(folder / name).read_text() for name in ("by_file", "by_rules", "sharded")]
+    expect(outputs[0] == outputs[1] == outputs[2], "the placements gave different tokens")
+    expect("ranks" in program.run("plan", model, "--ranks", 3, "--placement", plan, status=2), "rank count not named")
+
+
+def wrong_rules(program: Program, folder: pathlib.Path) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps(LLAMA_70B))
+    for rules, words in {"layer.0.mlp=shard": "layers.0.mlp", "*.mlp=cut": "split-batch", "*.mlp=single:9": "rank 9",
+                         "missing.json": "missing.json"}.items():
+        message = program.run("plan", path, "--ranks", 4, "--placement", rules, status=2)
+        expect(words in message and message.count("\n") == 1, f"{rules}: {message}")
+    expect("--ranks" in program.run("plan", path, status=1), "--ranks is not asked for")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tesserank", required=True)
+    parser.add_argument("--golden", required=True, type=pathlib.Path)
+    parser.add_argument("--mpiexec", default="mpirun")
+    program = Program(parser.parse_args())
+    for case in (large_models, unknown_families, plan_file, wrong_rules):
+        with tempfile.TemporaryDirectory() as name:
+            case(program, pathlib.Path(name))
+            print("ok", case.__name__)
+
+
+if __name__ == "__main__":
+    main()
