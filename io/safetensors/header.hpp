@@ -22,8 +22,8 @@ struct SafetensorsTensor {
 inline constexpr std::size_t safetensors_prefix_bytes = 8;
 
 /// Longer headers are refused. The longest known are below 1 MiB; parsing takes about ten times
-/// the memory of the text.
-inline constexpr std::size_t most_safetensors_header_bytes = std::size_t{24} << 20;
+/// the memory of a usual text, and up to thirty times of one made to cost much.
+inline constexpr std::size_t most_safetensors_header_bytes = std::size_t{12} << 20;
 
 /// The length of the JSON text after the prefix. Errors: InputError when it is 0, above the limit,
 /// or beyond the end of a file of `file_bytes` bytes. `origin` names the file in messages.
