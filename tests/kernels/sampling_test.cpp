@@ -250,7 +250,6 @@ TEST_P(SamplingTest, TopLogitsAreSortedAndOnTiesByRisingId) {
 }
 
 TEST_P(SamplingTest, TopLogitsEqualTheReferences) {
-    auto const reference = make_reference_backend();
     for (std::size_t const cols : {1U, 63U, 64U, 65U, 1009U}) {
         auto const logits = random_logits(cols, 3.0F);
         for (std::size_t const count : {std::size_t{1}, cols / 2, cols}) {
