@@ -2,6 +2,7 @@
 #include "app/command.hpp"
 #include "app/exit_code.hpp"
 #include "app/plan_options.hpp"
+#include "app/plan_page.hpp"
 #include "app/plan_table.hpp"
 #include "io/plan_file.hpp"
 #include "io/plan_report.hpp"
@@ -31,6 +32,8 @@ Grammar grammar() {
     add("dtype", po::value<std::string>()->value_name("TYPE")->default_value("f32"),
         "what GEMMs read besides weights, and the KV cache: f32 or bf16");
     add("json", "everything as one JSON object, for programs");
+    add("html", po::value<std::string>()->value_name("FILE.html"),
+        "write the plan as one self-contained page for a browser");
     add("plan-out", po::value<std::string>()->value_name("FILE.json"),
         "write the plan, for --placement of generate and score");
     return grammar;
@@ -45,6 +48,12 @@ std::size_t count_in(po::variables_map const& values, char const* name, std::siz
                          ", expected an integer from 1 to " + std::to_string(most));
     }
     return static_cast<std::size_t>(number);
+}
+
+void write_file(std::string const& path, std::string_view text) {
+    io::OutputFile file(path);
+    file.write(text);
+    file.commit();
 }
 
 kernels::DType compute_in(po::variables_map const& values) {
@@ -74,9 +83,13 @@ int run_plan(std::span<std::string const> arguments) {
         plan_for(model.config, values["placement"].as<std::string>(), ranks, options.compute);
     auto const facts = model::facts_of(model.config, plan, options, workload, model.dtype_of);
     if (values.contains("plan-out")) {
-        io::OutputFile file(values["plan-out"].as<std::string>());
-        file.write(io::plan_text(plan, model::describe_modules(model.config)));
-        file.commit();
+        write_file(values["plan-out"].as<std::string>(),
+                   io::plan_text(plan, model::describe_modules(model.config)));
+    }
+    if (values.contains("html")) {
+        auto const& path = values["html"].as<std::string>();
+        write_file(path, plan_page(facts, model.title));
+        if (path == "-") return exit_code::success;
     }
     if (values.contains("json")) {
         std::cout << io::plan_report_json(facts, model.title) << '\n';

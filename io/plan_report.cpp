@@ -1,8 +1,12 @@
 #include "io/plan_report.hpp"
 
 #include "io/requests/json_text.hpp"
+#include "parallel/collective.hpp"
+#include "parallel/partition.hpp"
 
 #include <array>
+#include <map>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -23,8 +27,11 @@ std::string json_list(List const& list, ToJson const& to_json) {
 }
 
 std::string module_json(model::ModuleFacts const& module) {
-    std::vector<std::size_t> units;
-    for (auto const& range : module.units) units.push_back(range.count);
+    std::vector<std::size_t> units, begins;
+    for (auto const& range : module.units) {
+        units.push_back(range.count);
+        begins.push_back(range.begin);
+    }
     JsonObject row;
     row.add("name", module.name)
         .add("kind", name_of_kind(module.kind))
@@ -33,22 +40,30 @@ std::string module_json(model::ModuleFacts const& module) {
         .add("output", name_of(module.output));
     if (module.stream) row.add("stream", name_of(*module.stream));
     return row.add("units", std::span<std::size_t const>(units))
+        .add("unit_begins", std::span<std::size_t const>(begins))
         .add("weight_bytes", std::span<std::size_t const>(module.weight_bytes))
         .close();
 }
 
-std::string rank_json(model::RankFacts const& rank) {
-    return JsonObject()
-        .add("weight_bytes", rank.weight_bytes)
-        .add("cache_bytes", rank.cache_bytes)
-        .add("workspace_bytes", rank.forward_bytes)
-        .add("total_bytes", rank.total())
-        .close();
+std::string ranks_json(model::PlanFacts const& facts) {
+    bool const dealt = facts.plan.deals_sequences();
+    parallel::Partition const sequences(facts.workload.batch, facts.plan.owners());
+    int number = 0;
+    return json_list(facts.ranks, [&](model::RankFacts const& rank) {
+        JsonObject row;
+        row.add("weight_bytes", rank.weight_bytes)
+            .add("cache_bytes", rank.cache_bytes)
+            .add("workspace_bytes", rank.forward_bytes)
+            .add("total_bytes", rank.total());
+        if (dealt) row.add("sequences", sequences.count(number++));
+        return row.close();
+    });
 }
 
-std::string exchange_json(model::Exchange const& exchange) {
+std::string exchange_json(model::Exchange const& exchange, std::string_view place) {
     return JsonObject()
         .add("module", exchange.module)
+        .add("place", place)
         .add("collective", parallel::name_of(exchange.kind))
         .add("bytes", exchange.bytes)
         .add("from", name_of(exchange.from))
@@ -56,12 +71,38 @@ std::string exchange_json(model::Exchange const& exchange) {
         .close();
 }
 
-std::string step_json(model::StepFacts const& step) {
+/// How many of its exchanges a module has before it: those that bring the residual stream to where
+/// it lies for this module, and from there to the module.
+std::map<std::string, std::size_t> exchanges_before(model::PlanFacts const& facts) {
+    auto const communicates = [](parallel::LayoutKind from, parallel::LayoutKind to) {
+        return parallel::collective_of(from, to) != parallel::Collective::none;
+    };
+    std::map<std::string, std::size_t> counts;
+    std::optional<parallel::LayoutKind> stream;
+    for (auto const& module : facts.modules) {
+        bool const head = module.kind == model::ModuleKind::lm_head;
+        if (!module.stream && !head) continue;
+        auto const wanted = module.stream ? module.stream : stream;
+        if (!wanted) continue;
+        std::size_t const moved = stream && communicates(*stream, *wanted) ? 1 : 0;
+        counts[module.name] = moved + (communicates(*wanted, module.input) ? 1 : 0);
+        stream = wanted;
+    }
+    return counts;
+}
+
+std::string step_json(model::StepFacts const& step, std::map<std::string, std::size_t> before) {
+    auto const to_json = [&](model::Exchange const& exchange) {
+        auto const found = before.find(exchange.module);
+        bool const is_before = found != before.end() && found->second > 0;
+        if (is_before) --found->second;
+        return exchange_json(exchange, is_before ? "before" : "behind");
+    };
     return JsonObject()
         .add("rows", step.shape.rows)
         .add("outputs", step.shape.outputs)
         .add("count", step.count)
-        .add_json("exchanges", json_list(step.exchanges, exchange_json))
+        .add_json("exchanges", json_list(step.exchanges, to_json))
         .close();
 }
 
@@ -76,15 +117,21 @@ std::string workload_json(model::Workload const& workload) {
 }  // namespace
 
 std::string plan_report_json(model::PlanFacts const& facts, std::string_view title) {
+    auto const step = [before = exchanges_before(facts)](model::StepFacts const& facts_of_step) {
+        return step_json(facts_of_step, before);
+    };
+    auto const start = [](model::Exchange const& exchange) {
+        return exchange_json(exchange, "before");
+    };
     return JsonObject()
         .add("title", title)
         .add("ranks", facts.plan.ranks)
         .add_json("workload", workload_json(facts.workload))
         .add_json("modules", json_list(facts.modules, module_json))
-        .add_json("by_rank", json_list(facts.ranks, rank_json))
-        .add_json("batch_start", json_list(facts.start, exchange_json))
-        .add_json("prefill", json_list(facts.prefill, step_json))
-        .add_json("decode", json_list(facts.decode, step_json))
+        .add_json("by_rank", ranks_json(facts))
+        .add_json("batch_start", json_list(facts.start, start))
+        .add_json("prefill", json_list(facts.prefill, step))
+        .add_json("decode", json_list(facts.decode, step))
         .add("notes", std::span<std::string const>(facts.notes))
         .close();
 }
