@@ -4,6 +4,7 @@
 #include "app/plan_options.hpp"
 #include "app/plan_page.hpp"
 #include "app/plan_table.hpp"
+#include "app/run_options.hpp"
 #include "io/plan_file.hpp"
 #include "io/plan_report.hpp"
 #include "io/requests/output_file.hpp"
@@ -50,6 +51,44 @@ std::size_t count_in(po::variables_map const& values, char const* name, std::siz
     return static_cast<std::size_t>(number);
 }
 
+/// Nothing that is written may replace what is read, or another output.
+void check_files(po::variables_map const& values, std::string const& model) {
+    std::vector<NamedFile> files{{"the model", model},
+                                 {"the model's config", model + "/config.json"}};
+    auto const& wish = values["placement"].as<std::string>();
+    if (names_plan_file(wish)) files.emplace_back("--placement", wish);
+    int to_stdout = values.contains("json") ? 1 : 0;
+    for (std::string const name : {"plan-out", "html"}) {
+        if (!values.contains(name)) continue;
+        auto const& path = values[name].as<std::string>();
+        if (path == "-") ++to_stdout;
+        files.emplace_back("--" + name, path);
+        files.emplace_back("--" + name + " while it is written", path + ".partial");
+    }
+    if (to_stdout > 1) throw UsageError("only one of --json, --html and --plan-out can be -");
+    check_distinct(files);
+}
+
+/// By default 128 tokens and 128 new ones, or what a smaller context has room for.
+model::Workload workload_in(po::variables_map const& values, model::DecoderConfig const& config) {
+    constexpr std::size_t usual = 128, most_tokens = std::size_t{1} << 30;
+    model::Workload workload{.batch = count_in(values, "batch", 8, 1 << 16)};
+    workload.prompt =
+        count_in(values, "prompt", std::clamp<std::size_t>(config.context / 2, 1, usual), 1 << 24);
+    std::size_t const left = config.context - std::min(config.context, workload.prompt);
+    workload.new_tokens = count_in(values, "new", std::clamp<std::size_t>(left, 1, usual), 1 << 24);
+    std::size_t const length = workload.prompt + workload.new_tokens;
+    if (length > config.context) {
+        throw UsageError("--prompt and --new make sequences of " + std::to_string(length) +
+                         " tokens, but the model's context is " + std::to_string(config.context));
+    }
+    if (workload.batch * length > most_tokens) {
+        throw UsageError("--batch " + std::to_string(workload.batch) + " of " +
+                         std::to_string(length) + " tokens each is beyond 2^30 tokens in all");
+    }
+    return workload;
+}
+
 void write_file(std::string const& path, std::string_view text) {
     io::OutputFile file(path);
     file.write(text);
@@ -69,16 +108,15 @@ int run_plan(std::span<std::string const> arguments) {
     auto const parsed = parse_arguments(grammar(), arguments);
     if (!parsed) return exit_code::success;
     auto const& values = *parsed;
-    constexpr long long most_ranks = 4096, most_tokens = 1LL << 24;
+    constexpr long long most_ranks = 4096, most_chunk = 1LL << 24;
     if (!values.contains("ranks")) throw UsageError("--ranks is missing: how many ranks will run");
     auto const ranks = static_cast<int>(count_in(values, "ranks", 1, most_ranks));
-    model::Workload const workload{.batch = count_in(values, "batch", 8, 1 << 20),
-                                   .prompt = count_in(values, "prompt", 128, most_tokens),
-                                   .new_tokens = count_in(values, "new", 128, most_tokens),
-                                   .candidates = 1};
-    auto const model = open_for_planning(values["MODEL.h5|config.json"].as<std::string>());
+    auto const& path = values["MODEL.h5|config.json"].as<std::string>();
+    check_files(values, path);
+    auto const model = open_for_planning(path);
+    auto const workload = workload_in(values, model.config);
     auto const options = forward_options(model.config, compute_in(values),
-                                         count_in(values, "prefill-chunk", 512, most_tokens));
+                                         count_in(values, "prefill-chunk", 512, most_chunk));
     auto const plan =
         plan_for(model.config, values["placement"].as<std::string>(), ranks, options.compute);
     auto const facts = model::facts_of(model.config, plan, options, workload, model.dtype_of);
@@ -87,9 +125,9 @@ int run_plan(std::span<std::string const> arguments) {
                    io::plan_text(plan, model::describe_modules(model.config)));
     }
     if (values.contains("html")) {
-        auto const& path = values["html"].as<std::string>();
-        write_file(path, plan_page(facts, model.title));
-        if (path == "-") return exit_code::success;
+        auto const& page = values["html"].as<std::string>();
+        write_file(page, plan_page(facts, model.title));
+        if (page == "-") return exit_code::success;
     }
     if (values.contains("json")) {
         std::cout << io::plan_report_json(facts, model.title) << '\n';

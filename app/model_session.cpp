@@ -2,11 +2,13 @@
 
 #include "app/plan_options.hpp"
 #include "io/model_file/weight_source.hpp"
+#include "io/plan_file.hpp"
 #include "io/requests/config_json.hpp"
 #include "io/requests/generation_defaults.hpp"
 #include "kernels/error.hpp"
 #include "model/architecture.hpp"
 #include "model/config_reader.hpp"
+#include "model/residual_route.hpp"
 #include "parallel/agree.hpp"
 
 #include <algorithm>
@@ -56,7 +58,23 @@ ModelSession::ModelSession(RunOptions const& options, parallel::MpiCommunicator&
         describe();
     });
     source_ = std::make_unique<io::Hdf5WeightSource>(index_, ranks_, *backend_);
-    parallel::agree(ranks_, [this] { place(); });
+    auto const modules = model::describe_modules(config_);
+    auto const bounds = forward_options();
+    // Rank 0's plan for all: others may not see a plan file, or see another one.
+    std::string text;
+    parallel::agree(ranks_, [&] {
+        model::check_batch_wishes(batch_wishes());
+        if (ranks_.rank() != 0) return;
+        text = io::plan_text(plan_for(config_, options_.placement, ranks_.size(), bounds.compute),
+                             modules);
+    });
+    text = ranks_.broadcast_text(std::move(text), 0);
+    parallel::agree(ranks_, [&] {
+        auto plan = io::parse_plan(text, "the plan", modules, ranks_.size());
+        if (plan.streams.empty()) model::settle_streams(plan, modules, bounds.compute);
+        transformer_ = std::make_unique<model::Transformer>(config_, std::move(plan), *backend_,
+                                                            ranks_, *source_, bounds);
+    });
 }
 
 ModelSession::~ModelSession() = default;
@@ -86,13 +104,9 @@ void ModelSession::describe() {
     }
 }
 
-void ModelSession::place() {
-    model::check_batch_wishes(batch_wishes());
-    auto const options = forward_options(
-        config_, options_.dtype == "bf16" ? DType::bf16 : DType::f32, options_.prefill_chunk);
-    transformer_ = std::make_unique<model::Transformer>(
-        config_, plan_for(config_, options_.placement, ranks_.size(), options.compute), *backend_,
-        ranks_, *source_, options);
+model::TransformerOptions ModelSession::forward_options() const {
+    return app::forward_options(config_, options_.dtype == "bf16" ? DType::bf16 : DType::f32,
+                                options_.prefill_chunk);
 }
 
 void ModelSession::load() {
@@ -108,6 +122,7 @@ void ModelSession::load() {
     auto const rooms = gather_cache_rooms();
     parallel::agree(ranks_, [&] {
         auto input = batch_wishes();
+        input.owners = transformer_->owners();
         input.length_for = [&](std::size_t batch) {
             return longest_sequences(rooms, batch, transformer_->owners());
         };

@@ -53,7 +53,7 @@ class ModelSession {
 
   private:
     void describe();
-    void place();
+    model::TransformerOptions forward_options() const;
     /// What the command line says; no memory is known yet.
     model::BatchLimitInput batch_wishes() const;
     std::vector<CacheRoom> gather_cache_rooms();

@@ -27,10 +27,16 @@ constexpr std::size_t most_bytes = std::size_t{64} << 20;
 /// levels digests.
 constexpr std::size_t logit_bytes = std::size_t{64} << 20;
 
-bool names_a_file(std::string const& wish) {
+}  // namespace
+
+bool names_plan_file(std::string const& wish) {
+    // A file that happens to have the name of a preset is not meant.
+    if (wish.find('=') != std::string::npos || model::is_preset(wish)) return false;
     std::error_code error;
     return wish.ends_with(".json") || fs::is_regular_file(wish, error);
 }
+
+namespace {
 
 /// What Hugging Face calls the dtype in which a model is stored; bf16 when the config does not say.
 DType stored_dtype(model::ConfigValue const& config) {
@@ -86,7 +92,7 @@ model::TransformerOptions forward_options(model::DecoderConfig const& config, DT
 model::PlacementPlan plan_for(model::DecoderConfig const& config, std::string const& wish,
                               int ranks, DType compute) {
     auto const modules = model::describe_modules(config);
-    auto plan = names_a_file(wish)
+    auto plan = names_plan_file(wish)
                     ? io::parse_plan(io::read_text_file(wish, most_bytes), wish, modules, ranks)
                     : model::make_plan(modules, wish, ranks);
     if (plan.streams.empty()) model::settle_streams(plan, modules, compute);

@@ -10,6 +10,9 @@
 
 namespace tesserank::app {
 
+/// Whether this is the path of a plan file, not a preset or rules.
+bool names_plan_file(std::string const& wish);
+
 /// The plan that stands behind --placement: a preset, rules, or the path of a plan file.
 /// Errors: InputError naming the rule, or the file and the place in it.
 model::PlacementPlan plan_for(model::DecoderConfig const& config, std::string const& wish,

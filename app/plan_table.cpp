@@ -46,6 +46,7 @@ std::string cut_of(ModuleFacts const& module) {
     if (module.placement.kind == model::Placement::Kind::split_batch) return "sequences";
     if (module.placement.kind != model::Placement::Kind::shard) return "whole";
     std::vector<std::string> counts;
+    counts.reserve(module.units.size());
     for (auto const& range : module.units) counts.push_back(std::to_string(range.count));
     return std::string(unit_name(module.kind)) + " " + list_of(counts);
 }
@@ -131,6 +132,7 @@ void print_modules(std::ostream& out, model::PlanFacts const& facts) {
     LayerGroups groups;
     for (auto const& module : facts.modules) {
         std::vector<std::string> bytes;
+        bytes.reserve(module.weight_bytes.size());
         for (auto const size : module.weight_bytes) bytes.push_back(readable_bytes(size));
         groups.add(module.name,
                    joined({name_of(module.placement), cut_of(module), name_of(module.input),

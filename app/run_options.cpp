@@ -101,15 +101,18 @@ bool are_same_file(std::string const& one, std::string const& other) {
 }  // namespace
 
 void check_paths(RunOptions const& options) {
-    std::vector<std::pair<std::string, std::string>> files{
-        {"the model", options.model},
-        {"--input", options.input},
-        {"--output", options.output},
-        {"--output while it is written", options.output + ".partial"}};
+    std::vector<NamedFile> files{{"the model", options.model},
+                                 {"--input", options.input},
+                                 {"--output", options.output},
+                                 {"--output while it is written", options.output + ".partial"}};
     if (!options.logits.empty()) {
         files.emplace_back("--logits", options.logits);
         files.emplace_back("--logits while it is written", options.logits + ".partial");
     }
+    check_distinct(files);
+}
+
+void check_distinct(std::span<NamedFile const> files) {
     for (auto one = files.begin(); one != files.end(); ++one) {
         // A device may be several of them.
         if (one->second == "-" || io::is_special_file(one->second)) continue;

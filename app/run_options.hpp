@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace tesserank::app {
 
@@ -27,6 +28,11 @@ struct RunOptions {
 /// Errors: InputError if two of the files that are read and written are the same one. Looks at the
 /// file system, so it is one rank's to ask.
 void check_paths(RunOptions const& options);
+
+/// What a file is for, in messages, and its path.
+using NamedFile = std::pair<std::string, std::string>;
+/// Errors: InputError when two of them are the same file. A device or "-" may be several.
+void check_distinct(std::span<NamedFile const> files);
 
 /// nullopt after --help, which it prints on rank 0.  Errors: UsageError.
 std::optional<RunOptions> parse_run_options(std::string_view command,

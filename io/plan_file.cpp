@@ -107,6 +107,11 @@ PlacementPlan parse_plan(std::string_view text, std::string_view origin,
         if (found->kind == ModuleKind::norm) node.fail("norms are always replicated");
     }
     check_streams(list, plan, modules);
+    if (ranks == 1) {
+        // As make_plan() does: on one rank all placements are the same.
+        for (auto& [name, placement] : plan.placements) placement = Placement::replicate;
+        plan.streams.clear();
+    }
     return plan;
 }
 

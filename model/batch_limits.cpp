@@ -15,7 +15,8 @@ using std::to_string;
 
 /// The most sequences of this length that fit.
 std::size_t largest_batch(BatchLimitInput const& input, std::size_t length) {
-    std::size_t batch = largest_automatic_batch;
+    // Enough for every rank to own one.
+    std::size_t batch = std::max(largest_automatic_batch, static_cast<std::size_t>(input.owners));
     while (batch > 1 && input.length_for(batch) < length) --batch;
     return batch;
 }

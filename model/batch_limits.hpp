@@ -24,6 +24,7 @@ struct BatchLimitInput {
     std::function<std::size_t(std::size_t batch)> length_for;
     std::optional<std::size_t> batch;  ///< as the user wishes
     std::optional<std::size_t> max_length;
+    int owners = 1;  ///< ranks over which the sequences are dealt out
 };
 
 /// Refuses what is wrong whatever the memory is; `length_for` is not asked. Errors:

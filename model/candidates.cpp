@@ -60,6 +60,7 @@ std::vector<std::byte> message(kernels::Backend& backend, kernels::ConstTensorVi
 
 /// log(e^a + e^b)
 float add_logs(float a, float b) {
+    if (std::isnan(a) || std::isnan(b)) return std::numeric_limits<float>::quiet_NaN();
     float const larger = std::max(a, b), smaller = std::min(a, b);
     if (std::isinf(smaller)) return larger;
     return larger + std::log1p(std::exp(smaller - larger));

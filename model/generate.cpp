@@ -6,7 +6,9 @@
 #include "model/static_batch.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <numeric>
 #include <utility>
@@ -85,12 +87,18 @@ class Chooser {
     /// One row's candidates, most likely first.
     static std::vector<TokenLogprob> ranked(Candidates const& candidates, std::size_t row) {
         std::vector<TokenLogprob> tokens;
+        tokens.reserve(candidates.per_row);
         for (std::size_t i = row * candidates.per_row; i < (row + 1) * candidates.per_row; ++i) {
-            tokens.push_back(
-                {candidates.tokens[i], candidates.logits[i] - candidates.log_sums[row]});
+            tokens.push_back({candidates.tokens[i], candidates.logits[i]});
         }
-        // Stable: of equals the lower id, which stands first, stays first.
-        std::ranges::stable_sort(tokens, std::greater<>(), &TokenLogprob::logprob);
+        // By logit, since two of them may round to one logprob. Stable: of equals the lower id,
+        // which stands first, stays first; a NaN is the least likely.
+        auto const rank_of = [](TokenLogprob const& token) {
+            return std::isnan(token.logprob) ? -std::numeric_limits<float>::infinity()
+                                             : token.logprob;
+        };
+        std::ranges::stable_sort(tokens, std::greater<>(), rank_of);
+        for (auto& token : tokens) token.logprob -= candidates.log_sums[row];
         return tokens;
     }
 

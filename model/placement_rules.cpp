@@ -112,6 +112,10 @@ constexpr std::array presets{
 
 }  // namespace
 
+bool is_preset(std::string_view word) {
+    return std::ranges::find(presets, word, &Preset::name) != presets.end();
+}
+
 PlacementPlan make_plan(std::span<ModuleSpec const> modules, std::string_view wish, int ranks) {
     wish = trimmed(wish);
     auto const preset = std::ranges::find(presets, wish, &Preset::name);

@@ -11,6 +11,8 @@ namespace tesserank::model {
 inline constexpr std::string_view preset_names =
     "shard, replicate, split-batch, replicate-attention, split-batch-attention";
 
+bool is_preset(std::string_view word);
+
 /// Places every module by a wish: a preset, or rules "pattern=placement" with commas between them,
 /// such as "*.attention=replicate,lm_head=single:0". Patterns are shell globs over module names
 /// (`*` matches dots too); later rules win; what no rule matches is sharded. Norms are always

@@ -131,12 +131,9 @@ std::vector<StepShape> prefill_shapes(Workload const& workload, int owners, std:
 
 std::vector<StepShape> decode_shapes(Workload const& workload, std::size_t max_rows) {
     std::vector<StepShape> shapes;
-    // The last prompt step gives the first new token.
-    for (std::size_t token = 1; token < workload.new_tokens; ++token) {
-        for (std::size_t first = 0; first < workload.batch; first += max_rows) {
-            std::size_t const rows = std::min(max_rows, workload.batch - first);
-            shapes.push_back({.rows = rows, .outputs = rows, .candidates = workload.candidates});
-        }
+    for (std::size_t first = 0; first < workload.batch; first += max_rows) {
+        std::size_t const rows = std::min(max_rows, workload.batch - first);
+        shapes.push_back({.rows = rows, .outputs = rows, .candidates = workload.candidates});
     }
     return shapes;
 }
@@ -184,7 +181,11 @@ PlanFacts facts_of(DecoderConfig const& config, PlacementPlan const& plan,
     }
     facts.prefill =
         steps_of(config, plan, options, prefill_shapes(workload, plan.owners(), options.max_rows));
-    facts.decode = steps_of(config, plan, options, decode_shapes(workload, options.max_rows));
+    // The last prompt step gives the first new token.
+    if (workload.new_tokens > 1) {
+        facts.decode = steps_of(config, plan, options, decode_shapes(workload, options.max_rows));
+        for (auto& step : facts.decode) step.count *= workload.new_tokens - 1;
+    }
     note_idle_ranks(facts);
     note_single_ranks(facts);
     note_unowned_sequences(facts);

@@ -69,7 +69,7 @@ PlanFacts facts_of(DecoderConfig const& config, PlacementPlan const& plan,
                    TransformerOptions const& options, Workload const& workload,
                    DTypeOf const& dtype_of);
 
-/// What a batch of this workload runs: prefill steps, then decode steps.
+/// What a batch of this workload runs: all its prefill steps, and the decode steps of one token.
 std::vector<StepShape> prefill_shapes(Workload const& workload, int owners, std::size_t max_rows);
 std::vector<StepShape> decode_shapes(Workload const& workload, std::size_t max_rows);
 

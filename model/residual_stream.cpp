@@ -22,7 +22,7 @@ void ResidualStream::move_to(parallel::Layout const& layout) {
 parallel::AnyActivation ResidualStream::normed(kernels::ConstTensorView weight, float eps,
                                                TensorView place) {
     auto const stream = parallel::local_of(parallel::part_of(whole_, layout_, rank_));
-    auto const result = parallel::part_of(place, layout_, rank_);
+    auto result = parallel::part_of(place, layout_, rank_);
     if (auto const pending = std::exchange(pending_, std::nullopt)) {
         backend_.add_rms_norm(stream, *pending, weight, eps, parallel::local_of(result));
     } else {

@@ -30,6 +30,7 @@ struct RowsOf {
 
     AnyActivation operator()(Activation<BatchSharded> const& x) const {
         std::vector<std::size_t> shares;
+        shares.reserve(static_cast<std::size_t>(x.layout.cut.ranks()));
         for (int r = 0; r < x.layout.cut.ranks(); ++r) {
             shares.push_back(within(x.layout.cut.of(r), rows).count);
         }

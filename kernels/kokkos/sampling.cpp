@@ -102,7 +102,7 @@ std::int32_t choose(std::span<float const> logits, SamplingParams const& params,
     }
     Candidate const largest = find_largest(logits);
     if (params.temperature <= 0.0F || params.top_k == 1) return largest.token;
-    bool const limited = params.top_k > 0 && params.top_k < logits.size();
+    bool const limited = params.top_k > 0 && params.top_k <= logits.size();
     std::size_t const all = limited ? params.top_k : logits.size();
     double total = limited ? 0.0 : total_weight(logits, largest.logit, params.temperature);
     for (std::size_t count = limited ? all : first_candidates;; count *= 8) {

@@ -98,13 +98,25 @@ def wrong_rules(program: Program, folder: pathlib.Path) -> None:
     expect("--ranks" in program.run("plan", path, status=1), "--ranks is not asked for")
 
 
+def nothing_is_replaced(program: Program, folder: pathlib.Path) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps(LLAMA_70B))
+    for option in ("--plan-out", "--html"):
+        message = program.run("plan", path, "--ranks", 2, option, path, status=2)
+        expect("the same file" in message and json.loads(path.read_text()) == LLAMA_70B, f"{option}: {message}")
+    program.run("plan", path, "--ranks", 2, "--plan-out", "-", "--html", "-", status=1)
+    context = str(LLAMA_70B["max_position_embeddings"])
+    expect(context in program.run("plan", path, "--ranks", 2, "--new", 200000, status=1), "the context is not named")
+    expect("2^30" in program.run("plan", path, "--ranks", 2, "--batch", 65536, "--prompt", 100000, status=1), "too much")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tesserank", required=True)
     parser.add_argument("--golden", required=True, type=pathlib.Path)
     parser.add_argument("--mpiexec", default="mpirun")
     program = Program(parser.parse_args())
-    for case in (large_models, unknown_families, plan_file, wrong_rules):
+    for case in (large_models, unknown_families, plan_file, wrong_rules, nothing_is_replaced):
         with tempfile.TemporaryDirectory() as name:
             case(program, pathlib.Path(name))
             print("ok", case.__name__)

@@ -40,6 +40,15 @@ TEST(BatchLimits, StayAtTheLargestAutomaticBatch) {
                   largest_automatic_batch, 100);
 }
 
+TEST(BatchLimits, GiveEachOwnerASequence) {
+    auto const limits = choose_batch_limits({.context = 100,
+                                             .length_for = memory_of(1000000),
+                                             .batch = {},
+                                             .max_length = {},
+                                             .owners = 50});
+    EXPECT_EQ(limits.batch, 50);
+}
+
 TEST(BatchLimits, ShortenTheSequencesWhenNotOneOfTheLongestFits) {
     expect_limits({.context = 100, .length_for = memory_of(60), .batch = {}, .max_length = {}}, 1,
                   60);
