@@ -5,8 +5,6 @@
 #include "parallel/partition.hpp"
 
 #include <array>
-#include <map>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -60,10 +58,11 @@ std::string ranks_json(model::PlanFacts const& facts) {
     });
 }
 
-std::string exchange_json(model::Exchange const& exchange, std::string_view place) {
+std::string exchange_json(model::Exchange const& exchange) {
+    bool const before = exchange.place == model::Exchange::Place::before;
     return JsonObject()
         .add("module", exchange.module)
-        .add("place", place)
+        .add("place", before ? "before" : "behind")
         .add("collective", parallel::name_of(exchange.kind))
         .add("bytes", exchange.bytes)
         .add("from", name_of(exchange.from))
@@ -71,38 +70,12 @@ std::string exchange_json(model::Exchange const& exchange, std::string_view plac
         .close();
 }
 
-/// How many of its exchanges a module has before it: those that bring the residual stream to where
-/// it lies for this module, and from there to the module.
-std::map<std::string, std::size_t> exchanges_before(model::PlanFacts const& facts) {
-    auto const communicates = [](parallel::LayoutKind from, parallel::LayoutKind to) {
-        return parallel::collective_of(from, to) != parallel::Collective::none;
-    };
-    std::map<std::string, std::size_t> counts;
-    std::optional<parallel::LayoutKind> stream;
-    for (auto const& module : facts.modules) {
-        bool const head = module.kind == model::ModuleKind::lm_head;
-        if (!module.stream && !head) continue;
-        auto const wanted = module.stream ? module.stream : stream;
-        if (!wanted) continue;
-        std::size_t const moved = stream && communicates(*stream, *wanted) ? 1 : 0;
-        counts[module.name] = moved + (communicates(*wanted, module.input) ? 1 : 0);
-        stream = wanted;
-    }
-    return counts;
-}
-
-std::string step_json(model::StepFacts const& step, std::map<std::string, std::size_t> before) {
-    auto const to_json = [&](model::Exchange const& exchange) {
-        auto const found = before.find(exchange.module);
-        bool const is_before = found != before.end() && found->second > 0;
-        if (is_before) --found->second;
-        return exchange_json(exchange, is_before ? "before" : "behind");
-    };
+std::string step_json(model::StepFacts const& step) {
     return JsonObject()
         .add("rows", step.shape.rows)
         .add("outputs", step.shape.outputs)
         .add("count", step.count)
-        .add_json("exchanges", json_list(step.exchanges, to_json))
+        .add_json("exchanges", json_list(step.exchanges, exchange_json))
         .close();
 }
 
@@ -117,21 +90,15 @@ std::string workload_json(model::Workload const& workload) {
 }  // namespace
 
 std::string plan_report_json(model::PlanFacts const& facts, std::string_view title) {
-    auto const step = [before = exchanges_before(facts)](model::StepFacts const& facts_of_step) {
-        return step_json(facts_of_step, before);
-    };
-    auto const start = [](model::Exchange const& exchange) {
-        return exchange_json(exchange, "before");
-    };
     return JsonObject()
         .add("title", title)
         .add("ranks", facts.plan.ranks)
         .add_json("workload", workload_json(facts.workload))
         .add_json("modules", json_list(facts.modules, module_json))
         .add_json("by_rank", ranks_json(facts))
-        .add_json("batch_start", json_list(facts.start, start))
-        .add_json("prefill", json_list(facts.prefill, step))
-        .add_json("decode", json_list(facts.decode, step))
+        .add_json("batch_start", json_list(facts.start, exchange_json))
+        .add_json("prefill", json_list(facts.prefill, step_json))
+        .add_json("decode", json_list(facts.decode, step_json))
         .add("notes", std::span<std::string const>(facts.notes))
         .close();
 }

@@ -11,17 +11,17 @@ namespace tesserank::io {
 /// lists "by rank" have one entry for each rank. Lists of modules and exchanges are in the order in
 /// which a forward pass comes to them.
 ///
-/// | member | content |
-/// |---|---|
-/// | title, ranks | as given |
-/// | workload | batch, prompt, new_tokens |
-/// | modules | name, kind (embedding, norm, attention, mlp, lm_head), placement, input and output
-/// (layouts); stream (layout of the residual stream; attention and mlp); by rank: units (how many
-/// it computes), unit_begins (the first of them), weight_bytes | | by_rank | weight_bytes,
-/// cache_bytes, workspace_bytes, total_bytes; sequences (of the batch, where the plan deals them
-/// out) | | batch_start | exchanges, once for a batch | | prefill, decode | steps: rows, outputs
-/// (rows whose logits are wanted), count (how often in a batch), exchanges | | notes | sentences:
-/// idle ranks, a pipeline |
+///     title, ranks      as given
+///     workload          batch, prompt, new_tokens
+///     modules           name, kind (embedding, norm, attention, mlp, lm_head), placement;
+///                       layouts: input, output, stream (of the residual stream; attention, mlp);
+///                       by rank: units (that it computes), unit_begins (the first), weight_bytes
+///     by_rank           weight_bytes, cache_bytes, workspace_bytes, total_bytes;
+///                       sequences (of the batch, where the plan deals them out)
+///     batch_start       exchanges, once for a batch
+///     prefill, decode   steps: rows, outputs (rows whose logits are wanted), count (in a batch),
+///                       exchanges
+///     notes             sentences: idle ranks, a pipeline
 ///
 /// An exchange: module, place ("before" or "behind" it), collective, bytes (of the whole activation
 /// or message), from and to (layouts). That of batch_start has the module "batch".

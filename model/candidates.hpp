@@ -11,6 +11,12 @@
 
 namespace tesserank::model {
 
+/// A chosen token, as the choosing rank tells it to the others.
+struct Choice {
+    std::int32_t token;
+    std::int32_t ended;  ///< 1: the sequence leaves
+};
+
 /// How many of the most likely tokens decide what a request's next token and its logprobs are, so
 /// that ranks need not exchange all logits; 0: all of the vocabulary is needed.
 std::size_t candidates_for(GenerateRequest const& request, std::size_t vocabulary);

@@ -1,21 +1,20 @@
 #include "model/exchange.hpp"
 
 #include "model/candidates.hpp"
+#include "model/share_batch.hpp"
 
 #include <algorithm>
-#include <cstdint>
+#include <string_view>
 #include <utility>
 
 namespace tesserank::model {
 namespace {
 
 using kernels::DType;
+using Place = Exchange::Place;
 using parallel::Collective;
 using parallel::LayoutKind;
 using parallel::Partition;
-
-/// What rank 0 tells the others of each chosen token: the token, and whether the sequence ended.
-constexpr std::size_t choice_bytes = 8;
 
 class Exchanges {
   public:
@@ -25,14 +24,15 @@ class Exchanges {
 
     std::vector<Exchange> list() {
         auto stream = plan_.stream_of(layer_module(0, "attention"));
-        add("embedding", output_of(plan_.of("embedding"), ModuleKind::embedding), stream,
-            activation(shape_.rows, DType::f32));
+        add({"embedding", Place::behind}, output_of(plan_.of("embedding"), ModuleKind::embedding),
+            stream, activation(shape_.rows, DType::f32));
         for (std::size_t layer = 0; layer < config_.layers; ++layer) {
             add_block(layer_module(layer, "attention"), ModuleKind::attention, stream);
             add_block(layer_module(layer, "mlp"), ModuleKind::mlp, stream);
         }
         auto const head = plan_.of("lm_head");
-        add("lm_head", stream, input_of(head), activation(shape_.outputs, options_.compute));
+        add({"lm_head", Place::before}, stream, input_of(head),
+            activation(shape_.outputs, options_.compute));
         for (std::size_t first = 0; first < shape_.outputs; first += options_.max_logit_rows) {
             add_choice(head, std::min(options_.max_logit_rows, shape_.outputs - first));
         }
@@ -44,20 +44,26 @@ class Exchanges {
         return rows * config_.hidden * kernels::size_of(dtype);
     }
 
-    void add(std::string const& module, LayoutKind from, LayoutKind to, std::size_t bytes) {
+    struct Side {
+        std::string_view module;
+        Place place;
+    };
+
+    void add(Side side, LayoutKind from, LayoutKind to, std::size_t bytes) {
         auto const kind = parallel::collective_of(from, to);
         if (kind == Collective::none || bytes == 0) return;
-        list_.push_back({module, kind, bytes, from, to});
+        list_.push_back({std::string(side.module), side.place, kind, bytes, from, to});
     }
 
     void add_block(std::string const& name, ModuleKind kind, LayoutKind& stream) {
         auto const placement = plan_.of(name);
         auto const wanted = plan_.stream_of(name);
         std::size_t const residual = activation(shape_.rows, DType::f32);
-        add(name, stream, wanted, residual);
+        add({name, Place::before}, stream, wanted, residual);
         stream = wanted;
-        add(name, stream, input_of(placement), activation(shape_.rows, options_.compute));
-        add(name, output_of(placement, kind), stream, residual);
+        add({name, Place::before}, stream, input_of(placement),
+            activation(shape_.rows, options_.compute));
+        add({name, Place::behind}, output_of(placement, kind), stream, residual);
     }
 
     void add_choice(Placement head, std::size_t rows) {
@@ -73,14 +79,15 @@ class Exchanges {
                                          shape_.candidates);
             }
             if (parallel::collective_of(from, to) != Collective::none) {
-                list_.push_back({"lm_head", Collective::gather, bytes, from, to});
+                list_.push_back({"lm_head", Place::behind, Collective::gather, bytes, from, to});
             }
         } else {
-            add("lm_head", from, to, bytes);
+            add({"lm_head", Place::behind}, from, to, bytes);
         }
         list_.push_back({"lm_head",
+                         Place::behind,
                          Collective::broadcast,
-                         rows * choice_bytes,
+                         rows * sizeof(Choice),
                          to,
                          {LayoutKind::Kind::replicated}});
     }
@@ -102,12 +109,11 @@ std::vector<Exchange> exchanges_of(DecoderConfig const& config, PlacementPlan co
 
 std::vector<Exchange> exchanges_of_start(int ranks, std::size_t sequences, std::size_t tokens) {
     if (ranks == 1) return {};
-    // As share_sequences() sends them: two sizes, then five numbers for each sequence and its ids.
-    std::size_t const flat = (5 * sequences + tokens) * sizeof(std::int32_t);
     auto const from = LayoutKind::on_rank(choosing_rank);
     LayoutKind const to{LayoutKind::Kind::replicated};
-    return {{"batch", Collective::broadcast, 2 * sizeof(std::int64_t), from, to},
-            {"batch", Collective::broadcast, flat, from, to}};
+    std::size_t const content = SharedBatch::content_bytes(sequences, tokens);
+    return {{"batch", Place::before, Collective::broadcast, sizeof(SharedBatch::Sizes), from, to},
+            {"batch", Place::before, Collective::broadcast, content, from, to}};
 }
 
 }  // namespace tesserank::model

@@ -6,14 +6,19 @@
 #include "parallel/collective.hpp"
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
 namespace tesserank::model {
 
-/// One collective of a forward pass: before a module, behind it, or of its tokens.
+/// One collective of a forward pass, on one side of a module; the choice of tokens is behind the
+/// lm_head.
 struct Exchange {
+    enum class Place : std::uint8_t { before, behind };
+
     std::string module;
+    Place place = Place::before;
     parallel::Collective kind = parallel::Collective::none;
     std::size_t bytes = 0;  ///< of the whole activation (or message) that it is about
     parallel::LayoutKind from, to;

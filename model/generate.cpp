@@ -19,12 +19,6 @@ namespace {
 using kernels::ConstTensorView;
 using kernels::TokenLogprob;
 
-/// A token for a sequence, as rank 0 tells it to the others.
-struct Choice {
-    std::int32_t token;
-    std::int32_t ended;  ///< 1: the sequence leaves
-};
-
 /// Chooses the tokens of a batch; exists on rank 0 alone.
 class Chooser {
   public:

@@ -2,8 +2,6 @@
 
 #include "parallel/agree.hpp"
 
-#include <array>
-#include <cstdint>
 #include <span>
 #include <utility>
 
@@ -11,19 +9,16 @@ namespace tesserank::model {
 
 std::vector<Sequence> share_sequences(parallel::MpiCommunicator& ranks,
                                       std::vector<Sequence> sequences) {
-    // First how much there is, then one flat message: for each sequence its five numbers, then its
-    // tokens.
     std::vector<std::int32_t> flat;
     for (auto const& sequence : sequences) {
-        flat.push_back(static_cast<std::int32_t>(sequence.prompt.size()));
-        flat.push_back(static_cast<std::int32_t>(sequence.max_new_tokens));
-        flat.push_back(static_cast<std::int32_t>(sequence.first_output));
-        flat.push_back(static_cast<std::int32_t>(sequence.candidates));
-        flat.push_back(static_cast<std::int32_t>(sequence.length));
+        std::array<std::size_t, SharedBatch::numbers> const numbers{
+            sequence.prompt.size(), sequence.max_new_tokens, sequence.first_output,
+            sequence.candidates, sequence.length};
+        for (auto const number : numbers) flat.push_back(static_cast<std::int32_t>(number));
         flat.insert(flat.end(), sequence.prompt.begin(), sequence.prompt.end());
     }
-    std::array<std::int64_t, 2> sizes{static_cast<std::int64_t>(sequences.size()),
-                                      static_cast<std::int64_t>(flat.size())};
+    SharedBatch::Sizes sizes{static_cast<std::int64_t>(sequences.size()),
+                             static_cast<std::int64_t>(flat.size())};
     ranks.broadcast(std::as_writable_bytes(std::span(sizes)), 0);
     flat.resize(static_cast<std::size_t>(sizes[1]));
     ranks.broadcast(std::as_writable_bytes(std::span(flat)), 0);

@@ -4,9 +4,24 @@
 #include "model/transformer.hpp"
 #include "parallel/mpi_communicator.hpp"
 
+#include <array>
+#include <cstddef>
+#include <cstdint>
 #include <vector>
 
 namespace tesserank::model {
+
+/// How sequences travel: first how much there is, then one flat message with, for each sequence,
+/// its numbers and its prompt.
+struct SharedBatch {
+    using Sizes = std::array<std::int64_t, 2>;  ///< sequences, elements of the message
+    static constexpr std::size_t numbers = 5;   ///< of a sequence besides its prompt's ids
+
+    /// Bytes of the second message for so many sequences with so many prompt tokens in all.
+    static constexpr std::size_t content_bytes(std::size_t sequences, std::size_t tokens) {
+        return (numbers * sequences + tokens) * sizeof(std::int32_t);
+    }
+};
 
 /// Gives rank 0's sequences to every rank. Collective.
 std::vector<Sequence> share_sequences(parallel::MpiCommunicator& ranks,

@@ -11,8 +11,8 @@
 namespace tesserank::io {
 
 /// A text file that appears at its path only when it is complete; a device or pipe is written as it
-/// is. A process with a limit on file
-/// sizes must ignore SIGXFSZ to get an error instead of a signal.
+/// is. A process with a limit on file sizes must ignore SIGXFSZ to get an error instead of a
+/// signal.
 class OutputFile {
   public:
     /// `path` "-" is standard output.  Errors: InputError if no file can be made there.
