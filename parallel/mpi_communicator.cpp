@@ -61,6 +61,28 @@ struct MpiCommunicator::State {
         return staging.data();
     }
 
+    /// counts and begins become those of pieces of these sizes, one behind the other.
+    void place_pieces(std::span<std::size_t const> bytes) {
+        counts.assign(bytes.begin(), bytes.end());
+        begins.resize(counts.size());
+        std::exclusive_scan(counts.begin(), counts.end(), begins.begin(), 0);
+    }
+    /// Checks the sizes of a gather to, or scatter from, this root; `all` is looked at there alone.
+    void check_pieces(std::size_t mine, std::span<std::size_t const> bytes, std::size_t all,
+                      int root) const {
+        require(root >= 0 && root < size, "the root is no rank");
+        require(bytes.size() == static_cast<std::size_t>(size), "one size for each rank is needed");
+        require(mine == bytes[static_cast<std::size_t>(rank)],
+                "the size of this rank is not that of its piece");
+        require(rank != root || all == sum(bytes), "the sizes do not add up to the whole");
+    }
+    /// This rank's piece of the whole.
+    template <class Byte>
+    std::span<Byte> own_piece(std::span<Byte> all, std::span<std::size_t const> bytes) const {
+        auto const own = static_cast<std::size_t>(rank);
+        return all.subspan(sum(bytes.first(own)), bytes[own]);
+    }
+
     MPI_Comm comm = MPI_COMM_NULL;
     int rank = 0;
     int size = 1;
@@ -185,13 +207,11 @@ void MpiCommunicator::all_gather(std::span<std::byte const> mine,
     require(bytes.size() == static_cast<std::size_t>(s.size), "one size for each rank is needed");
     require(all.size() == sum(bytes), "the sizes do not add up to the whole");
     require(mine.size() == bytes[own], "the size of this rank is not that of its piece");
-    auto const slot = all.subspan(sum(bytes.first(own)), bytes[own]);
+    auto const slot = s.own_piece(all, bytes);
     if (slot.data() != mine.data()) std::copy(mine.begin(), mine.end(), slot.begin());
     if (s.size == 1 || all.empty()) return;
     if (all.size() <= s.limit) {
-        s.counts.assign(bytes.begin(), bytes.end());
-        s.begins.resize(s.counts.size());
-        std::exclusive_scan(s.counts.begin(), s.counts.end(), s.begins.begin(), 0);
+        s.place_pieces(bytes);
         check_mpi(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, all.data(), s.counts.data(),
                                  s.begins.data(), MPI_BYTE, s.comm),
                   "MPI_Allgatherv");
@@ -237,18 +257,14 @@ void MpiCommunicator::gather(std::span<std::byte const> mine, std::span<std::siz
     auto const own = static_cast<std::size_t>(s.rank);
     bool const here = s.rank == root;
     std::size_t const total = sum(bytes);
-    require(bytes.size() == static_cast<std::size_t>(s.size), "one size for each rank is needed");
-    require(mine.size() == bytes[own], "the size of this rank is not that of its piece");
-    require(!here || all.size() == total, "the sizes do not add up to the whole");
+    s.check_pieces(mine.size(), bytes, all.size(), root);
     if (here) {
-        auto const slot = all.subspan(sum(bytes.first(own)), bytes[own]);
+        auto const slot = s.own_piece(all, bytes);
         if (slot.data() != mine.data()) std::copy(mine.begin(), mine.end(), slot.begin());
     }
     if (s.size == 1 || total == 0) return;
     if (total <= s.limit) {
-        s.counts.assign(bytes.begin(), bytes.end());
-        s.begins.resize(s.counts.size());
-        std::exclusive_scan(s.counts.begin(), s.counts.end(), s.begins.begin(), 0);
+        s.place_pieces(bytes);
         check_mpi(MPI_Gatherv(here ? MPI_IN_PLACE : static_cast<void const*>(mine.data()),
                               s.counts[own], MPI_BYTE, all.data(), s.counts.data(), s.begins.data(),
                               MPI_BYTE, root, s.comm),
@@ -271,18 +287,14 @@ void MpiCommunicator::scatter(std::span<std::byte const> all, std::span<std::siz
     auto const own = static_cast<std::size_t>(s.rank);
     bool const here = s.rank == root;
     std::size_t const total = sum(bytes);
-    require(bytes.size() == static_cast<std::size_t>(s.size), "one size for each rank is needed");
-    require(mine.size() == bytes[own], "the size of this rank is not that of its piece");
-    require(!here || all.size() == total, "the sizes do not add up to the whole");
+    s.check_pieces(mine.size(), bytes, all.size(), root);
     if (here) {
-        auto const slot = all.subspan(sum(bytes.first(own)), bytes[own]);
+        auto const slot = s.own_piece(all, bytes);
         if (slot.data() != mine.data()) std::copy(slot.begin(), slot.end(), mine.begin());
     }
     if (s.size == 1 || total == 0) return;
     if (total <= s.limit) {
-        s.counts.assign(bytes.begin(), bytes.end());
-        s.begins.resize(s.counts.size());
-        std::exclusive_scan(s.counts.begin(), s.counts.end(), s.begins.begin(), 0);
+        s.place_pieces(bytes);
         check_mpi(MPI_Scatterv(all.data(), s.counts.data(), s.begins.data(), MPI_BYTE,
                                here ? MPI_IN_PLACE : static_cast<void*>(mine.data()), s.counts[own],
                                MPI_BYTE, root, s.comm),
