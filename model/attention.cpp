@@ -94,12 +94,7 @@ class Attention final : public PlacedModule<Spread> {
 }  // namespace
 
 LocalHeads local_heads(DecoderConfig const& config, Placement placement, int rank, int ranks) {
-    if (placement.kind != Placement::Kind::shard) {
-        bool const here = placement.kind != Placement::Kind::single || placement.rank == rank;
-        if (!here) return {};
-        return {{0, config.query_heads}, {0, config.kv_heads}};
-    }
-    auto const query = parallel::Partition(config.query_heads, ranks).of(rank);
+    auto const query = units_of(config.query_heads, placement, rank, ranks);
     if (query.count == 0) return {};
     std::size_t const group = config.queries_per_kv();
     std::size_t const first = query.begin / group, last = (query.end() - 1) / group;

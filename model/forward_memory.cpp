@@ -4,22 +4,21 @@
 #include "model/mlp.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace tesserank::model {
 namespace {
 
 using kernels::DType;
-using parallel::LayoutKind;
 using parallel::Range;
 
 /// Whether a module's partial sums are to be scattered into the residual stream.
 bool scatters_sums(DecoderConfig const& config, PlacementPlan const& plan) {
     for (std::size_t layer = 0; layer < config.layers; ++layer) {
-        for (auto const* part : {"attention", "mlp"}) {
+        for (auto const& [part, kind] :
+             {std::pair("attention", ModuleKind::attention), std::pair("mlp", ModuleKind::mlp)}) {
             auto const name = layer_module(layer, part);
-            if (plan.of(name) == Placement::shard &&
-                plan.stream_of(name).kind == LayoutKind::Kind::batch_sharded)
-                return true;
+            if (scatters(output_of(plan.of(name), kind), plan.stream_of(name))) return true;
         }
     }
     return false;
@@ -32,8 +31,7 @@ std::size_t largest_module(DecoderConfig const& config, PlacementPlan const& pla
         auto const heads =
             local_heads(config, plan.of(layer_module(layer, "attention")), rank, plan.ranks);
         auto const mlp = plan.of(layer_module(layer, "mlp"));
-        std::size_t const columns =
-            vocabulary_rows(config.intermediate, mlp, rank, plan.ranks).count;
+        std::size_t const columns = units_of(config.intermediate, mlp, rank, plan.ranks).count;
         most =
             std::max({most, attention_workspace(config, heads, options.max_rows, options.compute),
                       mlp_workspace(columns, options.max_rows, options.compute)});
@@ -45,7 +43,7 @@ void add_logits(ForwardMemory& memory, DecoderConfig const& config, PlacementPla
                 TransformerOptions const& options, int rank) {
     auto const head = plan.of("lm_head");
     bool const shard = head == Placement::shard;
-    std::size_t const columns = vocabulary_rows(config.vocabulary, head, rank, plan.ranks).count;
+    std::size_t const columns = units_of(config.vocabulary, head, rank, plan.ranks).count;
     std::size_t const rows = options.max_logit_rows;
     if (shard) memory.local_logits = {DType::f32, rows, columns};
     bool const chooses = rank == choosing_rank;
@@ -94,7 +92,7 @@ std::vector<CacheLayer> cache_layers(DecoderConfig const& config, PlacementPlan 
 
 Range embedding_rows(DecoderConfig const& config, PlacementPlan const& plan, int rank) {
     auto const rows_for = [&](std::string_view module) {
-        return vocabulary_rows(config.vocabulary, plan.of(module), rank, plan.ranks);
+        return units_of(config.vocabulary, plan.of(module), rank, plan.ranks);
     };
     auto const table = rows_for("embedding");
     if (!config.tied_embeddings) return table;

@@ -23,10 +23,11 @@ void KvCache::reserve(std::size_t all, std::size_t own) {
     }
 }
 
-std::size_t KvCache::bytes(std::size_t all, std::size_t own) const {
+std::size_t cache_bytes(std::span<CacheLayer const> layers, kernels::DType dtype, std::size_t all,
+                        std::size_t own) {
     std::size_t elements = 0;
-    for (auto const& layer : layers_) elements += 2 * layer.width * (layer.dealt ? own : all);
-    return elements * kernels::size_of(dtype_);
+    for (auto const& layer : layers) elements += 2 * layer.width * (layer.dealt ? own : all);
+    return elements * kernels::size_of(dtype);
 }
 
 }  // namespace tesserank::model

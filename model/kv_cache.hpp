@@ -3,6 +3,7 @@
 #include "kernels/backend.hpp"
 
 #include <cstddef>
+#include <span>
 #include <vector>
 
 namespace tesserank::model {
@@ -12,6 +13,10 @@ struct CacheLayer {
     std::size_t width = 0;  ///< k*D elements of keys, and as many of values
     bool dealt = false;     ///< only of the sequences that this rank owns
 };
+
+/// Bytes that `all` tokens take over all layers, `own` of them in sequences that the rank owns.
+std::size_t cache_bytes(std::span<CacheLayer const> layers, kernels::DType dtype, std::size_t all,
+                        std::size_t own);
 
 /// Keys and values of a static batch, on this rank: for each layer two matrices [tokens, k*D], the
 /// sequences one behind the other without padding. The width is the layer's own, since a rank may
@@ -27,8 +32,10 @@ class KvCache {
     kernels::TensorView keys(std::size_t layer) const { return keys_[layer].view; }
     kernels::TensorView values(std::size_t layer) const { return values_[layer].view; }
 
-    /// Bytes of so many tokens over all layers: what reserve() allocates.
-    std::size_t bytes(std::size_t all, std::size_t own) const;
+    /// What reserve() allocates.
+    std::size_t bytes(std::size_t all, std::size_t own) const {
+        return cache_bytes(layers_, dtype_, all, own);
+    }
 
   private:
     kernels::Backend& backend_;

@@ -97,8 +97,7 @@ std::vector<Region> regions_of(WeightSpec const& weight, std::size_t units, Plac
     Partition const partition(units, ranks);
     for (int rank = 0; rank < ranks; ++rank) {
         if (placement.kind != Kind::shard) {
-            bool const here = placement.kind != Kind::single || placement.rank == rank;
-            regions.push_back(here ? whole : Region{});
+            regions.push_back(placement.whole_on(rank) ? whole : Region{});
             continue;
         }
         auto const share = partition.of(rank);
@@ -111,10 +110,9 @@ std::vector<Region> regions_of(WeightSpec const& weight, std::size_t units, Plac
     return regions;
 }
 
-Range vocabulary_rows(std::size_t vocabulary, Placement placement, int rank, int ranks) {
-    if (placement.kind == Kind::shard) return Partition(vocabulary, ranks).of(rank);
-    bool const here = placement.kind != Kind::single || placement.rank == rank;
-    return {0, here ? vocabulary : 0};
+Range units_of(std::size_t units, Placement placement, int rank, int ranks) {
+    if (placement.kind == Kind::shard) return Partition(units, ranks).of(rank);
+    return {0, placement.whole_on(rank) ? units : 0};
 }
 
 }  // namespace tesserank::model

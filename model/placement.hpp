@@ -27,6 +27,11 @@ struct Placement {
     static Placement const shard, replicate, split_batch;
     static constexpr Placement single(int rank);
     bool operator==(Placement const&) const = default;
+
+    /// Whether `rank` has the whole module; nobody has under shard.
+    bool whole_on(int rank_asked) const {
+        return kind != Kind::shard && (kind != Kind::single || rank == rank_asked);
+    }
 };
 inline constexpr Placement Placement::shard{Kind::shard, 0};
 inline constexpr Placement Placement::replicate{Kind::replicate, 0};
@@ -57,13 +62,15 @@ struct PlacementPlan {
     bool deals_sequences() const;
     /// Over how many ranks: all, or one when none are dealt out.
     int owners() const { return deals_sequences() ? ranks : 1; }
+    /// Which of the owners a rank is; where none are dealt out, all ranks are the one owner.
+    int owner_of(int rank) const { return deals_sequences() ? rank : 0; }
 };
 
 /// What each rank holds of a weight; empty regions where it holds nothing.
 std::vector<Region> regions_of(WeightSpec const& weight, std::size_t units, Placement placement,
                                int ranks);
 
-/// The rows of the vocabulary that `rank` holds, or computes with, under a placement.
-parallel::Range vocabulary_rows(std::size_t vocabulary, Placement placement, int rank, int ranks);
+/// Of so many units (heads, MLP columns, vocabulary rows), those that `rank` holds and computes.
+parallel::Range units_of(std::size_t units, Placement placement, int rank, int ranks);
 
 }  // namespace tesserank::model

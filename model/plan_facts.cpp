@@ -11,10 +11,10 @@ namespace {
 
 using parallel::Range;
 
-std::vector<Range> units_of(ModuleSpec const& module, Placement placement, int ranks) {
+std::vector<Range> units_by_rank(ModuleSpec const& module, Placement placement, int ranks) {
     std::vector<Range> units;
     for (int rank = 0; rank < ranks; ++rank) {
-        units.push_back(vocabulary_rows(module.units, placement, rank, ranks));
+        units.push_back(units_of(module.units, placement, rank, ranks));
     }
     return units;
 }
@@ -29,7 +29,7 @@ ModuleFacts module_facts(DecoderConfig const& config, PlacementPlan const& plan,
             .input = input_of(placement),
             .output = output_of(placement, module.kind),
             .stream = block ? std::optional(plan.stream_of(module.name)) : std::nullopt,
-            .units = units_of(module, placement, plan.ranks),
+            .units = units_by_rank(module, placement, plan.ranks),
             .weight_bytes = weight_bytes_of(config, plan, module, dtype_of)};
 }
 
@@ -52,15 +52,13 @@ std::vector<StepFacts> steps_of(DecoderConfig const& config, PlacementPlan const
     return steps;
 }
 
-std::size_t cache_bytes(DecoderConfig const& config, PlacementPlan const& plan,
-                        TransformerOptions const& options, Workload const& workload, int rank) {
+std::size_t cache_bytes_of(DecoderConfig const& config, PlacementPlan const& plan,
+                           TransformerOptions const& options, Workload const& workload, int rank) {
     std::size_t const own =
-        parallel::Partition(workload.batch, plan.owners()).count(std::min(rank, plan.owners() - 1));
-    std::size_t elements = 0;
-    for (auto const& layer : cache_layers(config, plan, rank)) {
-        elements += 2 * layer.width * (layer.dealt ? own : workload.batch);
-    }
-    return elements * (workload.prompt + workload.new_tokens) * kernels::size_of(options.compute);
+        parallel::Partition(workload.batch, plan.owners()).count(plan.owner_of(rank));
+    std::size_t const length = workload.prompt + workload.new_tokens;
+    return cache_bytes(cache_layers(config, plan, rank), options.compute, workload.batch * length,
+                       own * length);
 }
 
 /// Names of modules that differ in their layer's number alone, with a star for it.
@@ -176,7 +174,7 @@ PlanFacts facts_of(DecoderConfig const& config, PlacementPlan const& plan,
         auto& mine = facts.ranks[rank];
         for (auto const& module : facts.modules) mine.weight_bytes += module.weight_bytes[rank];
         int const number = static_cast<int>(rank);
-        mine.cache_bytes = cache_bytes(config, plan, options, workload, number);
+        mine.cache_bytes = cache_bytes_of(config, plan, options, workload, number);
         mine.forward_bytes = forward_memory(config, plan, options, number).bytes();
     }
     facts.prefill =

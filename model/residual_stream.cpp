@@ -21,7 +21,7 @@ void ResidualStream::move_to(parallel::Layout const& layout) {
 
 parallel::AnyActivation ResidualStream::normed(kernels::ConstTensorView weight, float eps,
                                                TensorView place) {
-    auto const stream = parallel::local_of(parallel::part_of(whole_, layout_, rank_));
+    auto const stream = part();
     auto result = parallel::part_of(place, layout_, rank_);
     if (auto const pending = std::exchange(pending_, std::nullopt)) {
         backend_.add_rms_norm(stream, *pending, weight, eps, parallel::local_of(result));
@@ -36,7 +36,7 @@ void ResidualStream::add(parallel::AnyActivation const& delta) {
 }
 
 TensorView ResidualStream::local() {
-    auto const stream = parallel::local_of(parallel::part_of(whole_, layout_, rank_));
+    auto const stream = part();
     if (auto const pending = std::exchange(pending_, std::nullopt)) backend_.add(stream, *pending);
     return stream;
 }

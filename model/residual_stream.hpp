@@ -36,6 +36,11 @@ class ResidualStream {
     parallel::Layout const& layout() const { return layout_; }
 
   private:
+    /// This rank's part, without what is pending.
+    kernels::TensorView part() const {
+        return parallel::local_of(parallel::part_of(whole_, layout_, rank_));
+    }
+
     kernels::Backend& backend_;
     parallel::Redistributor& redistribute_;
     int rank_;

@@ -73,41 +73,41 @@ void Transformer::build_vocabulary(std::span<ModuleSpec const> modules) {
     }
     auto const table = weights_.add_rows(table_spec, Role::table, rows);
     auto const part = [&](Placement of) {
-        auto const wanted = vocabulary_rows(config_.vocabulary, of, rank_, plan_.ranks);
+        auto const wanted = units_of(config_.vocabulary, of, rank_, plan_.ranks);
         auto const first =
             wanted.count == 0 ? 0 : wanted.begin - rows[static_cast<std::size_t>(rank_)].begin;
         return table.rows_from(first, wanted.count);
     };
     auto const embedding = plan_.of("embedding");
     embedding_.emplace(part(embedding),
-                       vocabulary_rows(config_.vocabulary, embedding, rank_, plan_.ranks).begin);
+                       units_of(config_.vocabulary, embedding, rank_, plan_.ranks).begin);
     lm_head_.emplace(
         config_.tied_embeddings ? part(placement) : weights_.add(head_spec, Role::table, placement),
         Partition(config_.vocabulary, plan_.ranks), placement);
 }
 
 void Transformer::build_layer(std::size_t index, std::span<ModuleSpec const> modules) {
-    auto const add = [&](std::string_view part, std::unique_ptr<Module> module) {
-        auto const name = layer_module(index, part);
+    auto const add = [&](ModuleSpec const& spec, std::unique_ptr<Module> module) {
+        auto const& name = spec.name;
         auto const& norm = find_module(modules, name + "_norm");
         blocks_.push_back({.norm = weights_.add(norm, Role::norm, Placement::replicate),
                            .module = std::move(module),
                            .input = input_of(plan_.of(name)),
+                           .output = output_of(plan_.of(name), spec.kind),
                            .stream = plan_.stream_of(name)});
     };
     auto const& attention = find_module(modules, layer_module(index, "attention"));
     auto const& mlp = find_module(modules, layer_module(index, "mlp"));
     auto const placement = plan_.of(attention.name);
-    add("attention", make_attention(config_, index, attention, placement,
-                                    local_heads(config_, placement, rank_, plan_.ranks), weights_));
-    add("mlp", make_mlp(config_, mlp, plan_.of(mlp.name), weights_));
+    add(attention, make_attention(config_, index, attention, placement,
+                                  local_heads(config_, placement, rank_, plan_.ranks), weights_));
+    add(mlp, make_mlp(config_, mlp, plan_.of(mlp.name), weights_));
 }
 
 void Transformer::load() { weights_.load(); }
 
 void Transformer::reserve_cache(std::size_t all, std::span<std::size_t const> dealt) {
-    auto const owner = std::min(static_cast<std::size_t>(rank_), dealt.size() - 1);
-    cache_.reserve(all, dealt[owner]);
+    cache_.reserve(all, dealt[static_cast<std::size_t>(plan_.owner_of(rank_))]);
 }
 
 /// One forward pass: the step, and how its rows are dealt out.
@@ -117,21 +117,20 @@ class Transformer::Pass {
         : model_{model},
           step_{step},
           deal_{step.rows_by_owner()},
-          stream_{model.backend_, model.redistribute_, model.rank_, rows(model.residual_)} {
+          stream_{model.backend_, model.redistribute_, model.rank_, rows(model.residual_)},
+          context_{context()} {
         model.backend_.copy_from_host(std::as_bytes(std::span(step.cos_sin)),
                                       rows(model.cos_sin_).data);
     }
 
     void embed() {
-        auto const first = at(model_.blocks_.front().stream);
-        auto const given = at(output_of(model_.plan_.of("embedding"), ModuleKind::embedding));
-        // A reduce-scatter cannot write over its own input.
-        bool const scatter = std::holds_alternative<parallel::Partial>(given) &&
-                             std::holds_alternative<parallel::BatchSharded>(first);
-        auto const place = rows(scatter ? model_.delta_ : model_.residual_);
+        auto const first = model_.blocks_.front().stream;
+        auto const given = output_of(model_.plan_.of("embedding"), ModuleKind::embedding);
+        auto const place =
+            rows(parallel::scatters(given, first) ? model_.delta_ : model_.residual_);
         stream_.start(
-            model_.embedding_->forward(model_.backend_, step_.ids, given, model_.rank_, place),
-            first);
+            model_.embedding_->forward(model_.backend_, step_.ids, at(given), model_.rank_, place),
+            at(first));
     }
 
     void run(Block const& block) {
@@ -143,13 +142,9 @@ class Transformer::Pass {
                                  at(block.input), {.whole = place});
         auto const delta = rows(model_.delta_);
         auto const y = parallel::local_of(parallel::part_of(delta, at(block.input), model_.rank_));
-        auto context = this->context();
-        auto const given = block.module->forward(context, x, y);
-        bool const scatter =
-            std::holds_alternative<parallel::Activation<parallel::Partial>>(given) &&
-            std::holds_alternative<parallel::BatchSharded>(stream);
-        stream_.add(
-            model_.redistribute_(given, stream, {.whole = scatter ? rows(model_.sum_) : delta}));
+        bool const scatter = parallel::scatters(block.output, block.stream);
+        stream_.add(model_.redistribute_(block.module->forward(context_, x, y), stream,
+                                         {.whole = scatter ? rows(model_.sum_) : delta}));
     }
 
     /// Only the rows whose logits are wanted go on.
@@ -175,15 +170,16 @@ class Transformer::Pass {
 
     Context context() const {
         auto const cos_sin = rows(model_.cos_sin_);
-        auto const owner = std::min(static_cast<std::size_t>(model_.rank_), step_.dealt.size() - 1);
-        auto const own = deal_.of(static_cast<int>(owner));
+        int const owner = model_.plan_.owner_of(model_.rank_);
+        auto const own = deal_.of(owner);
         return {.backend = model_.backend_,
                 .workspace = model_.workspace_,
                 .cache = model_.cache_,
                 .phase = step_.phase,
                 .compute = model_.options_.compute,
                 .all = {step_.segments, cos_sin},
-                .own = {step_.dealt[owner], cos_sin.rows_from(own.begin, own.count)}};
+                .own = {step_.dealt[static_cast<std::size_t>(owner)],
+                        cos_sin.rows_from(own.begin, own.count)}};
     }
 
     /// The rows that are wanted of those that this rank has of the stream, counted from its first.
@@ -193,7 +189,8 @@ class Transformer::Pass {
             auto const own = deal.of(model_.rank_);
             std::vector<std::size_t> here(outputs.begin() + static_cast<std::ptrdiff_t>(own.begin),
                                           outputs.begin() + static_cast<std::ptrdiff_t>(own.end()));
-            for (auto& row : here) row -= deal_.of(model_.rank_).begin;
+            std::size_t const first = deal_.of(model_.rank_).begin;
+            for (auto& row : here) row -= first;
             return here;
         }
         auto const* single = std::get_if<parallel::OnRank>(&stream_.layout());
@@ -205,6 +202,7 @@ class Transformer::Pass {
     Step const& step_;
     Partition deal_;
     ResidualStream stream_;
+    Context context_;
 };
 
 AnyActivation Transformer::forward(Step const& step, std::span<std::size_t const> outputs) {

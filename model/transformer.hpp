@@ -70,7 +70,7 @@ class Transformer {
     struct Block {
         kernels::ConstTensorView norm;
         std::unique_ptr<Module> module;
-        parallel::LayoutKind input, stream;
+        parallel::LayoutKind input, output, stream;
     };
     class Pass;
 

@@ -42,4 +42,9 @@ std::optional<int> rank_from_text(std::string_view text);
 /// What the Redistributor does for this pair. Errors: LogicError for a pair that it refuses.
 Collective collective_of(LayoutKind from, LayoutKind to);
 
+/// Whether that is a reduce-scatter, which cannot write over its own input.
+inline bool scatters(LayoutKind from, LayoutKind to) {
+    return collective_of(from, to) == Collective::reduce_scatter;
+}
+
 }  // namespace tesserank::parallel
