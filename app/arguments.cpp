@@ -59,4 +59,16 @@ std::optional<po::variables_map> parse_arguments(Grammar const& grammar,
     return values;
 }
 
+std::optional<std::size_t> number_in(po::variables_map const& values, std::string const& name,
+                                     NumberRange const& range) {
+    auto const& value = values[name];
+    if (value.empty()) return std::nullopt;
+    auto const number = value.as<long long>();
+    if (number < range.least || number > range.most) {
+        throw UsageError("--" + name + " is " + std::to_string(number) +
+                         ", expected an integer from " + range.words);
+    }
+    return static_cast<std::size_t>(number);
+}
+
 }  // namespace tesserank::app

@@ -2,6 +2,7 @@
 
 #include <boost/program_options.hpp>
 
+#include <cstddef>
 #include <optional>
 #include <span>
 #include <string>
@@ -20,5 +21,16 @@ struct Grammar {
 /// if `print_help`. Errors: UsageError for a missing or unknown word.
 std::optional<boost::program_options::variables_map> parse_arguments(
     Grammar const& grammar, std::span<std::string const> arguments, bool print_help = true);
+
+/// What a number may be, and that in words: "1 to 2^31".
+struct NumberRange {
+    long long least, most;
+    std::string words;
+};
+
+/// A number given by the user, which was declared as long long: Boost reads "-1" as a huge unsigned
+/// number, so it is read signed and checked. nullopt where it is not given. Errors: UsageError.
+std::optional<std::size_t> number_in(boost::program_options::variables_map const& values,
+                                     std::string const& name, NumberRange const& range);
 
 }  // namespace tesserank::app

@@ -40,15 +40,9 @@ Grammar grammar() {
     return grammar;
 }
 
-std::size_t count_in(po::variables_map const& values, char const* name, std::size_t otherwise,
-                     long long most) {
-    if (!values.contains(name)) return otherwise;
-    auto const number = values[name].as<long long>();
-    if (number < 1 || number > most) {
-        throw UsageError("--" + std::string(name) + " is " + std::to_string(number) +
-                         ", expected an integer from 1 to " + std::to_string(most));
-    }
-    return static_cast<std::size_t>(number);
+std::size_t count_in(po::variables_map const& values, std::string const& name,
+                     std::size_t otherwise, long long most) {
+    return number_in(values, name, {1, most, "1 to " + std::to_string(most)}).value_or(otherwise);
 }
 
 /// Nothing that is written may replace what is read, or another output.

@@ -6,7 +6,6 @@
 #include "io/requests/config_json.hpp"
 #include "io/requests/generation_defaults.hpp"
 #include "kernels/error.hpp"
-#include "model/architecture.hpp"
 #include "model/config_reader.hpp"
 #include "model/residual_route.hpp"
 #include "parallel/agree.hpp"
@@ -37,11 +36,12 @@ std::string mebibytes(std::size_t bytes) {
 
 /// The most tokens that each sequence of a batch may have: every rank holds the keys and values of
 /// all of them, of those that it owns, or of both kinds in different layers.
-std::size_t longest_sequences(std::span<CacheRoom const> rooms, std::size_t batch, int owners) {
-    parallel::Partition const deal(batch, owners);
+std::size_t longest_sequences(std::span<CacheRoom const> rooms, std::size_t batch,
+                              model::PlacementPlan const& plan) {
+    parallel::Partition const deal(batch, plan.owners());
     std::size_t longest = std::numeric_limits<std::size_t>::max();
     for (std::size_t rank = 0; rank < rooms.size(); ++rank) {
-        auto const own = deal.count(std::min(static_cast<int>(rank), owners - 1));
+        auto const own = deal.count(plan.owner_of(static_cast<int>(rank)));
         auto const& room = rooms[rank];
         std::size_t const per_position = room.per_token * batch + room.per_own_token * own;
         if (per_position > 0) longest = std::min(longest, room.bytes / per_position);
@@ -81,10 +81,7 @@ ModelSession::~ModelSession() = default;
 
 void ModelSession::describe() {
     auto const where = options_.model + ": /";
-    auto const* config = index_.find_document("config");
-    if (config == nullptr)
-        throw InputError(options_.model + " has no /config: convert the model again");
-    config_ = model::describe_model(io::parse_config(*config, where + "config"));
+    config_ = config_of(index_);
     eos_ids_ = config_.eos_ids;
     default_max_new_tokens_ = options_.max_new_tokens.value_or(fallback_new_tokens);
     if (auto const* generation = index_.find_document("generation_config")) {
@@ -124,7 +121,7 @@ void ModelSession::load() {
         auto input = batch_wishes();
         input.owners = transformer_->owners();
         input.length_for = [&](std::size_t batch) {
-            return longest_sequences(rooms, batch, transformer_->owners());
+            return longest_sequences(rooms, batch, transformer_->plan());
         };
         limits_ = model::choose_batch_limits(input);
     });

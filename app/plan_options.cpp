@@ -1,7 +1,6 @@
 #include "app/plan_options.hpp"
 
 #include "io/input_file.hpp"
-#include "io/model_file/model_index.hpp"
 #include "io/plan_file.hpp"
 #include "io/requests/config_json.hpp"
 #include "kernels/error.hpp"
@@ -26,17 +25,6 @@ constexpr std::size_t most_bytes = std::size_t{64} << 20;
 /// Logits of a whole prefill chunk can be larger than the model: bounded to what a cache of some
 /// levels digests.
 constexpr std::size_t logit_bytes = std::size_t{64} << 20;
-
-}  // namespace
-
-bool names_plan_file(std::string const& wish) {
-    // A file that happens to have the name of a preset is not meant.
-    if (wish.find('=') != std::string::npos || model::is_preset(wish)) return false;
-    std::error_code error;
-    return wish.ends_with(".json") || fs::is_regular_file(wish, error);
-}
-
-namespace {
 
 /// What Hugging Face calls the dtype in which a model is stored; bf16 when the config does not say.
 DType stored_dtype(model::ConfigValue const& config) {
@@ -64,9 +52,7 @@ PlannedModel from_config(std::string const& path) {
 
 PlannedModel from_model_file(std::string const& path) {
     auto const index = io::read_model_index(path);
-    auto const* text = index.find_document("config");
-    if (text == nullptr) throw InputError(path + " has no /config: convert the model again");
-    auto config = model::describe_model(io::parse_config(*text, path + ": /config"));
+    auto config = config_of(index);
     std::map<std::string, DType, std::less<>> dtypes;
     for (auto const& tensor : index.tensors) dtypes[tensor.name] = tensor.dtype;
     auto title = path + " (" + config.model_type + ")";
@@ -80,6 +66,19 @@ PlannedModel from_model_file(std::string const& path) {
 }
 
 }  // namespace
+
+model::DecoderConfig config_of(io::ModelIndex const& index) {
+    auto const* text = index.find_document("config");
+    if (text == nullptr) throw InputError(index.path + " has no /config: convert the model again");
+    return model::describe_model(io::parse_config(*text, index.path + ": /config"));
+}
+
+bool names_plan_file(std::string const& wish) {
+    // A file that happens to have the name of a preset is not meant.
+    if (wish.find('=') != std::string::npos || model::is_preset(wish)) return false;
+    std::error_code error;
+    return wish.ends_with(".json") || fs::is_regular_file(wish, error);
+}
 
 model::TransformerOptions forward_options(model::DecoderConfig const& config, DType compute,
                                           std::size_t prefill_chunk) {

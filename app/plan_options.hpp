@@ -1,5 +1,6 @@
 #pragma once
 
+#include "io/model_file/model_index.hpp"
 #include "model/decoder_config.hpp"
 #include "model/forward_memory.hpp"
 #include "model/placement.hpp"
@@ -22,6 +23,9 @@ model::PlacementPlan plan_for(model::DecoderConfig const& config, std::string co
 /// commands that run.
 model::TransformerOptions forward_options(model::DecoderConfig const& config,
                                           kernels::DType compute, std::size_t prefill_chunk);
+
+/// The config that a model file holds. Errors: InputError naming the file and the key.
+model::DecoderConfig config_of(io::ModelIndex const& index);
 
 /// What `plan` needs of a model: no weights.
 struct PlannedModel {

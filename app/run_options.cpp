@@ -15,26 +15,8 @@ namespace {
 
 namespace po = boost::program_options;
 
-struct Range {
-    long long least, most;
-    std::string_view words;
-};
-constexpr Range counts{1, 1LL << 31, "1 to 2^31"};
-constexpr Range seeds{0, std::numeric_limits<long long>::max(), "0 to 2^63 - 1"};
-
-/// A number given by the user: Boost reads "-1" as a huge unsigned number, so it is read signed and
-/// checked.
-std::optional<std::size_t> number_in(po::variables_map const& values, std::string const& name,
-                                     Range range) {
-    auto const& value = values[name];
-    if (value.empty()) return std::nullopt;
-    auto const number = value.as<long long>();
-    if (number < range.least || number > range.most) {
-        throw UsageError("--" + name + " is " + std::to_string(number) +
-                         ", expected an integer from " + std::string(range.words));
-    }
-    return static_cast<std::size_t>(number);
-}
+NumberRange const counts{1, 1LL << 31, "1 to 2^31"};
+NumberRange const seeds{0, std::numeric_limits<long long>::max(), "0 to 2^63 - 1"};
 
 Grammar grammar(std::string_view command, RunOptions& options) {
     Grammar grammar{std::string(command), {"MODEL.h5"}, po::options_description("Options")};
