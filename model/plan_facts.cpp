@@ -13,6 +13,7 @@ using parallel::Range;
 
 std::vector<Range> units_by_rank(ModuleSpec const& module, Placement placement, int ranks) {
     std::vector<Range> units;
+    units.reserve(static_cast<std::size_t>(ranks));
     for (int rank = 0; rank < ranks; ++rank) {
         units.push_back(units_of(module.units, placement, rank, ranks));
     }

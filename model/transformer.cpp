@@ -68,6 +68,7 @@ void Transformer::build_vocabulary(std::span<ModuleSpec const> modules) {
     auto const& head_spec = find_module(modules, "lm_head");
     auto const placement = plan_.of("lm_head");
     std::vector<Range> rows;
+    rows.reserve(static_cast<std::size_t>(plan_.ranks));
     for (int rank = 0; rank < plan_.ranks; ++rank) {
         rows.push_back(embedding_rows(config_, plan_, rank));
     }

@@ -12,7 +12,7 @@ parallel::AnyActivation Embedding::forward(kernels::Backend& backend,
                                            std::span<std::int32_t const> ids,
                                            parallel::Layout const& layout, int rank,
                                            TensorView y) const {
-    auto const result = parallel::part_of(y, layout, rank);
+    auto result = parallel::part_of(y, layout, rank);
     auto const& local = parallel::local_of(result);
     if (local.rows == 0) return result;
     auto const first = static_cast<std::size_t>(local.data - y.data) / (y.cols * sizeof(float));

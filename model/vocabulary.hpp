@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <span>
+#include <utility>
 
 namespace tesserank::model {
 
@@ -31,7 +32,7 @@ class Embedding {
 class LmHead {
   public:
     LmHead(kernels::ConstTensorView table, parallel::Partition cut, Placement placement)
-        : table_{table}, cut_{cut}, placement_{placement} {}
+        : table_{table}, cut_{std::move(cut)}, placement_{placement} {}
 
     /// x [T, H] in the compute dtype, in the layout of the placement -> y [T, v] f32, HiddenSharded
     /// under shard, else in the layout of x. y has as many rows as x has here.
