@@ -4,6 +4,7 @@
 #include "model/share_batch.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <string_view>
 #include <utility>
 
@@ -33,9 +34,8 @@ class Exchanges {
         auto const head = plan_.of("lm_head");
         add({"lm_head", Place::before}, stream, input_of(head),
             activation(shape_.outputs, options_.compute));
-        for (std::size_t first = 0; first < shape_.outputs; first += options_.max_logit_rows) {
-            add_choice(head, std::min(options_.max_logit_rows, shape_.outputs - first));
-        }
+        std::ranges::move(exchanges_of_choice(config_, head, plan_.ranks, options_, shape_),
+                          std::back_inserter(list_));
         return std::move(list_);
     }
 
@@ -66,32 +66,6 @@ class Exchanges {
         add({name, Place::behind}, output_of(placement, kind), stream, residual);
     }
 
-    void add_choice(Placement head, std::size_t rows) {
-        auto const from = output_of(head, ModuleKind::lm_head);
-        auto const to = LayoutKind::on_rank(choosing_rank);
-        std::size_t bytes = rows * config_.vocabulary * sizeof(float);
-        if (shape_.candidates > 0) {
-            bytes = 0;
-            Partition const cut(config_.vocabulary, plan_.ranks);
-            bool const shard = head == Placement::shard;
-            for (int rank = 0; rank < (shard ? plan_.ranks : 1); ++rank) {
-                bytes += candidate_bytes(rows, shard ? cut.count(rank) : config_.vocabulary,
-                                         shape_.candidates);
-            }
-            if (parallel::collective_of(from, to) != Collective::none) {
-                list_.push_back({"lm_head", Place::behind, Collective::gather, bytes, from, to});
-            }
-        } else {
-            add({"lm_head", Place::behind}, from, to, bytes);
-        }
-        list_.push_back({"lm_head",
-                         Place::behind,
-                         Collective::broadcast,
-                         rows * sizeof(Choice),
-                         to,
-                         {LayoutKind::Kind::replicated}});
-    }
-
     DecoderConfig const& config_;
     PlacementPlan const& plan_;
     TransformerOptions const& options_;
@@ -99,7 +73,42 @@ class Exchanges {
     std::vector<Exchange> list_;
 };
 
+/// Of so many rows of candidates, from all ranks.
+std::size_t gathered_bytes(DecoderConfig const& config, Placement head, int ranks, std::size_t rows,
+                           std::size_t candidates) {
+    bool const shard = head == Placement::shard;
+    Partition const cut(config.vocabulary, shard ? ranks : 1);
+    std::size_t bytes = 0;
+    for (int rank = 0; rank < cut.ranks(); ++rank) {
+        bytes += candidate_bytes(rows, cut.count(rank), candidates);
+    }
+    return bytes;
+}
+
 }  // namespace
+
+std::vector<Exchange> exchanges_of_choice(DecoderConfig const& config, Placement head, int ranks,
+                                          TransformerOptions const& options,
+                                          StepShape const& shape) {
+    auto const from = output_of(head, ModuleKind::lm_head);
+    auto const to = LayoutKind::on_rank(choosing_rank);
+    LayoutKind const everywhere{LayoutKind::Kind::replicated};
+    auto const kind = parallel::collective_of(from, to);
+    std::vector<Exchange> list;
+    for (std::size_t first = 0; first < shape.outputs; first += options.max_logit_rows) {
+        std::size_t const rows = std::min(options.max_logit_rows, shape.outputs - first);
+        if (kind != Collective::none && shape.candidates > 0) {
+            std::size_t const bytes = gathered_bytes(config, head, ranks, rows, shape.candidates);
+            list.push_back({"lm_head", Place::behind, Collective::gather, bytes, from, to});
+        } else if (kind != Collective::none) {
+            std::size_t const bytes = rows * config.vocabulary * sizeof(float);
+            list.push_back({"lm_head", Place::behind, kind, bytes, from, to});
+        }
+        list.push_back({"lm_head", Place::behind, Collective::broadcast, rows * sizeof(Choice), to,
+                        everywhere});
+    }
+    return list;
+}
 
 std::vector<Exchange> exchanges_of(DecoderConfig const& config, PlacementPlan const& plan,
                                    TransformerOptions const& options, StepShape const& shape) {

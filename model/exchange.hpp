@@ -29,12 +29,19 @@ struct StepShape {
     std::size_t rows = 0;        ///< T
     std::size_t outputs = 0;     ///< rows whose logits are wanted
     std::size_t candidates = 1;  ///< of each, 0: the whole logits; see candidates_for()
+    bool operator==(StepShape const&) const = default;
 };
 
 /// Every collective of one forward pass with the choice of its tokens, in order, as generate()
 /// makes them. Empty on one rank.
 std::vector<Exchange> exchanges_of(DecoderConfig const& config, PlacementPlan const& plan,
                                    TransformerOptions const& options, StepShape const& shape);
+
+/// The part of it behind the lm_head: logits or candidates come together, and all ranks learn what
+/// was chosen. On more than one rank.
+std::vector<Exchange> exchanges_of_choice(DecoderConfig const& config, Placement head, int ranks,
+                                          TransformerOptions const& options,
+                                          StepShape const& shape);
 
 /// How a batch of `sequences` prompts with `tokens` tokens in all gets to every rank. Empty on one
 /// rank.

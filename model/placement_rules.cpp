@@ -102,7 +102,7 @@ struct Preset {
     std::string_view name;
     Placement attention, others;
 };
-constexpr std::array presets{
+constexpr std::array preset_table{
     Preset{"shard", Placement::shard, Placement::shard},
     Preset{"replicate", Placement::replicate, Placement::replicate},
     Preset{"split-batch", Placement::split_batch, Placement::split_batch},
@@ -110,25 +110,77 @@ constexpr std::array presets{
     Preset{"split-batch-attention", Placement::split_batch, Placement::shard},
 };
 
+/// Of most modules of this kind; of equally frequent ones the one that comes first.
+Placement usual_placement(PlacementPlan const& plan, std::span<ModuleSpec const> modules,
+                          ModuleKind kind) {
+    std::vector<std::pair<Placement, std::size_t>> counts;
+    for (auto const& module : modules) {
+        if (module.kind != kind) continue;
+        auto const placement = plan.of(module.name);
+        auto const found =
+            std::ranges::find(counts, placement, [](auto const& c) { return c.first; });
+        if (found == counts.end()) {
+            counts.emplace_back(placement, 1);
+        } else {
+            ++found->second;
+        }
+    }
+    return std::ranges::max_element(counts, {}, [](auto const& c) { return c.second; })->first;
+}
+
 }  // namespace
 
+std::span<std::string_view const> presets() {
+    static auto const names = [] {
+        std::array<std::string_view, preset_table.size()> list;
+        std::ranges::transform(preset_table, list.begin(), &Preset::name);
+        return list;
+    }();
+    return names;
+}
+
 bool is_preset(std::string_view word) {
-    return std::ranges::find(presets, word, &Preset::name) != presets.end();
+    return std::ranges::find(presets(), word) != presets().end();
+}
+
+std::string wish_for(PlacementPlan const& plan, std::span<ModuleSpec const> modules) {
+    for (auto const preset : presets()) {
+        if (make_plan(modules, preset, plan.ranks).placements == plan.placements) {
+            return std::string(preset);
+        }
+    }
+    std::string wish;
+    auto const add = [&](std::string const& pattern, Placement placement) {
+        wish += (wish.empty() ? "" : ",") + pattern + "=" + name_of(placement);
+    };
+    for (auto const& [kind, pattern] :
+         {std::pair(ModuleKind::embedding, "embedding"),
+          std::pair(ModuleKind::attention, "*.attention"), std::pair(ModuleKind::mlp, "*.mlp"),
+          std::pair(ModuleKind::lm_head, "lm_head")}) {
+        auto const usual = usual_placement(plan, modules, kind);
+        add(pattern, usual);
+        for (auto const& module : modules) {
+            auto const own = plan.of(module.name);
+            if (module.kind == kind && own != usual) add(module.name, own);
+        }
+    }
+    return wish;
 }
 
 PlacementPlan make_plan(std::span<ModuleSpec const> modules, std::string_view wish, int ranks) {
     wish = trimmed(wish);
-    auto const preset = std::ranges::find(presets, wish, &Preset::name);
+    auto const preset = std::ranges::find(preset_table, wish, &Preset::name);
     PlacementPlan plan{.ranks = ranks, .placements = {}, .streams = {}};
     for (auto const& module : modules) {
         auto placement = Placement::shard;
-        if (preset != presets.end()) {
+        if (preset != preset_table.end()) {
             placement = module.kind == ModuleKind::attention ? preset->attention : preset->others;
         }
         bool const norm = module.kind == ModuleKind::norm;
         plan.placements[module.name] = norm ? Placement::replicate : placement;
     }
-    for (std::string_view left = preset == presets.end() ? wish : ""; preset == presets.end();) {
+    for (std::string_view left = preset == preset_table.end() ? wish : "";
+         preset == preset_table.end();) {
         auto const comma = left.find(',');
         apply_rule(plan, modules, trimmed(left.substr(0, comma)));
         if (comma == std::string_view::npos) break;

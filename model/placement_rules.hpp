@@ -3,6 +3,7 @@
 #include "model/placement.hpp"
 
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace tesserank::model {
@@ -11,7 +12,12 @@ namespace tesserank::model {
 inline constexpr std::string_view preset_names =
     "shard, replicate, split-batch, replicate-attention, split-batch-attention";
 
+std::span<std::string_view const> presets();
 bool is_preset(std::string_view word);
+
+/// The shortest wish that makes this plan's placements: a preset's name, or for each kind of module
+/// the placement of most of them, and the exceptions.
+std::string wish_for(PlacementPlan const& plan, std::span<ModuleSpec const> modules);
 
 /// Places every module by a wish: a preset, or rules "pattern=placement" with commas between them,
 /// such as "*.attention=replicate,lm_head=single:0". Patterns are shell globs over module names

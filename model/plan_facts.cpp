@@ -40,10 +40,7 @@ std::vector<StepFacts> steps_of(DecoderConfig const& config, PlacementPlan const
                                 std::vector<StepShape> const& shapes) {
     std::vector<StepFacts> steps;
     for (auto const& shape : shapes) {
-        auto const equal = [&](StepFacts const& step) {
-            return step.shape.rows == shape.rows && step.shape.outputs == shape.outputs;
-        };
-        auto const found = std::ranges::find_if(steps, equal);
+        auto const found = std::ranges::find(steps, shape, &StepFacts::shape);
         if (found == steps.end()) {
             steps.push_back({shape, 1, exchanges_of(config, plan, options, shape)});
         } else {
@@ -156,6 +153,24 @@ std::vector<std::size_t> weight_bytes_of(DecoderConfig const& config, PlacementP
     return bytes;
 }
 
+std::vector<RankFacts> memory_of(DecoderConfig const& config, PlacementPlan const& plan,
+                                 TransformerOptions const& options, Workload const& workload,
+                                 DTypeOf const& dtype_of) {
+    std::vector<RankFacts> ranks(static_cast<std::size_t>(plan.ranks));
+    for (auto const& module : describe_modules(config)) {
+        auto const bytes = weight_bytes_of(config, plan, module, dtype_of);
+        for (std::size_t rank = 0; rank < ranks.size(); ++rank) {
+            ranks[rank].weight_bytes += bytes[rank];
+        }
+    }
+    for (std::size_t rank = 0; rank < ranks.size(); ++rank) {
+        int const number = static_cast<int>(rank);
+        ranks[rank].cache_bytes = cache_bytes_of(config, plan, options, workload, number);
+        ranks[rank].forward_bytes = forward_memory(config, plan, options, number).bytes();
+    }
+    return ranks;
+}
+
 PlanFacts facts_of(DecoderConfig const& config, PlacementPlan const& plan,
                    TransformerOptions const& options, Workload const& workload,
                    DTypeOf const& dtype_of) {
@@ -163,20 +178,13 @@ PlanFacts facts_of(DecoderConfig const& config, PlacementPlan const& plan,
         .plan = plan,
         .workload = workload,
         .modules = {},
-        .ranks = std::vector<RankFacts>(static_cast<std::size_t>(plan.ranks)),
+        .ranks = memory_of(config, plan, options, workload, dtype_of),
         .start = exchanges_of_start(plan.ranks, workload.batch, workload.batch * workload.prompt),
         .prefill = {},
         .decode = {},
         .notes = {}};
     for (auto const& module : describe_modules(config)) {
         facts.modules.push_back(module_facts(config, plan, module, dtype_of));
-    }
-    for (std::size_t rank = 0; rank < facts.ranks.size(); ++rank) {
-        auto& mine = facts.ranks[rank];
-        for (auto const& module : facts.modules) mine.weight_bytes += module.weight_bytes[rank];
-        int const number = static_cast<int>(rank);
-        mine.cache_bytes = cache_bytes_of(config, plan, options, workload, number);
-        mine.forward_bytes = forward_memory(config, plan, options, number).bytes();
     }
     facts.prefill =
         steps_of(config, plan, options, prefill_shapes(workload, plan.owners(), options.max_rows));

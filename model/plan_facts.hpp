@@ -69,6 +69,11 @@ PlanFacts facts_of(DecoderConfig const& config, PlacementPlan const& plan,
                    TransformerOptions const& options, Workload const& workload,
                    DTypeOf const& dtype_of);
 
+/// The memory of each rank.
+std::vector<RankFacts> memory_of(DecoderConfig const& config, PlacementPlan const& plan,
+                                 TransformerOptions const& options, Workload const& workload,
+                                 DTypeOf const& dtype_of);
+
 /// What a batch of this workload runs: all its prefill steps, and the decode steps of one token.
 std::vector<StepShape> prefill_shapes(Workload const& workload, int owners, std::size_t max_rows);
 std::vector<StepShape> decode_shapes(Workload const& workload, std::size_t max_rows);

@@ -91,5 +91,26 @@ TEST(MakePlan, ListsThePresetsForAnUnknownWord) {
     }
 }
 
+TEST(WishFor, MakesThePlanAgain) {
+    auto const modules = describe_modules(test::tiny_decoder());
+    for (auto const* wish :
+         {"shard", "replicate", "split-batch-attention", "*=single:1",
+          "*.attention=replicate,layers.1.attention=single:2,lm_head=split-batch",
+          "layers.0.*=single:0,layers.1.*=single:1,embedding=single:0,lm_head=single:1"}) {
+        auto const plan = make_plan(modules, wish, 3);
+        auto const again = wish_for(plan, modules);
+        EXPECT_EQ(make_plan(modules, again, 3).placements, plan.placements) << again;
+    }
+}
+
+TEST(WishFor, IsShort) {
+    auto const modules = describe_modules(test::tiny_decoder());
+    EXPECT_EQ(wish_for(make_plan(modules, "*.attention=replicate", 3), modules),
+              "replicate-attention");
+    EXPECT_EQ(wish_for(make_plan(modules, "lm_head=single:2,layers.1.mlp=replicate", 3), modules),
+              "embedding=shard,*.attention=shard,*.mlp=shard,layers.1.mlp=replicate,"
+              "lm_head=single:2");
+}
+
 }  // namespace
 }  // namespace tesserank::model

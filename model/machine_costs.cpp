@@ -1,0 +1,129 @@
+#include "model/machine_costs.hpp"
+
+#include "model/exchange.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace tesserank::model {
+namespace {
+
+using kernels::DType;
+using parallel::Collective;
+
+/// What modules of equal work have in common: layers differ in their windows or dtypes at most.
+std::string kind_of_work(PlannedWork const& model, ModuleSpec const& module) {
+    auto text = std::to_string(static_cast<int>(module.kind)) + "," +
+                std::to_string(window_of(model.config, module));
+    for (auto const& weight : module.weights) {
+        text += "," + std::string(kernels::name_of(model.dtype_of(weight.tensor)));
+    }
+    return text;
+}
+
+/// The value of `key`, computed when it is first asked for.
+template <class Map, class Compute>
+double remembered(Map& map, typename Map::key_type const& key, Compute const& compute) {
+    auto const found = map.find(key);
+    if (found != map.end()) return found->second;
+    double const value = compute();
+    map.emplace(key, value);
+    return value;
+}
+
+}  // namespace
+
+MachineCosts::MachineCosts(Machine const& machine, PlannedWork model,
+                           std::vector<CountedLoad> loads, CostPart part)
+    : machine_{machine}, model_{model}, loads_{std::move(loads)}, part_{part} {}
+
+double MachineCosts::exchange(Collective kind, Rows rows) const {
+    return remembered(exchanges_, {kind, rows}, [&] {
+        double seconds = 0.0;
+        for (auto const& [load, count] : loads_) {
+            bool const outputs = rows == Rows::outputs;
+            auto const dtype = rows == Rows::stream ? DType::f32 : model_.options.compute;
+            std::size_t const bytes = (outputs ? load.shape.outputs : load.shape.rows) *
+                                      model_.config.hidden * kernels::size_of(dtype);
+            if (bytes == 0) continue;
+            seconds += static_cast<double>(count) * exchange_seconds(kind, bytes);
+        }
+        return seconds;
+    });
+}
+
+double MachineCosts::work(ModuleSpec const& module, Placement placement) const {
+    return remembered(work_, {kind_of_work(model_, module), name_of(placement)}, [&] {
+        return slowest([&](int rank, StepLoad const& load) {
+            return work_of(model_, module, placement, rank, load);
+        });
+    });
+}
+
+double MachineCosts::norm(parallel::LayoutKind stream) const {
+    return remembered(norms_, name_of(stream), [&] {
+        return slowest([&](int rank, StepLoad const& load) {
+            return norm_work_of(model_, stream, rank, load);
+        });
+    });
+}
+
+double MachineCosts::choice(Placement head) const {
+    if (model_.ranks == 1) return 0.0;
+    double seconds = 0.0;
+    for (auto const& [load, count] : loads_) {
+        auto const exchanges =
+            exchanges_of_choice(model_.config, head, model_.ranks, model_.options, load.shape);
+        for (auto const& exchange : exchanges) {
+            seconds += static_cast<double>(count) * exchange_seconds(exchange.kind, exchange.bytes);
+        }
+    }
+    return seconds;
+}
+
+double MachineCosts::exchange_seconds(Collective kind, std::size_t bytes) const {
+    if (part_ == CostPart::all) return machine_.collective_seconds(kind, bytes);
+    return part_ == CostPart::starts ? machine_.collective_seconds(kind, 1) : 0.0;
+}
+
+double MachineCosts::gemm_seconds(GemmWork work, Busy busy) const {
+    if (part_ == CostPart::weights) work.rows = std::min<std::size_t>(work.rows, 1);
+    bool const counted =
+        part_ == CostPart::all || part_ == CostPart::gemm || part_ == CostPart::weights;
+    return counted ? machine_.gemm_seconds(work, busy) : 0.0;
+}
+
+double MachineCosts::seconds_of(ModuleWork const& work, Busy busy) const {
+    auto const counts = [this](CostPart part) { return part_ == CostPart::all || part_ == part; };
+    double seconds = 0.0;
+    for (auto const& gemm : work.gemms) seconds += gemm_seconds(gemm, busy);
+    if (work.attention && counts(CostPart::attention)) {
+        seconds += machine_.attention_seconds(*work.attention, busy);
+    }
+    if (counts(CostPart::elementwise)) seconds += machine_.pass_seconds(work.pass_bytes, busy);
+    return seconds;
+}
+
+/// Over all loads, the time of the rank with most to do. A rank that works alone has the node's
+/// memory for itself.
+template <class WorkOn>
+double MachineCosts::slowest(WorkOn const& work_on) const {
+    double sum = 0.0;
+    for (auto const& [load, count] : loads_) {
+        std::vector<ModuleWork> works;  // different ones: most ranks do the same
+        int busy_ranks = 0;
+        for (int rank = 0; rank < model_.ranks; ++rank) {
+            auto work = work_on(rank, load);
+            if (work.empty()) continue;
+            ++busy_ranks;
+            if (std::ranges::find(works, work) == works.end()) works.push_back(std::move(work));
+        }
+        auto const busy = busy_ranks == 1 && model_.ranks > 1 ? Busy::one : Busy::all;
+        double most = 0.0;
+        for (auto const& work : works) most = std::max(most, seconds_of(work, busy));
+        sum += static_cast<double>(count) * most;
+    }
+    return sum;
+}
+
+}  // namespace tesserank::model

@@ -1,0 +1,38 @@
+#pragma once
+
+#include "model/predictor.hpp"
+
+#include <cstddef>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+namespace tesserank::model {
+
+/// What a search for a plan depends on. The references must outlive the object.
+struct PlannerInput {
+    PlannedWork model;
+    Workload workload;
+    Machine const& machine;
+    std::optional<std::size_t> bytes_per_rank = {};  ///< that a plan may take; nullopt: any
+};
+
+struct RankedPlan {
+    PlacementPlan plan;
+    PlanCost prefill, decode;    ///< seconds of a batch
+    std::size_t most_bytes = 0;  ///< on the rank that holds most
+
+    double seconds() const { return prefill.total() + decode.total(); }
+};
+
+/// The plan of least predicted time that fits the memory, then the next best ones: at most `count`,
+/// fastest first; of those whose times differ by less than 1 % the one that takes the least memory
+/// comes first. One comes from a search that may place every layer differently, the others place
+/// modules of a kind alike. Deterministic. Empty when nothing fits.
+std::vector<RankedPlan> best_plans(PlannerInput const& input, std::size_t count);
+
+/// The presets whose plans take at most so many bytes on each rank.
+std::vector<std::string_view> fitting_presets(PlannedWork const& model, Workload const& workload,
+                                              std::size_t bytes_per_rank);
+
+}  // namespace tesserank::model
