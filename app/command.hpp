@@ -22,6 +22,7 @@ struct Command {
 int run_convert(std::span<std::string const> arguments);
 int run_inspect(std::span<std::string const> arguments);
 int run_plan(std::span<std::string const> arguments);
+int run_calibrate(std::span<std::string const> arguments);
 int run_verify(std::span<std::string const> arguments);
 int run_tokenize(std::span<std::string const> arguments);
 int run_doctor(std::span<std::string const> arguments);

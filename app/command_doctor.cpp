@@ -2,6 +2,7 @@
 #include "app/command.hpp"
 #include "app/exit_code.hpp"
 #include "app/machine.hpp"
+#include "app/rank_places.hpp"
 #include "io/requests/json_text.hpp"
 #include "parallel/mpi_communicator.hpp"
 #include "parallel/mpi_library.hpp"
@@ -37,16 +38,6 @@ std::vector<Fact> list_facts(std::size_t ranks) {
             {"onednn", TESSERANK_ONEDNN},
             {"backends", "kokkos reference"},
             {"cuda", "not in this build"}};
-}
-
-/// The places of all ranks, on every rank.
-std::vector<RankPlace> gather_places(parallel::MpiCommunicator& ranks) {
-    auto const mine = find_place();
-    std::vector<RankPlace> all(static_cast<std::size_t>(ranks.size()));
-    std::vector<std::size_t> const bytes(all.size(), sizeof(RankPlace));
-    ranks.all_gather(std::as_bytes(std::span(&mine, 1)), bytes,
-                     std::as_writable_bytes(std::span(all)));
-    return all;
 }
 
 std::string gibibytes(std::size_t bytes) {

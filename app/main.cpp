@@ -24,6 +24,8 @@ constexpr std::array commands{
     Command{"verify", "every checksum of a model file (in parallel under mpirun)", Ranks::many,
             run_verify},
     Command{"plan", "where every weight will live, and what is sent", Ranks::one, run_plan},
+    Command{"calibrate", "what work and messages cost on this machine (under mpirun)", Ranks::many,
+            run_calibrate},
     Command{"tokenize", "text -> tokens, or back with --decode; JSONL on stdin and stdout",
             Ranks::one, run_tokenize},
     Command{"generate", "complete prompts (under mpirun)", Ranks::many, run_generate},

@@ -1,5 +1,6 @@
 #include "app/model_session.hpp"
 
+#include "app/backend.hpp"
 #include "app/plan_options.hpp"
 #include "io/model_file/weight_source.hpp"
 #include "io/plan_file.hpp"
@@ -25,10 +26,6 @@ using kernels::InputError;
 /// Left for what is not counted: libraries, requests and results.
 constexpr double usable_share = 0.8;
 constexpr std::size_t fallback_new_tokens = 256;
-
-std::unique_ptr<kernels::Backend> make_backend(std::string const& name) {
-    return name == "reference" ? kernels::make_reference_backend() : kernels::make_kokkos_backend();
-}
 
 std::string mebibytes(std::size_t bytes) {
     return std::to_string((bytes + (1U << 20) - 1) >> 20) + " MiB";

@@ -21,10 +21,20 @@ Progress::~Progress() {
     if (shown_) std::fputs("\r\033[K", stderr);
 }
 
-void Progress::update(std::size_t bytes_done, std::size_t bytes_total) {
+bool Progress::is_due() {
     auto const now = Clock::now();
-    if (!shown_ || now < next_) return;
+    if (!shown_ || now < next_) return false;
     next_ = now + interval;
+    return true;
+}
+
+void Progress::update(double share_done) {
+    if (!is_due()) return;
+    std::fprintf(stderr, "\r\033[K%s: %.0f %%", label_.c_str(), 100.0 * share_done);
+}
+
+void Progress::update(std::size_t bytes_done, std::size_t bytes_total) {
+    if (!is_due()) return;
     auto const percent = bytes_total == 0 ? 100.0
                                           : 100.0 * static_cast<double>(bytes_done) /
                                                 static_cast<double>(bytes_total);

@@ -8,7 +8,7 @@ namespace tesserank::app {
 
 enum class Verbosity : unsigned char { quiet, normal };
 
-/// One line on a terminal's stderr that says how far some bytes have come; silent where stderr is
+/// One line on a terminal's stderr that says how far some work has come; silent where stderr is
 /// no terminal.
 class Progress {
   public:
@@ -19,10 +19,14 @@ class Progress {
     Progress& operator=(Progress const&) = delete;
 
     void update(std::size_t bytes_done, std::size_t bytes_total);
+    /// The same for something else than bytes: which share is done, 0 to 1.
+    void update(double share_done);
     double seconds() const;
 
   private:
     using Clock = std::chrono::steady_clock;
+    /// Whether to print now: not too often, and not where nobody looks.
+    bool is_due();
     std::string label_;
     bool shown_;
     Clock::time_point start_ = Clock::now(), next_ = start_;

@@ -3,7 +3,6 @@
 #include "kernels/error.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -16,10 +15,6 @@ using kernels::DType;
 using kernels::require;
 using parallel::Collective;
 using Phase = Step::Phase;
-
-constexpr std::array all_collectives{
-    Collective::all_reduce, Collective::reduce_scatter, Collective::reduce,  Collective::all_gather,
-    Collective::gather,     Collective::broadcast,      Collective::scatter, Collective::transfer};
 
 double number(std::size_t count) { return static_cast<double>(count); }
 
@@ -121,7 +116,7 @@ std::vector<std::string> missing_of(MachinePoints const& points) {
     if (points.gemms.empty()) missing.emplace_back("gemm");
     if (points.attentions.empty()) missing.emplace_back("attention");
     if (points.passes.empty()) missing.emplace_back("pass");
-    for (auto const kind : all_collectives) {
+    for (auto const kind : parallel::all_collectives) {
         bool const measured = std::ranges::any_of(
             points.collectives, [&](auto const& point) { return point.task.work.kind == kind; });
         if (points.ranks > 1 && !measured) missing.emplace_back(name_of(kind));

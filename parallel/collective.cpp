@@ -2,6 +2,7 @@
 
 #include "kernels/error.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <system_error>
@@ -48,6 +49,12 @@ std::string_view name_of(Collective kind) {
         "none",   "all-reduce", "reduce-scatter", "reduce",  "all-gather",
         "gather", "broadcast",  "scatter",        "transfer"};
     return names.at(static_cast<std::size_t>(kind));
+}
+
+std::optional<Collective> collective_from_name(std::string_view name) {
+    auto const* const found = std::ranges::find_if(
+        all_collectives, [&](Collective kind) { return name_of(kind) == name; });
+    return found == all_collectives.end() ? std::nullopt : std::optional(*found);
 }
 
 std::optional<int> rank_from_text(std::string_view text) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -20,7 +21,13 @@ enum class Collective : std::uint8_t {
     transfer,  ///< from one rank to another
 };
 
+inline constexpr std::array all_collectives{
+    Collective::all_reduce, Collective::reduce_scatter, Collective::reduce,  Collective::all_gather,
+    Collective::gather,     Collective::broadcast,      Collective::scatter, Collective::transfer};
+
 std::string_view name_of(Collective kind);
+/// Of all_collectives; nullopt for another word.
+std::optional<Collective> collective_from_name(std::string_view name);
 
 /// A layout without the numbers that change from step to step: what a plan says.
 struct LayoutKind {

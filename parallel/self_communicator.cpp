@@ -1,0 +1,58 @@
+#include "parallel/self_communicator.hpp"
+
+#include "kernels/error.hpp"
+
+#include <cstring>
+
+namespace tesserank::parallel {
+namespace {
+
+/// Both may be the same memory.
+void copy_piece(std::span<std::byte const> from, std::span<std::byte> to) {
+    kernels::require(from.size() == to.size(), "the piece of the only rank is the whole");
+    if (!from.empty()) std::memmove(to.data(), from.data(), from.size());
+}
+
+}  // namespace
+
+void SelfCommunicator::all_reduce(std::span<std::byte> /*data*/, kernels::DType /*dtype*/) {}
+
+void SelfCommunicator::reduce_scatter(std::span<std::byte> data, kernels::DType /*dtype*/,
+                                      std::span<std::size_t const> /*counts*/,
+                                      std::span<std::byte> mine) {
+    copy_piece(data, mine);
+}
+
+void SelfCommunicator::all_gather(std::span<std::byte const> mine,
+                                  std::span<std::size_t const> /*bytes*/,
+                                  std::span<std::byte> all) {
+    copy_piece(mine, all);
+}
+
+void SelfCommunicator::reduce(std::span<std::byte> /*data*/, kernels::DType /*dtype*/,
+                              int /*root*/) {}
+
+void SelfCommunicator::gather(std::span<std::byte const> mine,
+                              std::span<std::size_t const> /*bytes*/, std::span<std::byte> all,
+                              int /*root*/) {
+    copy_piece(mine, all);
+}
+
+void SelfCommunicator::scatter(std::span<std::byte const> all,
+                               std::span<std::size_t const> /*bytes*/, std::span<std::byte> mine,
+                               int /*root*/) {
+    copy_piece(all, mine);
+}
+
+void SelfCommunicator::transfer(std::span<std::byte> /*data*/, int /*from*/, int /*to*/) {}
+
+void SelfCommunicator::broadcast(std::span<std::byte> /*data*/, int /*root*/) {}
+
+void SelfCommunicator::all_to_all(std::span<std::byte const> send,
+                                  std::span<std::size_t const> /*send_bytes*/,
+                                  std::span<std::byte> received,
+                                  std::span<std::size_t const> /*received_bytes*/) {
+    copy_piece(send, received);
+}
+
+}  // namespace tesserank::parallel
