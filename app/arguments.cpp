@@ -2,7 +2,10 @@
 
 #include "app/usage_error.hpp"
 
+#include <charconv>
 #include <iostream>
+#include <string_view>
+#include <system_error>
 
 namespace tesserank::app {
 namespace {
@@ -69,6 +72,24 @@ std::optional<std::size_t> number_in(po::variables_map const& values, std::strin
                          ", expected an integer from " + range.words);
     }
     return static_cast<std::size_t>(number);
+}
+
+std::optional<std::size_t> bytes_in(po::variables_map const& values, std::string const& name) {
+    if (!values.contains(name)) return std::nullopt;
+    auto const& text = values[name].as<std::string>();
+    std::size_t number = 0;
+    auto const [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    std::string_view unit(end, text.data() + text.size());
+    if (unit.ends_with("iB")) unit.remove_suffix(2);
+    constexpr std::string_view units = "KMGT";
+    auto const power = unit.size() == 1 ? units.find(unit) : std::string_view::npos;
+    std::size_t const shift = power == std::string_view::npos ? 0 : 10 * (power + 1);
+    bool const known = unit.empty() || shift > 0;
+    if (error != std::errc{} || number == 0 || !known || number > (std::size_t{1} << 60) >> shift) {
+        throw UsageError("--" + name + " is \"" + text +
+                         "\", expected a number of bytes such as 512M or 80G");
+    }
+    return number << shift;
 }
 
 }  // namespace tesserank::app

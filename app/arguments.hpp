@@ -33,4 +33,9 @@ struct NumberRange {
 std::optional<std::size_t> number_in(boost::program_options::variables_map const& values,
                                      std::string const& name, NumberRange const& range);
 
+/// A number of bytes given by the user: "512M", "80G"; K, M, G and T are powers of 1024. nullopt
+/// where it is not given. Errors: UsageError.
+std::optional<std::size_t> bytes_in(boost::program_options::variables_map const& values,
+                                    std::string const& name);
+
 }  // namespace tesserank::app

@@ -1,8 +1,10 @@
 #include "app/arguments.hpp"
 #include "app/command.hpp"
 #include "app/exit_code.hpp"
+#include "app/plan_machine.hpp"
 #include "app/plan_options.hpp"
 #include "app/plan_page.hpp"
+#include "app/plan_search.hpp"
 #include "app/plan_table.hpp"
 #include "app/run_options.hpp"
 #include "io/plan_file.hpp"
@@ -12,6 +14,8 @@
 
 #include <algorithm>
 #include <iostream>
+#include <string>
+#include <vector>
 
 namespace tesserank::app {
 namespace {
@@ -23,8 +27,12 @@ Grammar grammar() {
     auto add = grammar.options.add_options();
     add("ranks", po::value<long long>()->value_name("N"), "ranks of the job");
     add("placement", po::value<std::string>()->value_name("WISH")->default_value("shard"),
-        "a preset (shard, replicate, split-batch, replicate-attention, split-batch-attention), "
-        "rules such as '*.attention=replicate,lm_head=single:0', or a plan file");
+        placement_help);
+    add("machine", po::value<std::string>()->value_name("FILE.json"),
+        "predict for a machine that `tesserank calibrate` measured");
+    add("memory", po::value<std::string>()->value_name("SIZE"),
+        "what a plan that is searched for may take on each rank, such as 80G");
+    add("explain", "also list the five best plans, and what decides between them");
     add("batch", po::value<long long>()->value_name("N"), "sequences that run together (8)");
     add("prompt", po::value<long long>()->value_name("N"), "tokens of each prompt (128)");
     add("new", po::value<long long>()->value_name("N"), "new tokens of each sequence (128)");
@@ -83,17 +91,43 @@ model::Workload workload_in(po::variables_map const& values, model::DecoderConfi
     return workload;
 }
 
-void write_file(std::string const& path, std::string_view text) {
-    io::OutputFile file(path);
-    file.write(text);
-    file.commit();
-}
-
 kernels::DType compute_in(po::variables_map const& values) {
     auto const& name = values["dtype"].as<std::string>();
     if (name == "f32") return kernels::DType::f32;
     if (name == "bf16") return kernels::DType::bf16;
     throw UsageError("--dtype is \"" + name + "\", expected f32 or bf16");
+}
+
+/// All that is said of a plan.
+struct Planned {
+    PlannedModel const& model;
+    model::PlanFacts facts;
+    io::PlanPrediction prediction;
+};
+
+/// What times are predicted for: without a machine file a search measures this process, and a plan
+/// that is given gets times of no machine in particular.
+KnownMachine machine_in(po::variables_map const& values, model::ModelRun const& run, bool search) {
+    if (values.contains("machine")) {
+        return machine_from_file(values["machine"].as<std::string>(), run.ranks);
+    }
+    return search ? measured_here(run) : assumed_machine(run.ranks);
+}
+
+/// Where the plan goes besides the terminal; true when it has gone to standard output.
+bool write_files(po::variables_map const& values, Planned const& planned) {
+    auto const& [model, facts, prediction] = planned;
+    if (values.contains("plan-out")) {
+        io::write_text_file(values["plan-out"].as<std::string>(),
+                            io::plan_text(facts.plan, model::describe_modules(model.config)));
+    }
+    if (values.contains("json")) {
+        std::cout << io::plan_report_json(facts, prediction, model.title) << '\n';
+    }
+    if (!values.contains("html")) return values.contains("json");
+    auto const& page = values["html"].as<std::string>();
+    io::write_text_file(page, plan_page(facts, prediction, model.title));
+    return page == "-" || values.contains("json");
 }
 
 }  // namespace
@@ -111,23 +145,26 @@ int run_plan(std::span<std::string const> arguments) {
     auto const workload = workload_in(values, model.config);
     auto const options = forward_options(model.config, compute_in(values),
                                          count_in(values, "prefill-chunk", 512, most_chunk));
-    auto const plan =
-        plan_for(model.config, values["placement"].as<std::string>(), ranks, options.compute);
-    auto const facts = model::facts_of(model.config, plan, options, workload, model.dtype_of);
-    if (values.contains("plan-out")) {
-        write_file(values["plan-out"].as<std::string>(),
-                   io::plan_text(plan, model::describe_modules(model.config)));
+    auto const& wish = values["placement"].as<std::string>();
+    bool const search = wish == automatic || values.contains("explain");
+    auto const machine =
+        machine_in(values, {model.config, options, workload, model.dtype_of, ranks}, search);
+    model::PlannerInput const input{.model = {model.config, options, model.dtype_of, ranks},
+                                    .workload = workload,
+                                    .machine = machine.machine,
+                                    .bytes_per_rank = bytes_in(values, "memory")};
+    std::vector<model::RankedPlan> best;
+    if (search) best = search_plans(input);
+    auto const plan = wish == automatic ? best.front().plan
+                                        : plan_for(model.config, wish, ranks, options.compute);
+    Planned const planned{model,
+                          model::facts_of(model.config, plan, options, workload, model.dtype_of),
+                          predict(input, plan, machine.note)};
+    if (write_files(values, planned)) return exit_code::success;
+    if (values.contains("explain")) {
+        print_search(std::cout, best, model::describe_modules(model.config));
     }
-    if (values.contains("html")) {
-        auto const& page = values["html"].as<std::string>();
-        write_file(page, plan_page(facts, model.title));
-        if (page == "-") return exit_code::success;
-    }
-    if (values.contains("json")) {
-        std::cout << io::plan_report_json(facts, model.title) << '\n';
-    } else {
-        print_plan(std::cout, facts, model.title);
-    }
+    print_plan(std::cout, planned.facts, planned.prediction, model.title);
     return exit_code::success;
 }
 

@@ -2,13 +2,12 @@
 
 #include "app/backend.hpp"
 #include "app/plan_options.hpp"
+#include "app/run_plan.hpp"
 #include "io/model_file/weight_source.hpp"
-#include "io/plan_file.hpp"
 #include "io/requests/config_json.hpp"
 #include "io/requests/generation_defaults.hpp"
 #include "kernels/error.hpp"
 #include "model/config_reader.hpp"
-#include "model/residual_route.hpp"
 #include "parallel/agree.hpp"
 
 #include <algorithm>
@@ -26,10 +25,6 @@ using kernels::InputError;
 /// Left for what is not counted: libraries, requests and results.
 constexpr double usable_share = 0.8;
 constexpr std::size_t fallback_new_tokens = 256;
-
-std::string mebibytes(std::size_t bytes) {
-    return std::to_string((bytes + (1U << 20) - 1) >> 20) + " MiB";
-}
 
 /// The most tokens that each sequence of a batch may have: every rank holds the keys and values of
 /// all of them, of those that it owns, or of both kinds in different layers.
@@ -55,20 +50,16 @@ ModelSession::ModelSession(RunOptions const& options, parallel::MpiCommunicator&
         describe();
     });
     source_ = std::make_unique<io::Hdf5WeightSource>(index_, ranks_, *backend_);
-    auto const modules = model::describe_modules(config_);
+    parallel::agree(ranks_, [this] { model::check_batch_wishes(batch_wishes()); });
     auto const bounds = forward_options();
-    // Rank 0's plan for all: others may not see a plan file, or see another one.
-    std::string text;
+    auto const share =
+        static_cast<std::size_t>(ranks_.all_min(static_cast<long long>(memory_share())));
+    auto plan = plan_for_run(options_,
+                             {.model = {config_, bounds, dtype_of_, ranks_.size()},
+                              .bytes_per_rank = share,
+                              .new_tokens = default_max_new_tokens_},
+                             *backend_, ranks_);
     parallel::agree(ranks_, [&] {
-        model::check_batch_wishes(batch_wishes());
-        if (ranks_.rank() != 0) return;
-        text = io::plan_text(plan_for(config_, options_.placement, ranks_.size(), bounds.compute),
-                             modules);
-    });
-    text = ranks_.broadcast_text(std::move(text), 0);
-    parallel::agree(ranks_, [&] {
-        auto plan = io::parse_plan(text, "the plan", modules, ranks_.size());
-        if (plan.streams.empty()) model::settle_streams(plan, modules, bounds.compute);
         transformer_ = std::make_unique<model::Transformer>(config_, std::move(plan), *backend_,
                                                             ranks_, *source_, bounds);
     });
@@ -81,6 +72,7 @@ void ModelSession::describe() {
     config_ = config_of(index_);
     eos_ids_ = config_.eos_ids;
     default_max_new_tokens_ = options_.max_new_tokens.value_or(fallback_new_tokens);
+    dtype_of_ = dtypes_of(index_);
     if (auto const* generation = index_.find_document("generation_config")) {
         auto const value = io::parse_config(*generation, where + "generation_config");
         auto const* object = std::get_if<model::ConfigValue::Object>(&value.value);
@@ -104,14 +96,6 @@ model::TransformerOptions ModelSession::forward_options() const {
 }
 
 void ModelSession::load() {
-    parallel::agree(ranks_, [&] {
-        std::size_t const needed = transformer_->weight_bytes(), free = memory_share();
-        if (needed <= free) return;
-        throw InputError(
-            "the weights take " + mebibytes(needed) + " on this rank with --placement " +
-            options_.placement + ", but its share of the free memory is " + mebibytes(free) +
-            "; use more nodes" + (options_.placement == "shard" ? "" : " or --placement shard"));
-    });
     transformer_->load();
     auto const rooms = gather_cache_rooms();
     parallel::agree(ranks_, [&] {
@@ -157,6 +141,11 @@ io::RequestLimits ModelSession::request_limits() const {
             .max_length_of = length_of,
             .default_max_new_tokens = default_max_new_tokens_,
             .sampling = sampling_};
+}
+
+std::string ModelSession::plan_summary() const {
+    return app::plan_summary({config_, transformer_->options(), dtype_of_, ranks_.size()},
+                             transformer_->plan(), limits_.batch);
 }
 
 std::size_t ModelSession::bytes_read() const { return source_->bytes_read(); }

@@ -7,6 +7,7 @@
 #include "io/tokenizer/tokenizer.hpp"
 #include "kernels/backend.hpp"
 #include "model/batch_limits.hpp"
+#include "model/plan_facts.hpp"
 #include "model/transformer.hpp"
 #include "parallel/mpi_communicator.hpp"
 
@@ -49,6 +50,8 @@ class ModelSession {
     model::BatchLimits limits() const { return limits_; }
     /// One line for people: model, parameters, placement, precision.
     std::string summary() const;
+    /// One line for people: where the weights are, and what is sent.
+    std::string plan_summary() const;
     std::size_t bytes_read() const;  ///< of the model file, by this rank
 
   private:
@@ -65,6 +68,7 @@ class ModelSession {
     std::unique_ptr<kernels::Backend> backend_;
     io::ModelIndex index_;
     model::DecoderConfig config_;
+    model::DTypeOf dtype_of_;
     std::unique_ptr<io::Hdf5WeightSource> source_;
     std::unique_ptr<model::Transformer> transformer_;
     std::optional<io::Tokenizer> tokenizer_;

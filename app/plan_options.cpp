@@ -53,16 +53,8 @@ PlannedModel from_config(std::string const& path) {
 PlannedModel from_model_file(std::string const& path) {
     auto const index = io::read_model_index(path);
     auto config = config_of(index);
-    std::map<std::string, DType, std::less<>> dtypes;
-    for (auto const& tensor : index.tensors) dtypes[tensor.name] = tensor.dtype;
     auto title = path + " (" + config.model_type + ")";
-    return {std::move(config),
-            [path, dtypes = std::move(dtypes)](std::string_view tensor) {
-                auto const found = dtypes.find(tensor);
-                if (found != dtypes.end()) return found->second;
-                throw InputError(path + ": tensor " + std::string(tensor) + " is missing");
-            },
-            std::move(title)};
+    return {std::move(config), dtypes_of(index), std::move(title)};
 }
 
 }  // namespace
@@ -73,9 +65,21 @@ model::DecoderConfig config_of(io::ModelIndex const& index) {
     return model::describe_model(io::parse_config(*text, index.path + ": /config"));
 }
 
+model::DTypeOf dtypes_of(io::ModelIndex const& index) {
+    std::map<std::string, DType, std::less<>> dtypes;
+    for (auto const& tensor : index.tensors) dtypes[tensor.name] = tensor.dtype;
+    return [path = index.path, dtypes = std::move(dtypes)](std::string_view tensor) {
+        auto const found = dtypes.find(tensor);
+        if (found != dtypes.end()) return found->second;
+        throw InputError("tensor " + std::string(tensor) + " is missing from the model file " +
+                         path + ", but its config.json needs it");
+    };
+}
+
 bool names_plan_file(std::string const& wish) {
     // A file that happens to have the name of a preset is not meant.
-    if (wish.find('=') != std::string::npos || model::is_preset(wish)) return false;
+    if (wish.find('=') != std::string::npos || model::is_preset(wish) || wish == automatic)
+        return false;
     std::error_code error;
     return wish.ends_with(".json") || fs::is_regular_file(wish, error);
 }

@@ -8,14 +8,24 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 
 namespace tesserank::app {
+
+/// The word for the best plan that a search finds.
+inline constexpr std::string_view automatic = "auto";
+
+/// What --placement takes.
+inline constexpr char const* placement_help =
+    "a preset (shard, replicate, split-batch, replicate-attention, split-batch-attention), auto "
+    "(the best that is found), rules such as '*.attention=replicate,lm_head=single:0', or a plan "
+    "file";
 
 /// Whether this is the path of a plan file, not a preset or rules.
 bool names_plan_file(std::string const& wish);
 
-/// The plan that stands behind --placement: a preset, rules, or the path of a plan file.
-/// Errors: InputError naming the rule, or the file and the place in it.
+/// The plan that stands behind --placement other than auto: a preset, rules, or the path of a plan
+/// file. Errors: InputError naming the rule, or the file and the place in it.
 model::PlacementPlan plan_for(model::DecoderConfig const& config, std::string const& wish,
                               int ranks, kernels::DType compute);
 
@@ -26,6 +36,9 @@ model::TransformerOptions forward_options(model::DecoderConfig const& config,
 
 /// The config that a model file holds. Errors: InputError naming the file and the key.
 model::DecoderConfig config_of(io::ModelIndex const& index);
+
+/// The dtype of each tensor in a model file; InputError for one that is missing.
+model::DTypeOf dtypes_of(io::ModelIndex const& index);
 
 /// What `plan` needs of a model: no weights.
 struct PlannedModel {

@@ -1,7 +1,6 @@
 #include "app/plan_page.hpp"
 
 #include "app/plan_table.hpp"
-#include "io/plan_report.hpp"
 #include "kernels/error.hpp"
 
 #include <array>
@@ -53,16 +52,17 @@ std::string text_for_html(std::string_view text) {
     return replace_all(text, replacements);
 }
 
-std::string plan_page(model::PlanFacts const& facts, std::string_view title) {
+std::string plan_page(model::PlanFacts const& facts, io::PlanPrediction const& prediction,
+                      std::string_view title) {
     std::ostringstream table;
-    print_plan(table, facts, title);
+    print_plan(table, facts, prediction, title);
     // Cut before anything is put in, so that a title cannot hold a placeholder.
     auto const [head, rest] = split_at(plan_page_template(), "@PLAN_TEXT@");
     auto const [middle, tail] = split_at(rest, "@PLAN_JSON@");
     std::string page(head);
     page += text_for_html(table.str());
     page += middle;
-    page += json_for_script(io::plan_report_json(facts, title));
+    page += json_for_script(io::plan_report_json(facts, prediction, title));
     page += tail;
     return page;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "io/plan_report.hpp"
 #include "model/plan_facts.hpp"
 
 #include <string>
@@ -9,7 +10,8 @@ namespace tesserank::app {
 
 /// A plan as one HTML page that needs nothing else: app/plan_page.html with the JSON of
 /// io::plan_report_json() in it, and what print_plan() prints for readers without JavaScript.
-std::string plan_page(model::PlanFacts const& facts, std::string_view title);
+std::string plan_page(model::PlanFacts const& facts, io::PlanPrediction const& prediction,
+                      std::string_view title);
 
 /// A JSON text as it may stand in a script element, the same value: no "<", so that nothing in it
 /// ends the element or starts a comment, and no line separator that is not one in JSON.

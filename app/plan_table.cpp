@@ -1,9 +1,7 @@
 #include "app/plan_table.hpp"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
-#include <cstdio>
 #include <map>
 #include <optional>
 #include <set>
@@ -208,35 +206,22 @@ void print_step(std::ostream& out, std::string_view phase, model::StepFacts cons
     table.print(out);
 }
 
+/// All steps of a phase, one of them, and what they wait for.
+void print_phase(std::ostream& out, std::string_view name, model::PhaseTimes const& times) {
+    out << name << ' ' << readable_seconds(times.cost.total());
+    if (times.steps == 0) return;
+    if (times.steps > 1) {
+        double const step = times.cost.total() / static_cast<double>(times.steps);
+        out << " (" << readable_seconds(step) << " a step)";
+    }
+    out << ", of which exchanges " << readable_seconds(times.cost.exchanges) << ", limited by "
+        << times.limit;
+}
+
 }  // namespace
 
-std::string readable_bytes(std::size_t bytes) {
-    static constexpr std::array<char const*, 5> units{"B", "KiB", "MiB", "GiB", "TiB"};
-    auto value = static_cast<double>(bytes);
-    std::size_t unit = 0;
-    for (; value >= 1000.0 && unit + 1 < units.size(); ++unit) value /= 1024.0;
-    std::array<char, 32> text{};
-    bool const whole = unit == 0 || value >= 100.0;
-    std::snprintf(text.data(), text.size(), whole ? "%.0f %s" : "%.3g %s", value, units.at(unit));
-    return text.data();
-}
-
-void Table::print(std::ostream& out) const {
-    std::vector<std::size_t> widths(rows_.front().size(), 0);
-    for (auto const& row : rows_) {
-        for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-    }
-    for (auto const& row : rows_) {
-        std::string line = " ";
-        for (std::size_t i = 0; i < row.size(); ++i) {
-            line += " " + row[i];
-            if (i + 1 < row.size()) line.append(widths[i] - row[i].size() + 1, ' ');
-        }
-        out << line << '\n';
-    }
-}
-
-void print_plan(std::ostream& out, model::PlanFacts const& facts, std::string_view title) {
+void print_plan(std::ostream& out, model::PlanFacts const& facts,
+                io::PlanPrediction const& prediction, std::string_view title) {
     auto const& workload = facts.workload;
     out << title << " on " << facts.plan.ranks << " rank(s): batch " << workload.batch
         << ", prompt " << workload.prompt << ", new tokens " << workload.new_tokens << "\n\n";
@@ -249,6 +234,11 @@ void print_plan(std::ostream& out, model::PlanFacts const& facts, std::string_vi
     out << "\nin all: prefill " << prefill.collectives << " collectives, "
         << readable_bytes(prefill.bytes) << "; decode " << decode.collectives << " collectives, "
         << readable_bytes(decode.bytes) << '\n';
+    out << "predicted: ";
+    print_phase(out, "prefill", prediction.prefill);
+    out << "; ";
+    print_phase(out, "decode", prediction.decode);
+    out << "\n  " << prediction.machine << '\n';
     for (auto const& note : facts.notes) out << "note: " << note << '\n';
 }
 

@@ -1,31 +1,17 @@
 #pragma once
 
+#include "app/table.hpp"
+#include "io/plan_report.hpp"
 #include "model/plan_facts.hpp"
 
 #include <ostream>
-#include <string>
 #include <string_view>
-#include <utility>
-#include <vector>
 
 namespace tesserank::app {
 
-/// "1.5 GiB"; three digits at most.
-std::string readable_bytes(std::size_t bytes);
-
-/// Cells in columns that are as wide as they must be; the first row is the head.
-class Table {
-  public:
-    explicit Table(std::vector<std::string> head) { rows_.push_back(std::move(head)); }
-    void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
-    void print(std::ostream& out) const;
-
-  private:
-    std::vector<std::vector<std::string>> rows_;
-};
-
-/// A plan for people: modules, memory by rank, exchanges by step. Layers that are alike share a
-/// line.
-void print_plan(std::ostream& out, model::PlanFacts const& facts, std::string_view title);
+/// A plan for people: modules, memory by rank, exchanges by step, what they take. Layers that are
+/// alike share a line.
+void print_plan(std::ostream& out, model::PlanFacts const& facts,
+                io::PlanPrediction const& prediction, std::string_view title);
 
 }  // namespace tesserank::app

@@ -36,6 +36,16 @@ void RunLog::loaded(std::string_view summary, std::size_t bytes_read) {
     }
 }
 
+void RunLog::planned(std::string_view summary) {
+    if (style_ == Style::people) {
+        std::fprintf(stderr, "tesserank: plan %.*s\n", static_cast<int>(summary.size()),
+                     summary.data());
+    } else if (style_ == Style::json) {
+        io::JsonObject event;
+        print_event(event.add("event", "planned").add("summary", summary));
+    }
+}
+
 void RunLog::batch_done(std::size_t requests, std::size_t tokens) {
     requests_ += requests;
     tokens_ += tokens;

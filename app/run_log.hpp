@@ -15,6 +15,7 @@ class RunLog {
 
     explicit RunLog(Style style);
 
+    void planned(std::string_view summary);
     void loaded(std::string_view summary, std::size_t bytes_read);
     void batch_done(std::size_t requests, std::size_t tokens);
     void finished(std::size_t results, std::size_t errors);

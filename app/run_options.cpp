@@ -1,6 +1,7 @@
 #include "app/run_options.hpp"
 
 #include "app/arguments.hpp"
+#include "app/plan_options.hpp"
 #include "app/usage_error.hpp"
 #include "io/requests/partial_file.hpp"
 #include "kernels/error.hpp"
@@ -27,9 +28,13 @@ Grammar grammar(std::string_view command, RunOptions& options) {
         "results, in the order of the input; - for stdout");
     add("logits", po::value(&options.logits)->value_name("FILE.h5"),
         "also write the logits: /<id>/logits");
-    add("placement", po::value(&options.placement)->value_name("WISH"),
-        "a preset (shard, replicate, split-batch, replicate-attention, split-batch-attention), "
-        "rules such as '*.attention=replicate,lm_head=single:0', or a plan file");
+    add("placement", po::value(&options.placement)->value_name("WISH"), placement_help);
+    add("machine", po::value(&options.machine)->value_name("FILE.json"),
+        "for --placement auto: what `tesserank calibrate` measured; by default a few seconds go "
+        "into measuring");
+    add("prompt", po::value<long long>()->value_name("N"),
+        "for --placement auto: tokens of a usual prompt (128)");
+    add("plan-out", po::value(&options.plan_out)->value_name("FILE.json"), "write the plan");
     add("backend", po::value(&options.backend)->value_name("NAME"), "auto, kokkos or reference");
     add("comm", po::value(&options.comm)->value_name("NAME"), "auto or mpi");
     add("dtype", po::value(&options.dtype)->value_name("TYPE"),
@@ -87,6 +92,11 @@ void check_paths(RunOptions const& options) {
                                  {"--input", options.input},
                                  {"--output", options.output},
                                  {"--output while it is written", options.output + ".partial"}};
+    if (!options.plan_out.empty()) {
+        files.emplace_back("--plan-out", options.plan_out);
+        files.emplace_back("--plan-out while it is written", options.plan_out + ".partial");
+    }
+    if (!options.machine.empty()) files.emplace_back("--machine", options.machine);
     if (!options.logits.empty()) {
         files.emplace_back("--logits", options.logits);
         files.emplace_back("--logits while it is written", options.logits + ".partial");
@@ -119,6 +129,7 @@ std::optional<RunOptions> parse_run_options(std::string_view command,
     options.max_new_tokens = number_in(*values, "max-new-tokens", counts);
     options.prefill_chunk =
         number_in(*values, "prefill-chunk", counts).value_or(options.prefill_chunk);
+    options.prompt = number_in(*values, "prompt", counts);
     options.seed = number_in(*values, "seed", seeds).value_or(options.seed);
     check(options);
     return options;

@@ -15,10 +15,13 @@ struct RunOptions {
     std::string model, input, output;
     std::string logits;  ///< HDF5 file for logits; empty: none
     std::string placement = "shard";
+    std::string machine;   ///< file of `calibrate`, for --placement auto; empty: measure
+    std::string plan_out;  ///< where the plan is written; empty: nowhere
     std::string backend = "auto";
     std::string comm = "auto";
     std::string dtype = "auto";
     std::optional<std::size_t> batch, max_length, max_new_tokens;
+    std::optional<std::size_t> prompt;  ///< tokens of a usual prompt, for --placement auto
     std::size_t prefill_chunk = 512;
     std::uint64_t seed = 0;
     bool quiet = false;

@@ -79,6 +79,24 @@ std::string step_json(model::StepFacts const& step) {
         .close();
 }
 
+std::string phase_json(model::PhaseTimes const& times) {
+    return JsonObject()
+        .add("steps", times.steps)
+        .add("seconds", times.cost.total())
+        .add("work_seconds", times.cost.work)
+        .add("exchange_seconds", times.cost.exchanges)
+        .add("limit", times.limit)
+        .close();
+}
+
+std::string prediction_json(PlanPrediction const& prediction) {
+    return JsonObject()
+        .add("machine", prediction.machine)
+        .add_json("prefill", phase_json(prediction.prefill))
+        .add_json("decode", phase_json(prediction.decode))
+        .close();
+}
+
 std::string workload_json(model::Workload const& workload) {
     return JsonObject()
         .add("batch", workload.batch)
@@ -89,7 +107,8 @@ std::string workload_json(model::Workload const& workload) {
 
 }  // namespace
 
-std::string plan_report_json(model::PlanFacts const& facts, std::string_view title) {
+std::string plan_report_json(model::PlanFacts const& facts, PlanPrediction const& prediction,
+                             std::string_view title) {
     return JsonObject()
         .add("title", title)
         .add("ranks", facts.plan.ranks)
@@ -100,6 +119,7 @@ std::string plan_report_json(model::PlanFacts const& facts, std::string_view tit
         .add_json("prefill", json_list(facts.prefill, step_json))
         .add_json("decode", json_list(facts.decode, step_json))
         .add("notes", std::span<std::string const>(facts.notes))
+        .add_json("predicted", prediction_json(prediction))
         .close();
 }
 

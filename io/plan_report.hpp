@@ -1,11 +1,18 @@
 #pragma once
 
 #include "model/plan_facts.hpp"
+#include "model/predictor.hpp"
 
 #include <string>
 #include <string_view>
 
 namespace tesserank::io {
+
+/// What a plan takes on some machine.
+struct PlanPrediction {
+    std::string machine;  ///< where the figures are from, for people
+    model::PhaseTimes prefill, decode;
+};
 
 /// Everything that a plan says, as a JSON object, for programs and for the page. Sizes in bytes;
 /// lists "by rank" have one entry for each rank. Lists of modules and exchanges are in the order in
@@ -22,9 +29,13 @@ namespace tesserank::io {
 ///     prefill, decode   steps: rows, outputs (rows whose logits are wanted), count (in a batch),
 ///                       exchanges
 ///     notes             sentences: idle ranks, a pipeline
+///     predicted         machine (what the times are based on, in words); prefill, decode: steps,
+///                       seconds (of all of them), work_seconds, exchange_seconds, limit (what
+///                       takes most of the time)
 ///
 /// An exchange: module, place ("before" or "behind" it), collective, bytes (of the whole activation
 /// or message), from and to (layouts). That of batch_start has the module "batch".
-std::string plan_report_json(model::PlanFacts const& facts, std::string_view title);
+std::string plan_report_json(model::PlanFacts const& facts, PlanPrediction const& prediction,
+                             std::string_view title);
 
 }  // namespace tesserank::io

@@ -47,7 +47,7 @@ class Planner {
         if (auto plan = freest()) found.push_back(ranked(std::move(*plan)));
         for (auto& plan : plans_by_kind()) found.push_back(ranked(std::move(plan)));
         std::ranges::stable_sort(found, {}, &RankedPlan::seconds);
-        return first_that_fit(std::move(found), count);
+        return choose(found, count);
     }
 
   private:
@@ -162,33 +162,40 @@ class Planner {
         return *route(stops);
     }
 
-    /// Of plans whose times a measurement cannot tell apart the smallest leads.
-    std::vector<RankedPlan> first_that_fit(std::vector<RankedPlan> sorted,
-                                           std::size_t count) const {
+    /// Of plans whose times a measurement cannot tell apart the smallest leads. The others follow
+    /// as far as they are not the same but for the embedding, which decides little.
+    std::vector<RankedPlan> choose(std::vector<RankedPlan> const& sorted, std::size_t count) const {
         constexpr double noise = 0.01;
-        std::vector<RankedPlan> kept;
-        for (auto& entry : sorted) {
-            bool const close =
-                kept.empty() || entry.seconds() <= (1.0 + noise) * kept.front().seconds();
-            if (kept.size() >= count && !close) break;
-            auto const same = [&](RankedPlan const& other) {
-                return other.plan.placements == entry.plan.placements;
-            };
-            if (std::ranges::any_of(kept, same)) continue;
-            entry.most_bytes = most_bytes_of(input_.model, input_.workload, entry.plan);
-            if (!fits(entry.most_bytes)) continue;
-            kept.push_back(std::move(entry));
+        std::optional<RankedPlan> leader;
+        std::vector<RankedPlan> others;
+        double bound = 0.0;
+        for (auto const& entry : sorted) {
+            if (leader && entry.seconds() > bound && others.size() >= count) break;
+            std::size_t const bytes = most_bytes_of(input_.model, input_.workload, entry.plan);
+            if (!fits(bytes)) continue;
+            RankedPlan ranked = entry;
+            ranked.most_bytes = bytes;
+            if (!leader) bound = (1.0 + noise) * ranked.seconds();
+            bool const leads =
+                !leader || (ranked.seconds() <= bound && ranked.most_bytes < leader->most_bytes);
+            if (leads) leader = ranked;
+            if (is_new(ranked.plan, others)) others.push_back(std::move(ranked));
         }
-        if (kept.empty()) return kept;
-        auto const close_end = std::ranges::find_if(kept, [&](RankedPlan const& plan) {
-            return plan.seconds() > (1.0 + noise) * kept.front().seconds();
+        if (!leader) return {};
+        std::vector<RankedPlan> chosen{std::move(*leader)};
+        for (auto& other : others) {
+            if (chosen.size() == count) break;
+            if (is_new(other.plan, chosen)) chosen.push_back(std::move(other));
+        }
+        return chosen;
+    }
+
+    /// Whether a plan differs from all these in more than the embedding.
+    static bool is_new(PlacementPlan plan, std::vector<RankedPlan> const& known) {
+        return std::ranges::none_of(known, [&](RankedPlan const& other) {
+            plan.placements["embedding"] = other.plan.of("embedding");
+            return plan.placements == other.plan.placements;
         });
-        auto const smallest = std::min_element(
-            kept.begin(), close_end,
-            [](RankedPlan const& a, RankedPlan const& b) { return a.most_bytes < b.most_bytes; });
-        std::rotate(kept.begin(), smallest, smallest + 1);
-        kept.resize(std::min(kept.size(), count));
-        return kept;
     }
 
     PlannerInput const& input_;

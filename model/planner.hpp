@@ -25,10 +25,11 @@ struct RankedPlan {
     double seconds() const { return prefill.total() + decode.total(); }
 };
 
-/// The plan of least predicted time that fits the memory, then the next best ones: at most `count`,
-/// fastest first; of those whose times differ by less than 1 % the one that takes the least memory
-/// comes first. One comes from a search that may place every layer differently, the others place
-/// modules of a kind alike. Deterministic. Empty when nothing fits.
+/// The plan of least predicted time that fits the memory (of those whose times differ by less than
+/// 1 % the one that takes the least memory), then the next best ones that differ in more than the
+/// embedding, fastest first: at most `count`. Comes from a search that may place every layer
+/// differently, and from all plans that place modules of a kind alike. Deterministic. Empty when
+/// nothing fits.
 std::vector<RankedPlan> best_plans(PlannerInput const& input, std::size_t count);
 
 /// The presets whose plans take at most so many bytes on each rank.

@@ -38,4 +38,10 @@ void OutputFile::fail() const {
     throw kernels::SystemError(name_ + ": cannot be written: " + std::strerror(errno));
 }
 
+void write_text_file(std::string const& path, std::string_view text) {
+    OutputFile file(path);
+    file.write(text);
+    file.commit();
+}
+
 }  // namespace tesserank::io

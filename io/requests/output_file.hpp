@@ -35,4 +35,7 @@ class OutputFile {
     std::unique_ptr<std::FILE, Close> file_;
 };
 
+/// A text as a whole file. Errors as those of OutputFile.
+void write_text_file(std::string const& path, std::string_view text);
+
 }  // namespace tesserank::io

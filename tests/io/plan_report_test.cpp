@@ -27,7 +27,9 @@ JsonDocument report(std::string const& wish, int ranks) {
         config, plan, {.compute = kernels::DType::f32, .max_rows = 64, .max_logit_rows = 64},
         {.batch = 5, .prompt = 8, .new_tokens = 4, .candidates = 1},
         [](std::string_view) { return kernels::DType::bf16; });
-    return {plan_report_json(facts, "a title"), "report"};
+    PlanPrediction const prediction{
+        "a machine", {{1.5, 0.25}, 3, "arithmetic"}, {{2.0, 1.0}, 4, "attention"}};
+    return {plan_report_json(facts, prediction, "a title"), "report"};
 }
 
 /// "before layers.0.mlp: all-gather" of the first decode step.
@@ -73,6 +75,19 @@ TEST(PlanReport, SaysWhichUnitsARankComputes) {
     auto const units = numbers(embedding.at("units"));
     EXPECT_THAT(numbers(embedding.at("unit_begins")),
                 ElementsAre(0, units[0], units[0] + units[1]));
+}
+
+TEST(PlanReport, SaysWhatIsPredicted) {
+    auto const document = report("shard", 2);
+    auto const predicted = document.root().at("predicted");
+    EXPECT_EQ(predicted.at("machine").string(), "a machine");
+    auto const prefill = predicted.at("prefill");
+    EXPECT_EQ(prefill.at("steps").integer(0, 100), 3);
+    EXPECT_EQ(prefill.at("seconds").number(), 1.75);
+    EXPECT_EQ(prefill.at("work_seconds").number(), 1.5);
+    EXPECT_EQ(prefill.at("exchange_seconds").number(), 0.25);
+    EXPECT_EQ(prefill.at("limit").string(), "arithmetic");
+    EXPECT_EQ(predicted.at("decode").at("limit").string(), "attention");
 }
 
 TEST(PlanReport, CountsSequencesOnlyWhereTheyAreDealtOut) {

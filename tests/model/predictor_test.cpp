@@ -1,8 +1,8 @@
 #include "model/predictor.hpp"
 
 #include "model/placement_rules.hpp"
+#include "model/rated_machine.hpp"
 #include "model/residual_route.hpp"
-#include "tests/model/support_machine.hpp"
 #include "tests/model/support_model.hpp"
 
 #include <gtest/gtest.h>
@@ -14,8 +14,6 @@ namespace {
 
 using kernels::DType;
 using Phase = Step::Phase;
-using test::machine_of;
-using test::Rates;
 
 DTypeOf const in_bf16 = [](std::string_view) { return DType::bf16; };
 
@@ -25,7 +23,7 @@ class PredictorTest : public ::testing::Test {
         auto const modules = describe_modules(config_);
         auto plan = make_plan(modules, wish, rates_.ranks);
         settle_streams(plan, modules, options_.compute);
-        auto const machine = machine_of(rates_);
+        auto const machine = rated_machine(rates_);
         return Predictor(machine, {config_, options_, in_bf16, rates_.ranks}, workload_)
             .times_of(plan, phase);
     }
@@ -43,7 +41,7 @@ class PredictorTest : public ::testing::Test {
     }();
     TransformerOptions options_;
     Workload workload_{.batch = 2, .prompt = 64, .new_tokens = 11};
-    Rates rates_;
+    MachineRates rates_{.latency = 2e-6};
 };
 
 TEST_F(PredictorTest, AddsUpTheExchangesOfAPlan) {
@@ -83,7 +81,7 @@ TEST_F(PredictorTest, NamesWhatLimitsAPhase) {
     rates_.latency = 1e-9;
     rates_.link = 1e3;
     EXPECT_EQ(times("shard", Phase::decode).limit, "the bytes of exchanges");
-    rates_ = {};
+    rates_ = {.latency = 2e-6};
     rates_.memory = 1e12;
     workload_ = {.batch = 1, .prompt = 60000, .new_tokens = 2};
     EXPECT_EQ(times("replicate", Phase::decode).limit, "attention");

@@ -1,0 +1,47 @@
+#include "app/plan_machine.hpp"
+
+#include "app/backend.hpp"
+#include "io/input_file.hpp"
+#include "io/machine_file.hpp"
+#include "model/assumed_links.hpp"
+#include "model/calibrate.hpp"
+#include "model/rated_machine.hpp"
+#include "parallel/self_communicator.hpp"
+
+#include <cstddef>
+#include <sstream>
+#include <utility>
+
+namespace tesserank::app {
+namespace {
+
+constexpr std::size_t most_file_bytes = std::size_t{64} << 20;
+
+}  // namespace
+
+KnownMachine machine_from_file(std::string const& path, int ranks) {
+    auto file = io::parse_machine(io::read_text_file(path, most_file_bytes), path,
+                                  {.ranks = ranks, .backend = {}});
+    return {std::move(file.machine), path + ", measured " + file.origin.time};
+}
+
+KnownMachine measured_here(model::ModelRun const& run) {
+    constexpr double seconds = 2.0;
+    auto const backend = make_backend("auto");
+    parallel::SelfCommunicator self;
+    auto const local = model::calibrate(*backend, self, model::quick_calibration(run, seconds));
+    return {model::with_assumed_links(local, run.ranks),
+            std::string("work measured in this process; ") + model::assumed_links_note};
+}
+
+KnownMachine assumed_machine(int ranks) {
+    model::MachineRates const rates{.ranks = ranks};
+    std::ostringstream note;
+    note << "assumed: each rank reads " << rates.memory / 1e9 << " GB/s and computes "
+         << rates.arithmetic / 1e9 << " G multiply-adds/s, a collective takes "
+         << rates.latency * 1e6 << " us and moves " << rates.link / 1e9
+         << " GB/s; --machine FILE predicts for a machine that `tesserank calibrate` measured";
+    return {model::rated_machine(rates), note.str()};
+}
+
+}  // namespace tesserank::app

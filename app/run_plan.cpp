@@ -1,0 +1,159 @@
+#include "app/run_plan.hpp"
+
+#include "app/plan_machine.hpp"
+#include "app/plan_options.hpp"
+#include "app/plan_search.hpp"
+#include "app/table.hpp"
+#include "io/input_file.hpp"
+#include "io/machine_file.hpp"
+#include "io/plan_file.hpp"
+#include "io/requests/output_file.hpp"
+#include "kernels/error.hpp"
+#include "model/batch_limits.hpp"
+#include "model/calibrate.hpp"
+#include "model/placement_rules.hpp"
+#include "model/residual_route.hpp"
+#include "parallel/agree.hpp"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+namespace tesserank::app {
+namespace {
+
+using kernels::InputError;
+
+/// A usual batch of the run: as far as it is not given, as in BatchLimits.
+model::Workload workload_of(RunOptions const& options, RunPlanInput const& input) {
+    constexpr std::size_t usual_prompt = 128;
+    std::size_t const context = input.model.config.context;
+    std::size_t const prompt =
+        options.prompt.value_or(std::min(usual_prompt, std::max<std::size_t>(context / 2, 1)));
+    if (prompt >= context) {
+        throw InputError("--prompt " + std::to_string(prompt) +
+                         " leaves no room for a new token in the model's context of " +
+                         std::to_string(context));
+    }
+    return {.batch = options.batch.value_or(model::largest_automatic_batch),
+            .prompt = prompt,
+            .new_tokens = std::min(input.new_tokens, context - prompt)};
+}
+
+/// On every rank, though only rank 0 needs it: what is measured is measured by all.
+model::Machine machine_for_run(RunOptions const& options, RunPlanInput const& input,
+                               model::Workload const& workload, kernels::Backend& backend,
+                               parallel::MpiCommunicator& ranks) {
+    constexpr double seconds = 3.0;
+    constexpr std::size_t most_file_bytes = std::size_t{64} << 20;
+    if (options.machine.empty()) {
+        auto const& [config, forward, dtype_of, count] = input.model;
+        return model::calibrate(
+            backend, ranks,
+            model::quick_calibration({config, forward, workload, dtype_of, count}, seconds));
+    }
+    std::string text;
+    parallel::agree(ranks, [&] {
+        if (ranks.rank() == 0) text = io::read_text_file(options.machine, most_file_bytes);
+    });
+    text = ranks.broadcast_text(std::move(text), 0);
+    std::optional<io::MachineFile> file;
+    parallel::agree(ranks, [&] {
+        file.emplace(io::parse_machine(text, options.machine,
+                                       {.ranks = ranks.size(), .backend = backend.name()}));
+    });
+    return std::move(file->machine);
+}
+
+/// Rank 0's plan as a text; collective where something is measured.
+std::string search_text(RunOptions const& options, RunPlanInput const& input,
+                        kernels::Backend& backend, parallel::MpiCommunicator& ranks) {
+    model::Workload workload;
+    parallel::agree(ranks, [&] { workload = workload_of(options, input); });
+    auto const machine = machine_for_run(options, input, workload, backend, ranks);
+    std::string text;
+    parallel::agree(ranks, [&] {
+        if (ranks.rank() != 0) return;
+        auto const best = search_plans({.model = input.model,
+                                        .workload = workload,
+                                        .machine = machine,
+                                        .bytes_per_rank = input.bytes_per_rank});
+        text = io::plan_text(best.front().plan, model::describe_modules(input.model.config));
+    });
+    return text;
+}
+
+/// Before anything is allocated: the weights, a forward pass, and the shortest sequence.
+void check_memory(RunPlanInput const& input, model::PlacementPlan const& plan, int rank) {
+    auto const& [config, options, dtype_of, ranks] = input.model;
+    model::Workload const least{.batch = 1, .prompt = 1, .new_tokens = 1};
+    auto const memory = model::memory_of(config, plan, options, least, dtype_of);
+    std::size_t const needed = memory[static_cast<std::size_t>(rank)].total();
+    if (needed <= input.bytes_per_rank) return;
+    std::string advice;
+    for (auto const preset : model::fitting_presets(input.model, least, input.bytes_per_rank)) {
+        advice += (advice.empty() ? "--placement " : " or ") + std::string(preset);
+    }
+    throw InputError(
+        "the model takes " + readable_bytes(needed) + " on this rank under this plan, " +
+        readable_bytes(needed - input.bytes_per_rank) +
+        " more than its share of the free memory, " + readable_bytes(input.bytes_per_rank) + "; " +
+        (advice.empty() ? "no preset fits: use more nodes" : advice + " would fit"));
+}
+
+}  // namespace
+
+model::PlacementPlan plan_for_run(RunOptions const& options, RunPlanInput const& input,
+                                  kernels::Backend& backend, parallel::MpiCommunicator& ranks) {
+    auto const& config = input.model.config;
+    auto const compute = input.model.options.compute;
+    auto const modules = model::describe_modules(config);
+    std::string text;
+    if (options.placement == automatic) {
+        text = search_text(options, input, backend, ranks);
+    } else {
+        // Rank 0's plan for all: others may not see a plan file, or see another one.
+        parallel::agree(ranks, [&] {
+            if (ranks.rank() != 0) return;
+            text =
+                io::plan_text(plan_for(config, options.placement, ranks.size(), compute), modules);
+        });
+    }
+    parallel::agree(ranks, [&] {
+        if (ranks.rank() == 0 && !options.plan_out.empty()) {
+            io::write_text_file(options.plan_out, text);
+        }
+    });
+    text = ranks.broadcast_text(std::move(text), 0);
+    model::PlacementPlan plan;
+    parallel::agree(ranks, [&] {
+        plan = io::parse_plan(text, "the plan", modules, ranks.size());
+        if (plan.streams.empty()) model::settle_streams(plan, modules, compute);
+        check_memory(input, plan, ranks.rank());
+    });
+    return plan;
+}
+
+std::string plan_summary(model::PlannedWork const& model, model::PlacementPlan const& plan,
+                         std::size_t batch) {
+    auto const& [config, options, dtype_of, ranks] = model;
+    std::vector<std::size_t> weights(static_cast<std::size_t>(ranks), 0);
+    auto const modules = model::describe_modules(config);
+    for (auto const& module : modules) {
+        auto const bytes = model::weight_bytes_of(config, plan, module, dtype_of);
+        for (std::size_t rank = 0; rank < weights.size(); ++rank) weights[rank] += bytes[rank];
+    }
+    auto const [least, most] = std::ranges::minmax(weights);
+    auto text = model::wish_for(plan, modules) + ": weights " + readable_bytes(least);
+    if (least != most) text += " to " + readable_bytes(most);
+    text += " on each rank";
+    std::size_t const rows = std::min(batch, options.max_rows);
+    auto const exchanges =
+        model::exchanges_of(config, plan, options, {.rows = rows, .outputs = rows});
+    std::size_t bytes = 0;
+    for (auto const& exchange : exchanges) bytes += exchange.bytes;
+    return text + "; a decode step of " + std::to_string(rows) + " row(s) has " +
+           std::to_string(exchanges.size()) + " collectives over " + readable_bytes(bytes);
+}
+
+}  // namespace tesserank::app

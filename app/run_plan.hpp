@@ -1,0 +1,33 @@
+#pragma once
+
+#include "app/run_options.hpp"
+#include "kernels/backend.hpp"
+#include "model/module_work.hpp"
+#include "model/placement.hpp"
+#include "parallel/mpi_communicator.hpp"
+
+#include <cstddef>
+#include <string>
+
+namespace tesserank::app {
+
+/// What a plan for a run depends on besides the command line.
+struct RunPlanInput {
+    model::PlannedWork model;
+    std::size_t bytes_per_rank = 0;  ///< that the ranks may take, the least of all
+    std::size_t new_tokens = 1;      ///< of a usual request
+};
+
+/// The plan of --placement, the same on all ranks, with its streams. `auto` searches for it, with
+/// the machine of --machine or, without one, what these ranks measure in a few seconds. Only rank 0
+/// looks at files; it writes --plan-out. Collective. Errors, the same on every rank: InputError,
+/// also when the plan does not fit the memory, naming by how much and which presets would.
+model::PlacementPlan plan_for_run(RunOptions const& options, RunPlanInput const& input,
+                                  kernels::Backend& backend, parallel::MpiCommunicator& ranks);
+
+/// For people, on one line: the placements, what the ranks hold, and what they send in a decode
+/// step of `batch` sequences.
+std::string plan_summary(model::PlannedWork const& model, model::PlacementPlan const& plan,
+                         std::size_t batch);
+
+}  // namespace tesserank::app
