@@ -30,7 +30,7 @@ Grammar grammar() {
         placement_help);
     add("machine", po::value<std::string>()->value_name("FILE.json"),
         "predict for a machine that `tesserank calibrate` measured");
-    add("memory", po::value<std::string>()->value_name("SIZE"),
+    add("memory-limit", po::value<std::string>()->value_name("SIZE"),
         "what a plan that is searched for may take on each rank, such as 80G");
     add("explain", "also list the five best plans, and what decides between them");
     add("batch", po::value<long long>()->value_name("N"), "sequences that run together (8)");
@@ -152,7 +152,7 @@ int run_plan(std::span<std::string const> arguments) {
     model::PlannerInput const input{.model = {model.config, options, model.dtype_of, ranks},
                                     .workload = workload,
                                     .machine = machine.machine,
-                                    .bytes_per_rank = bytes_in(values, "memory")};
+                                    .bytes_per_rank = bytes_in(values, "memory-limit")};
     std::vector<model::RankedPlan> best;
     if (search) best = search_plans(input);
     auto const plan = wish == automatic ? best.front().plan

@@ -53,7 +53,7 @@ ModelSession::ModelSession(RunOptions const& options, parallel::MpiCommunicator&
     parallel::agree(ranks_, [this] { model::check_batch_wishes(batch_wishes()); });
     auto const bounds = forward_options();
     auto const share =
-        static_cast<std::size_t>(ranks_.all_min(static_cast<long long>(memory_share())));
+        static_cast<std::size_t>(ranks_.all_min(static_cast<long long>(memory_share(0))));
     auto plan = plan_for_run(options_,
                              {.model = {config_, bounds, dtype_of_, ranks_.size()},
                               .bytes_per_rank = share,
@@ -117,8 +117,11 @@ model::BatchLimitInput ModelSession::batch_wishes() const {
 
 /// Of every rank, on every rank. Collective.
 std::vector<CacheRoom> ModelSession::gather_cache_rooms() {
+    std::size_t const taken = transformer_->weight_bytes() + transformer_->forward_bytes();
+    // A limit counts what is counted here; of the free memory other things want some too.
+    double const share = options_.memory_limit ? 1.0 : usable_share;
     CacheRoom const mine{
-        .bytes = static_cast<std::size_t>(static_cast<double>(memory_share()) * usable_share),
+        .bytes = static_cast<std::size_t>(static_cast<double>(memory_share(taken)) * share),
         .per_token = transformer_->cache_bytes(1, 0),
         .per_own_token = transformer_->cache_bytes(0, 1)};
     std::vector<CacheRoom> rooms(static_cast<std::size_t>(ranks_.size()));
@@ -128,8 +131,11 @@ std::vector<CacheRoom> ModelSession::gather_cache_rooms() {
     return rooms;
 }
 
-std::size_t ModelSession::memory_share() const {
-    return backend_->memory_available() / static_cast<std::size_t>(ranks_.ranks_on_node());
+std::size_t ModelSession::memory_share(std::size_t taken) const {
+    std::size_t const free =
+        backend_->memory_available() / static_cast<std::size_t>(ranks_.ranks_on_node());
+    if (!options_.memory_limit) return free;
+    return std::min(free, *options_.memory_limit - std::min(*options_.memory_limit, taken));
 }
 
 io::RequestLimits ModelSession::request_limits() const {

@@ -60,8 +60,9 @@ class ModelSession {
     /// What the command line says; no memory is known yet.
     model::BatchLimitInput batch_wishes() const;
     std::vector<CacheRoom> gather_cache_rooms();
-    /// Of the node's free memory, what this rank may take.
-    std::size_t memory_share() const;
+    /// What this rank may take of the node's free memory and of --memory-limit, of which so many
+    /// bytes are taken already.
+    std::size_t memory_share(std::size_t taken) const;
 
     RunOptions const& options_;
     parallel::MpiCommunicator& ranks_;

@@ -34,6 +34,9 @@ Grammar grammar(std::string_view command, RunOptions& options) {
         "into measuring");
     add("prompt", po::value<long long>()->value_name("N"),
         "for --placement auto: tokens of a usual prompt (128)");
+    add("memory-limit", po::value<std::string>()->value_name("SIZE"),
+        "what each rank may take for weights, caches and workspace, such as 80G; by default its "
+        "share of the free memory");
     add("plan-out", po::value(&options.plan_out)->value_name("FILE.json"), "write the plan");
     add("backend", po::value(&options.backend)->value_name("NAME"), "auto, kokkos or reference");
     add("comm", po::value(&options.comm)->value_name("NAME"), "auto or mpi");
@@ -129,6 +132,7 @@ std::optional<RunOptions> parse_run_options(std::string_view command,
     options.max_new_tokens = number_in(*values, "max-new-tokens", counts);
     options.prefill_chunk =
         number_in(*values, "prefill-chunk", counts).value_or(options.prefill_chunk);
+    options.memory_limit = bytes_in(*values, "memory-limit");
     options.prompt = number_in(*values, "prompt", counts);
     options.seed = number_in(*values, "seed", seeds).value_or(options.seed);
     check(options);

@@ -21,7 +21,8 @@ struct RunOptions {
     std::string comm = "auto";
     std::string dtype = "auto";
     std::optional<std::size_t> batch, max_length, max_new_tokens;
-    std::optional<std::size_t> prompt;  ///< tokens of a usual prompt, for --placement auto
+    std::optional<std::size_t> memory_limit;  ///< bytes that each rank may take
+    std::optional<std::size_t> prompt;        ///< tokens of a usual prompt, for --placement auto
     std::size_t prefill_chunk = 512;
     std::uint64_t seed = 0;
     bool quiet = false;

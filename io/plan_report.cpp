@@ -59,10 +59,10 @@ std::string ranks_json(model::PlanFacts const& facts) {
 }
 
 std::string exchange_json(model::Exchange const& exchange) {
-    bool const before = exchange.place == model::Exchange::Place::before;
+    static constexpr std::array<std::string_view, 3> places{"before", "within", "behind"};
     return JsonObject()
         .add("module", exchange.module)
-        .add("place", before ? "before" : "behind")
+        .add("place", places.at(static_cast<std::size_t>(exchange.place)))
         .add("collective", parallel::name_of(exchange.kind))
         .add("bytes", exchange.bytes)
         .add("from", name_of(exchange.from))

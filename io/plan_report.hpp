@@ -33,8 +33,8 @@ struct PlanPrediction {
 ///                       seconds (of all of them), work_seconds, exchange_seconds, limit (what
 ///                       takes most of the time)
 ///
-/// An exchange: module, place ("before" or "behind" it), collective, bytes (of the whole activation
-/// or message), from and to (layouts). That of batch_start has the module "batch".
+/// An exchange: module, place ("before" it, "within", "behind"), collective, bytes (of the whole
+/// activation or message), from and to (layouts). That of batch_start has the module "batch".
 std::string plan_report_json(model::PlanFacts const& facts, PlanPrediction const& prediction,
                              std::string_view title);
 

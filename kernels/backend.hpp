@@ -108,6 +108,13 @@ class Backend {
     /// rms_norm of each head of x [T, heads*D] f32 in place; weight [1, D].
     virtual void head_rms_norm(TensorView x, std::size_t head_dim, ConstTensorView weight,
                                float eps) = 0;
+    /// y[t] = sum of x[t]^2: a rank's part of what an rms_norm of cut rows needs.  x [T, N], y [T,
+    /// 1], f32.
+    virtual void square_sums(ConstTensorView x, TensorView y) = 0;
+    /// The rest of it, in place: x = x / sqrt(sums[t] / width + eps) * weight, where x is a part of
+    /// rows of `width` columns.  x [T, N] f32, sums [T, 1] f32, weight [1, N] any dtype.
+    virtual void scale_by_square_sums(TensorView x, ConstTensorView sums, std::size_t width,
+                                      ConstTensorView weight, float eps) = 0;
     /// y = (x - mean) / sqrt(variance + eps) * weight + bias, by row; bias may have no data.
     virtual void layer_norm(ConstTensorView x, ConstTensorView weight, ConstTensorView bias,
                             float eps, TensorView y) = 0;

@@ -75,6 +75,19 @@ void add_norm(ConstTensorView const& residual, ConstTensorView const& delta,
     norm(residual, weight, {}, y);
 }
 
+void square_sums(ConstTensorView const& x, ConstTensorView const& sums) {
+    is_f32(x);
+    is_f32(sums);
+    require(sums.rows == x.rows && sums.cols == 1, "one sum for each row is needed");
+}
+
+void scale_by_square_sums(ConstTensorView const& x, ConstTensorView const& sums, std::size_t width,
+                          ConstTensorView const& weight) {
+    square_sums(x, sums);
+    require(x.cols <= width, "a part of a row is wider than the row");
+    if (x.cols > 0) is_vector(weight, x.cols);
+}
+
 void head_norm(ConstTensorView const& x, std::size_t head_dim, ConstTensorView const& weight) {
     is_f32(x);
     require(head_dim > 0 && x.cols % head_dim == 0, "columns are not a multiple of head_dim");

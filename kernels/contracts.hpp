@@ -19,6 +19,9 @@ void norm(ConstTensorView const& x, ConstTensorView const& weight, ConstTensorVi
           TensorView const& y);
 void add_norm(ConstTensorView const& residual, ConstTensorView const& delta,
               ConstTensorView const& weight, TensorView const& y);
+void square_sums(ConstTensorView const& x, ConstTensorView const& sums);
+void scale_by_square_sums(ConstTensorView const& x, ConstTensorView const& sums, std::size_t width,
+                          ConstTensorView const& weight);
 void head_norm(ConstTensorView const& x, std::size_t head_dim, ConstTensorView const& weight);
 void add(ConstTensorView const& x, ConstTensorView const& y);
 void rotary(ConstTensorView const& x, std::size_t head_dim, ConstTensorView const& cos_sin);

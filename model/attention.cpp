@@ -2,7 +2,9 @@
 
 #include "model/linear.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <concepts>
 
 namespace tesserank::model {
 namespace {
@@ -32,7 +34,10 @@ class Attention final : public PlacedModule<Spread> {
               Placement placement, LocalHeads heads, WeightStore& weights)
         : layer_{layer},
           shape_{attention_shape(config, layer, heads)},
+          norm_{config.qk_norm},
           norm_eps_{config.norm_eps},
+          query_columns_{config.query_heads * config.head_dim},
+          kv_columns_{config.kv_heads * config.head_dim},
           qkv_{weights.add(spec, Role::qkv, placement),
                weights.add(spec, Role::qkv_bias, placement)},
           query_norm_{weights.add(spec, Role::query_norm, placement)},
@@ -62,15 +67,36 @@ class Attention final : public PlacedModule<Spread> {
         auto& backend = context.backend;
         auto const key = qkv.cols_from(query_width(), kv_width());
         auto const value = qkv.cols_from(query_width() + kv_width(), kv_width());
-        if (query_norm_.data != nullptr) {
+        if (norm_ == QkNorm::heads) {
             backend.head_rms_norm(query, shape_.head_dim, query_norm_, norm_eps_);
             backend.head_rms_norm(key, shape_.head_dim, key_norm_, norm_eps_);
+        } else if (norm_ == QkNorm::whole) {
+            norm_whole_rows(context, query, key);
         }
         auto const& rows = rows_of<Spread>(context);
         backend.rotary(query, shape_.head_dim, rows.cos_sin);
         backend.rotary(key, shape_.head_dim, rows.cos_sin);
         backend.store_kv(key, value, rows.segments, context.cache.keys(layer_),
                          context.cache.values(layer_));
+    }
+
+    /// Ranks that have some of the heads tell each other the sums of their squares: two numbers for
+    /// each row.
+    void norm_whole_rows(Context& context, TensorView query, TensorView key) const {
+        auto& backend = context.backend;
+        Workspace::Frame const frame(context.workspace);
+        auto const sums = context.workspace.take(DType::f32, query.rows, 2);
+        auto const of_query = sums.cols_from(0, 1), of_key = sums.cols_from(1, 1);
+        // A kv head that ranks share counts where its first query head is.
+        std::size_t const shared = std::min(key.cols, shape_.first_query > 0 ? shape_.head_dim : 0);
+        backend.square_sums(query, of_query);
+        backend.square_sums(key.cols_from(shared, key.cols - shared), of_key);
+        if constexpr (std::same_as<Spread, Sharded>) {
+            context.redistribute(Activation<parallel::Partial>{sums, {}}, parallel::Replicated{},
+                                 {.whole = sums});
+        }
+        backend.scale_by_square_sums(query, of_query, query_columns_, query_norm_, norm_eps_);
+        backend.scale_by_square_sums(key, of_key, kv_columns_, key_norm_, norm_eps_);
     }
 
     void attend(Context& context, kernels::ConstTensorView query, TensorView mixed) const {
@@ -85,7 +111,9 @@ class Attention final : public PlacedModule<Spread> {
 
     std::size_t layer_;
     kernels::AttentionShape shape_;
+    QkNorm norm_;
     float norm_eps_;
+    std::size_t query_columns_, kv_columns_;  ///< of all ranks
     Linear<typename Spread::Input, typename Spread::Inner> qkv_;
     kernels::ConstTensorView query_norm_, key_norm_;
     Linear<typename Spread::Inner, typename Spread::Output> output_;
@@ -105,7 +133,11 @@ std::size_t attention_workspace(DecoderConfig const& config, LocalHeads const& h
                                 std::size_t rows, DType compute) {
     std::size_t const query = heads.query.count * config.head_dim;
     std::size_t const qkv = query + 2 * heads.kv.count * config.head_dim;
-    return Workspace::bytes_of(DType::f32, rows, qkv) + Workspace::bytes_of(compute, rows, query);
+    // The sums of squares are gone before the heads are mixed.
+    std::size_t const sums =
+        config.qk_norm == QkNorm::whole ? Workspace::bytes_of(DType::f32, rows, 2) : 0;
+    return Workspace::bytes_of(DType::f32, rows, qkv) +
+           std::max(sums, Workspace::bytes_of(compute, rows, query));
 }
 
 std::unique_ptr<Module> make_attention(DecoderConfig const& config, std::size_t layer,

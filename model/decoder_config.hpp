@@ -25,6 +25,13 @@ struct DecoderNames {
     std::string lm_head = "lm_head.weight";
 };
 
+/// The RMSNorm of q and k before the rotation.
+enum class QkNorm : std::uint8_t {
+    none,
+    heads,  ///< of each head, with one weight for all
+    whole,  ///< of all heads together
+};
+
 /// A decoder-only transformer with pre-norm, rotary GQA attention and a gated MLP: what Llama,
 /// Mistral, Qwen2 and Qwen3 have in common, and every number in which they differ. Checked once, by
 /// check().
@@ -41,7 +48,7 @@ struct DecoderConfig {
     float norm_eps = 1e-6F;
     kernels::Activation activation = kernels::Activation::silu;
     bool qkv_bias = false, output_bias = false, mlp_bias = false;
-    bool qk_norm = false;          ///< RMSNorm of each head of q and k before the rotation
+    QkNorm qk_norm = QkNorm::none;
     bool tied_embeddings = false;  ///< lm_head is the embedding table
     RopeConfig rope;
     std::vector<std::size_t> windows;   ///< by layer: sliding window, 0 for none

@@ -63,6 +63,8 @@ class Exchanges {
         stream = wanted;
         add({name, Place::before}, stream, input_of(placement),
             activation(shape_.rows, options_.compute));
+        std::ranges::move(exchanges_within(config_, name, kind, placement, shape_),
+                          std::back_inserter(list_));
         add({name, Place::behind}, output_of(placement, kind), stream, residual);
     }
 
@@ -86,6 +88,19 @@ std::size_t gathered_bytes(DecoderConfig const& config, Placement head, int rank
 }
 
 }  // namespace
+
+std::vector<Exchange> exchanges_within(DecoderConfig const& config, std::string const& name,
+                                       ModuleKind kind, Placement placement,
+                                       StepShape const& shape) {
+    bool const cut = kind == ModuleKind::attention && placement == Placement::shard;
+    if (!cut || config.qk_norm != QkNorm::whole || shape.rows == 0) return {};
+    return {{name,
+             Place::within,
+             Collective::all_reduce,
+             2 * shape.rows * sizeof(float),
+             {LayoutKind::Kind::partial},
+             {LayoutKind::Kind::replicated}}};
+}
 
 std::vector<Exchange> exchanges_of_choice(DecoderConfig const& config, Placement head, int ranks,
                                           TransformerOptions const& options,

@@ -12,10 +12,10 @@
 
 namespace tesserank::model {
 
-/// One collective of a forward pass, on one side of a module; the choice of tokens is behind the
-/// lm_head.
+/// One collective of a forward pass, on one side of a module, or within it: the sums of a norm over
+/// a dimension that is cut. The choice of tokens is behind the lm_head.
 struct Exchange {
-    enum class Place : std::uint8_t { before, behind };
+    enum class Place : std::uint8_t { before, within, behind };
 
     std::string module;
     Place place = Place::before;
@@ -36,6 +36,11 @@ struct StepShape {
 /// makes them. Empty on one rank.
 std::vector<Exchange> exchanges_of(DecoderConfig const& config, PlacementPlan const& plan,
                                    TransformerOptions const& options, StepShape const& shape);
+
+/// The part of it within a module of this name and kind. On more than one rank.
+std::vector<Exchange> exchanges_within(DecoderConfig const& config, std::string const& name,
+                                       ModuleKind kind, Placement placement,
+                                       StepShape const& shape);
 
 /// The part of it behind the lm_head: logits or candidates come together, and all ranks learn what
 /// was chosen. On more than one rank.

@@ -54,10 +54,24 @@ double MachineCosts::exchange(Collective kind, Rows rows) const {
 
 double MachineCosts::work(ModuleSpec const& module, Placement placement) const {
     return remembered(work_, {kind_of_work(model_, module), name_of(placement)}, [&] {
-        return slowest([&](int rank, StepLoad const& load) {
+        double const seconds = slowest([&](int rank, StepLoad const& load) {
             return work_of(model_, module, placement, rank, load);
         });
+        return seconds + seconds_within(module, placement);
     });
+}
+
+/// Of the exchanges without which a module cannot do its work.
+double MachineCosts::seconds_within(ModuleSpec const& module, Placement placement) const {
+    if (model_.ranks == 1) return 0.0;
+    double seconds = 0.0;
+    for (auto const& [load, count] : loads_) {
+        for (auto const& exchange :
+             exchanges_within(model_.config, module.name, module.kind, placement, load.shape)) {
+            seconds += static_cast<double>(count) * exchange_seconds(exchange.kind, exchange.bytes);
+        }
+    }
+    return seconds;
 }
 
 double MachineCosts::norm(parallel::LayoutKind stream) const {

@@ -38,6 +38,7 @@ class MachineCosts final : public RouteCosts {
 
   private:
     double seconds_of(ModuleWork const& work, Busy busy) const;
+    double seconds_within(ModuleSpec const& module, Placement placement) const;
     double gemm_seconds(GemmWork work, Busy busy) const;
     double exchange_seconds(parallel::Collective kind, std::size_t bytes) const;
     template <class WorkOn>

@@ -8,6 +8,7 @@
 #include "model/step.hpp"
 #include "model/workspace.hpp"
 #include "parallel/layout.hpp"
+#include "parallel/redistribute.hpp"
 
 #include <concepts>
 #include <memory>
@@ -28,14 +29,16 @@ struct Context {
     kernels::Backend& backend;
     Workspace& workspace;
     KvCache& cache;
+    parallel::Redistributor& redistribute;  ///< for the sums of norms over a dimension that is cut
     Step::Phase phase;
     kernels::DType compute;  ///< f32 or bf16: what GEMMs read besides weights
     Rows all;                ///< every row
     Rows own;                ///< of the sequences that this rank owns
 };
 
-/// A placed part of the model. Its weights are this rank's share. Communicates nothing: the layouts
-/// of what it takes and gives tell what the ranks must do before and behind it.
+/// A placed part of the model. Its weights are this rank's share. Communicates nothing, but for the
+/// sums of a norm over a dimension that is cut: the layouts of what it takes and gives tell what
+/// the ranks must do before and behind it.
 class Module {
   public:
     virtual ~Module() = default;

@@ -43,6 +43,24 @@ void add_linear(ModuleSpec& module, std::string const& tensor, LinearSpec const&
     module.weights.push_back(std::move(bias));
 }
 
+/// A norm of each head is whole on every rank, one of all heads cut like q and k.
+void add_qk_norms(ModuleSpec& module, DecoderConfig const& config, std::string const& prefix) {
+    if (config.qk_norm == QkNorm::none) return;
+    bool const whole = config.qk_norm == QkNorm::whole;
+    auto const add = [&](std::string const& tensor, Role role, std::size_t heads,
+                         std::size_t share) {
+        auto norm = vector_spec(prefix + tensor, role, (whole ? heads : 1) * config.head_dim);
+        if (whole) {
+            norm.cut = Cut::rows;
+            norm.rows_or_cols_per_unit = config.head_dim;
+            norm.units_per_share = share;
+        }
+        module.weights.push_back(std::move(norm));
+    };
+    add(config.names.query_norm, Role::query_norm, config.query_heads, 1);
+    add(config.names.key_norm, Role::key_norm, config.kv_heads, config.queries_per_kv());
+}
+
 /// q, k, v are cut by heads, and a kv head goes to every rank with one of its query heads.
 ModuleSpec attention_module(DecoderConfig const& config, std::string name,
                             std::string const& prefix) {
@@ -60,10 +78,7 @@ ModuleSpec attention_module(DecoderConfig const& config, std::string name,
     add_linear(module, prefix + names.query, query, config.qkv_bias);
     add_linear(module, prefix + names.key, key, config.qkv_bias);
     add_linear(module, prefix + names.value, key, config.qkv_bias);
-    if (config.qk_norm) {
-        module.weights.push_back(vector_spec(prefix + names.query_norm, Role::query_norm, dim));
-        module.weights.push_back(vector_spec(prefix + names.key_norm, Role::key_norm, dim));
-    }
+    add_qk_norms(module, config, prefix);
     add_linear(
         module, prefix + names.output,
         {Role::output, Role::output_bias, config.hidden, config.query_heads * dim, Cut::cols, dim},

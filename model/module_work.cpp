@@ -87,7 +87,7 @@ class Work {
         std::size_t const kv = heads.kv.count * config.head_dim;
         // q and k are read and written when they are rotated, and when they are normed; k and v are
         // copied to the cache.
-        std::size_t const turns = config.qk_norm ? 2 : 1;
+        std::size_t const turns = config.qk_norm == QkNorm::none ? 1 : 2;
         std::size_t const bytes =
             turns * 2 * sizeof(float) * (query + kv) + 2 * kv * (sizeof(float) + compute_size());
         return {.gemms = {gemm(Role::qkv, rows, query + 2 * kv, config.hidden),

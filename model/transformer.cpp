@@ -176,6 +176,7 @@ class Transformer::Pass {
         return {.backend = model_.backend_,
                 .workspace = model_.workspace_,
                 .cache = model_.cache_,
+                .redistribute = model_.redistribute_,
                 .phase = step_.phase,
                 .compute = model_.options_.compute,
                 .all = {step_.segments, cos_sin},

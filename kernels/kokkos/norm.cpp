@@ -23,9 +23,12 @@ float sum_of(std::size_t count, Term const& term) {
            ((sums[2] + sums[6]) + (sums[3] + sums[7]));
 }
 
+float sum_of_squares(float const* row, std::size_t count) {
+    return sum_of(count, [=](std::size_t c) { return row[c] * row[c]; });
+}
+
 float inverse_root_mean_square(float const* row, std::size_t count, float eps) {
-    float const squares = sum_of(count, [=](std::size_t c) { return row[c] * row[c]; });
-    return 1.0F / std::sqrt(squares / static_cast<float>(count) + eps);
+    return 1.0F / std::sqrt(sum_of_squares(row, count) / static_cast<float>(count) + eps);
 }
 
 /// A norm's weight or bias as floats; zeros when it has no data.
@@ -94,6 +97,26 @@ void KokkosBackend::head_rms_norm(TensorView x, std::size_t head_dim, ConstTenso
             float* const head = x.row<float>(t) + first;
             normalize(head, w, eps, std::span(head, head_dim));
         }
+    });
+}
+
+void KokkosBackend::square_sums(ConstTensorView x, TensorView y) {
+    contracts::square_sums(x, y);
+    parallel_for("square_sums", x.rows, [=](std::size_t t) {
+        *y.row<float>(t) = sum_of_squares(x.row<float>(t), x.cols);
+    });
+}
+
+void KokkosBackend::scale_by_square_sums(TensorView x, ConstTensorView sums, std::size_t width,
+                                         ConstTensorView weight, float eps) {
+    contracts::scale_by_square_sums(x, sums, width, weight);
+    if (x.size() == 0) return;
+    auto const factors = widen_vector(*kernels_, weight, x.cols);
+    parallel_for("scale_by_square_sums", x.rows, [=, w = factors.data()](std::size_t t) {
+        float const squares = *sums.row<float>(t);
+        float const scale = 1.0F / std::sqrt(squares / static_cast<float>(width) + eps);
+        float* const row = x.row<float>(t);
+        for (std::size_t c = 0; c < x.cols; ++c) row[c] *= scale * w[c];
     });
 }
 

@@ -57,6 +57,35 @@ void ReferenceBackend::head_rms_norm(TensorView x, std::size_t head_dim, ConstTe
     }
 }
 
+void ReferenceBackend::square_sums(ConstTensorView x, TensorView y) {
+    contracts::square_sums(x, y);
+    for (std::size_t t = 0; t < x.rows; ++t) {
+        double squares = 0.0;
+        for (std::size_t c = 0; c < x.cols; ++c) {
+            auto const value = static_cast<double>(x.row<float>(t)[c]);
+            squares += value * value;
+        }
+        *y.row<float>(t) = static_cast<float>(squares);
+    }
+}
+
+void ReferenceBackend::scale_by_square_sums(TensorView x, ConstTensorView sums, std::size_t width,
+                                            ConstTensorView weight, float eps) {
+    contracts::scale_by_square_sums(x, sums, width, weight);
+    if (x.size() == 0) return;
+    auto const factors = load_vector(weight);
+    for (std::size_t t = 0; t < x.rows; ++t) {
+        auto const squares = static_cast<double>(*sums.row<float>(t));
+        double const scale =
+            1.0 / std::sqrt(squares / static_cast<double>(width) + static_cast<double>(eps));
+        float* const row = x.row<float>(t);
+        for (std::size_t c = 0; c < x.cols; ++c) {
+            row[c] = static_cast<float>(static_cast<double>(row[c]) * scale *
+                                        static_cast<double>(factors[c]));
+        }
+    }
+}
+
 void ReferenceBackend::layer_norm(ConstTensorView x, ConstTensorView weight, ConstTensorView bias,
                                   float eps, TensorView y) {
     contracts::norm(x, weight, bias, y);

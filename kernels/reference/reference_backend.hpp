@@ -18,6 +18,9 @@ class ReferenceBackend : public HostBackend {
                       TensorView y) override;
     void head_rms_norm(TensorView x, std::size_t head_dim, ConstTensorView weight,
                        float eps) override;
+    void square_sums(ConstTensorView x, TensorView y) override;
+    void scale_by_square_sums(TensorView x, ConstTensorView sums, std::size_t width,
+                              ConstTensorView weight, float eps) override;
     void layer_norm(ConstTensorView x, ConstTensorView weight, ConstTensorView bias, float eps,
                     TensorView y) override;
     void add(TensorView x, ConstTensorView y) override;

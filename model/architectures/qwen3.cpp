@@ -7,7 +7,7 @@ namespace tesserank::model::architectures {
 DecoderConfig describe_qwen3(ConfigReader& config) {
     auto decoder = describe_common(config);
     decoder.qkv_bias = decoder.output_bias = config.flag_or("attention_bias", false);
-    decoder.qk_norm = true;
+    decoder.qk_norm = QkNorm::heads;
     read_layered_window(config, decoder);
     return decoder;
 }

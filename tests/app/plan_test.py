@@ -36,10 +36,23 @@ class Program:
         expect(result.returncode == status, f"{words}: status {result.returncode}\n{result.stderr}")
         return result.stdout if status == 0 else result.stderr
 
+    def on_ranks(self, ranks: int, *words: object, status: int = 0) -> str:
+        """What it says on stderr."""
+        result = subprocess.run([self.options.mpiexec, "--oversubscribe", "--bind-to", "none", "-n", str(ranks),
+                                 self.options.tesserank, *map(str, words)], capture_output=True, text=True, timeout=120,
+                                env=dict(os.environ, OMP_NUM_THREADS="1", OMP_WAIT_POLICY="passive"))
+        expect(result.returncode == status, f"{words}: status {result.returncode}\n{result.stderr}")
+        return result.stderr
+
     def generate(self, ranks: int, *words: object) -> None:
-        subprocess.run([self.options.mpiexec, "--oversubscribe", "--bind-to", "none", "-n", str(ranks),
-                        self.options.tesserank, "generate", *map(str, words), "--quiet"], check=True, timeout=120,
-                       env=dict(os.environ, OMP_NUM_THREADS="1", OMP_WAIT_POLICY="passive"))
+        self.on_ranks(ranks, "generate", *words, "--quiet")
+
+    def convert(self, folder: pathlib.Path) -> pathlib.Path:
+        model = folder / "model.h5"
+        self.run("convert", self.options.golden / "models" / "llama-5heads-kv1", model, "--quiet")
+        (folder / "in.jsonl").write_text('{"id": "a", "tokens": [1, 2, 3], "max_new_tokens": 6}\n'
+                                         '{"id": "b", "tokens": [7], "max_new_tokens": 4}\n')
+        return model
 
 
 def parameters_of(config: dict) -> int:
@@ -75,12 +88,9 @@ def unknown_families(program: Program, folder: pathlib.Path) -> None:
 
 def plan_file(program: Program, folder: pathlib.Path) -> None:
     """A plan that was written is the plan that runs, and it is for one rank count."""
-    model, plan = folder / "model.h5", folder / "plan.json"
-    program.run("convert", program.options.golden / "models" / "llama-5heads-kv1", model, "--quiet")
+    model, plan = program.convert(folder), folder / "plan.json"
     rules = "*.attention=split-batch,layers.0.mlp=single:1,lm_head=replicate"
     program.run("plan", model, "--ranks", 2, "--placement", rules, "--plan-out", plan)
-    (folder / "in.jsonl").write_text('{"id": "a", "tokens": [1, 2, 3], "max_new_tokens": 6}\n'
-                                     '{"id": "b", "tokens": [7], "max_new_tokens": 4}\n')
     for name, placement in (("by_file", plan), ("by_rules", rules), ("sharded", "shard")):
         program.generate(2, model, "--input", folder / "in.jsonl", "--output", folder / name, "--placement", placement)
     outputs = [(folder / name).read_text() for name in ("by_file", "by_rules", "sharded")]
@@ -110,13 +120,66 @@ def nothing_is_replaced(program: Program, folder: pathlib.Path) -> None:
     expect("2^30" in program.run("plan", path, "--ranks", 2, "--batch", 65536, "--prompt", 100000, status=1), "too much")
 
 
+def search(program: Program, folder: pathlib.Path) -> None:
+    """Any rank count finds a plan that gives the same tokens, and says which."""
+    model, plan = program.convert(folder), folder / "plan.json"
+    files = "--input", folder / "in.jsonl", "--output"
+    program.generate(1, model, *files, folder / "one")
+    for ranks in (1, 2, 3):
+        said = program.on_ranks(ranks, "generate", model, *files, folder / "auto", "--placement", "auto", "--batch", 2,
+                                "--plan-out", plan)
+        expect("tesserank: plan " in said and "on each rank" in said, f"no summary of the plan: {said}")
+        program.generate(ranks, model, *files, folder / "again", "--placement", plan)
+        for name in ("auto", "again"):
+            expect((folder / name).read_text() == (folder / "one").read_text(), f"other tokens on {ranks} ranks")
+
+
+def search_with_a_machine_file(program: Program, folder: pathlib.Path) -> None:
+    model, machine = program.convert(folder), folder / "machine.json"
+    program.on_ranks(2, "calibrate", "--output", machine, "--model", model, "--seconds", 2, "--quiet")
+    text = program.run("plan", model, "--ranks", 2, "--placement", "auto", "--machine", machine, "--explain")
+    expect("what decided" in text and "\n  5  " in text and str(machine) in text, text)
+    report = json.loads(program.run("plan", model, "--ranks", 2, "--machine", machine, "--json"))
+    for phase in ("prefill", "decode"):
+        times = report["predicted"][phase]
+        expect(times["seconds"] > 0 and times["limit"], f"nothing is predicted: {times}")
+        expect(abs(times["work_seconds"] + times["exchange_seconds"] - times["seconds"]) < 1e-12, f"{times}")
+    message = program.run("plan", model, "--ranks", 3, "--machine", machine, status=2)
+    expect("found 2, expected 3" in message, message)
+    program.on_ranks(2, "generate", model, "--input", folder / "in.jsonl", "--output", folder / "out", "--placement",
+                     "auto", "--machine", machine, "--quiet")
+
+
+def what_does_not_fit(program: Program, folder: pathlib.Path) -> None:
+    """Whole weights take more than a limit that cut ones keep."""
+    model = program.convert(folder)
+    files = "--input", folder / "in.jsonl", "--output", folder / "out", "--batch", 2, "--max-length", 16
+    small = "--prefill-chunk", 8
+    report = json.loads(program.run("plan", model, "--ranks", 2, "--batch", 1, "--prompt", 1, "--new", 1, "--json", *small))
+    limit = report["by_rank"][0]["total_bytes"] + 50000
+    said = program.on_ranks(2, "generate", model, *files, *small, "--placement", "replicate", "--memory-limit", limit,
+                            status=2)
+    expect("more than" in said and "--placement shard" in said and "would fit" in said, said)
+    expect(said.count("tesserank: ") == 1 and not (folder / "out").exists(), said)
+    program.generate(2, model, *files, *small, "--placement", "shard", "--memory-limit", limit)
+    program.generate(2, model, *files, *small, "--placement", "auto", "--prompt", 4, "--max-new-tokens", 4,
+                     "--memory-limit", limit + 20000)
+    said = program.on_ranks(2, "generate", model, *files, *small, "--placement", "auto", "--memory-limit", 1000, status=2)
+    expect("no plan fits" in said, said)
+    said = program.on_ranks(2, "generate", model, *files, *small, "--memory-limit", 1000, status=2)
+    expect("no preset fits" in said, said)
+    for wrong in ("0", "-1", "1X", "16GG", "99999999T"):
+        program.run("plan", model, "--ranks", 2, "--memory-limit", wrong, status=1)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tesserank", required=True)
     parser.add_argument("--golden", required=True, type=pathlib.Path)
     parser.add_argument("--mpiexec", default="mpirun")
     program = Program(parser.parse_args())
-    for case in (large_models, unknown_families, plan_file, wrong_rules, nothing_is_replaced):
+    for case in (large_models, unknown_families, plan_file, wrong_rules, nothing_is_replaced, search,
+                 search_with_a_machine_file, what_does_not_fit):
         with tempfile.TemporaryDirectory() as name:
             case(program, pathlib.Path(name))
             print("ok", case.__name__)

@@ -138,6 +138,35 @@ TEST_P(NormTest, HeadsAreNormalizedOneByOne) {
     EXPECT_NO_THROW(backend->head_rms_norm(none.view(), 8, random(1, 8).view(), 1e-6F));
 }
 
+/// The parts of a cut row give what the whole row does, and agree with the reference.
+TEST_P(NormTest, PartsOfARowAreNormedByTheSumOfTheirSquares) {
+    for (DType const weight_type : all_dtypes) {
+        for (std::size_t const width : Sizes{1, 9, 64, 1027}) {
+            Matrix x = random(5, width);
+            Matrix const weight = random(1, width, weight_type);
+            Matrix expected(5, width);
+            reference->rms_norm(x.view(), weight.view(), 1e-5F, expected.view());
+            std::size_t const cut = width / 3;
+            auto const left = x.view().cols_from(0, cut),
+                       right = x.view().cols_from(cut, width - cut);
+            Matrix sums(5, 2);
+            auto const first = sums.view().cols_from(0, 1), second = sums.view().cols_from(1, 1);
+            backend->square_sums(left, first);
+            backend->square_sums(right, second);
+            for (std::size_t t = 0; t < 5; ++t) sums.set(t, 0, sums.at(t, 0) + sums.at(t, 1));
+            backend->scale_by_square_sums(left, first, width, weight.view().cols_from(0, cut),
+                                          1e-5F);
+            backend->scale_by_square_sums(right, first, width,
+                                          weight.view().cols_from(cut, width - cut), 1e-5F);
+            expect_close(x, expected, tolerance(width, DType::f32));
+        }
+    }
+    EXPECT_THROW(backend->square_sums(Matrix(2, 6).view(), Matrix(1, 1).view()), LogicError);
+    EXPECT_THROW(backend->scale_by_square_sums(Matrix(2, 6).view(), Matrix(2, 1).view(), 5,
+                                               Matrix(1, 6).view(), 0.0F),
+                 LogicError);
+}
+
 TEST_P(NormTest, YMayBeX) {
     Matrix x = random(4, 37);
     Matrix const weight = random(1, 37);

@@ -45,7 +45,7 @@ TEST_P(EveryFamily, GivesTheSizesOfItsConfig) {
     EXPECT_FALSE(config.output_bias);
     EXPECT_FALSE(config.mlp_bias);
     EXPECT_EQ(config.qkv_bias, config.model_type == "qwen2");
-    EXPECT_EQ(config.qk_norm, config.model_type == "qwen3");
+    EXPECT_EQ(config.qk_norm == QkNorm::heads, config.model_type == "qwen3");
     EXPECT_THAT(config.windows, ElementsAre(0, 0, 0, 0));
     EXPECT_THAT(config.eos_ids, ElementsAre(7));
     EXPECT_EQ(config.rope.kind, RopeConfig::Kind::plain);

@@ -132,7 +132,8 @@ TEST(DescribeModules, StacksQkvAndGateUpInTheOrderThatTheModulesRead) {
 
 TEST(DescribeModules, KeepsNormsWholeAndAddsRowParallelBiasesOnce) {
     auto config = tiny_decoder();
-    config.qk_norm = config.output_bias = config.mlp_bias = true;
+    config.output_bias = config.mlp_bias = true;
+    config.qk_norm = QkNorm::heads;
     std::map<Role, Cut> cuts;
     for (auto const& module : describe_modules(config)) {
         for (auto const& weight : module.weights) cuts[weight.role] = weight.cut;

@@ -23,7 +23,8 @@ DecoderConfig decoder_with(Heads heads) {
     auto config = tiny_decoder();
     config.query_heads = heads.query;
     config.kv_heads = heads.kv;
-    config.qkv_bias = config.output_bias = config.mlp_bias = config.qk_norm = true;
+    config.qkv_bias = config.output_bias = config.mlp_bias = true;
+    config.qk_norm = QkNorm::whole;
     return config;
 }
 

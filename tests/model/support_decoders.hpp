@@ -35,7 +35,7 @@ inline void add_biases(model::DecoderConfig& config) {
 inline model::DecoderConfig decoder_with_everything() {
     auto config = decoder_with({6, 2, 4});
     add_biases(config);
-    config.qk_norm = true;
+    config.qk_norm = model::QkNorm::heads;
     config.windows = {3, 5};
     return config;
 }
@@ -50,7 +50,9 @@ inline std::vector<NamedDecoder> decoders() {
     auto tied = decoder_with({6, 3, 6});
     tied.tied_embeddings = true;
     auto head_norms = decoder_with({4, 2, 8});
-    head_norms.qk_norm = true;
+    head_norms.qk_norm = model::QkNorm::heads;
+    auto whole_norms = decoder_with({6, 2, 4});
+    whole_norms.qk_norm = model::QkNorm::whole;
     auto biases = decoder_with({4, 4, 4});
     add_biases(biases);
     biases.activation = kernels::Activation::gelu;
@@ -69,6 +71,7 @@ inline std::vector<NamedDecoder> decoders() {
     return {{"one_kv_head", one_kv_head},
             {"tied", tied},
             {"head_norms", head_norms},
+            {"whole_norms", whole_norms},
             {"biases", biases},
             {"window", window},
             {"few_units", few_units},

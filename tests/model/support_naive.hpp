@@ -93,8 +93,9 @@ class NaiveDecoder {
     void prepare(Matrix& x, std::string const& norm_name) const {
         std::size_t const dim = config_.head_dim;
         for (std::size_t t = 0; t < x.size(); ++t) {
+            if (config_.qk_norm == model::QkNorm::whole) norm(x[t], 0, x[t].size(), norm_name);
             for (std::size_t first = 0; first < x[t].size(); first += dim) {
-                if (config_.qk_norm) norm(x[t], first, dim, norm_name);
+                if (config_.qk_norm == model::QkNorm::heads) norm(x[t], first, dim, norm_name);
                 for (std::size_t i = 0; i < dim / 2; ++i) {
                     double const power = 2.0 * static_cast<double>(i) / static_cast<double>(dim);
                     double const angle =

@@ -175,7 +175,7 @@ TEST(PublicConfig, Qwen3With8BIsUnderstood) {
                                   {"rope_theta", 1000000},
                                   {"sliding_window", nullptr},
                                   {"use_sliding_window", false}})));
-    EXPECT_TRUE(config.qk_norm);
+    EXPECT_EQ(config.qk_norm, QkNorm::heads);
     EXPECT_FALSE(config.qkv_bias);
     EXPECT_EQ(config.head_dim, 128);
     EXPECT_EQ(config.rope.theta, 1000000.0);
