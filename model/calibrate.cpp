@@ -16,9 +16,8 @@ using Probes = std::vector<std::unique_ptr<Probe>>;
 
 constexpr std::size_t most_rounds = 15;
 
-/// Of all the time, what the first round may take when every probe takes samples as long as
-/// allowed: three of them.
-constexpr double first_round = 0.75;
+/// Of all the time, what one sample of every probe may take.
+constexpr double share_of_samples = 0.25;
 
 double multiplications(Task<GemmWork> const& task) {
     return static_cast<double>(task.work.rows) * static_cast<double>(task.work.outputs) *
@@ -71,7 +70,7 @@ Machine calibrate(kernels::Backend& backend, parallel::Communicator& ranks,
     Bench bench(backend, ranks, cold_bytes_of(request));
     auto const probes = make_probes(request, ranks.size());
     kernels::require(!probes.empty() && request.seconds > 0, "nothing to measure, or no time");
-    double const limit = first_round * request.seconds / 3 / static_cast<double>(probes.size());
+    double const limit = share_of_samples * request.seconds / static_cast<double>(probes.size());
     for (std::size_t round = 0; round < most_rounds; ++round) {
         for (auto const& probe : probes) {
             if (suffices(bench, request, probes, ranks.size())) {
