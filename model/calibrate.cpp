@@ -4,6 +4,7 @@
 #include "model/calibration/probe.hpp"
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <utility>
 
@@ -24,18 +25,31 @@ double multiplications(Task<GemmWork> const& task) {
            static_cast<double>(task.work.inputs);
 }
 
-/// What a machine cannot be without comes first, then GEMMs, the smallest first: when the time does
-/// not suffice for one round, the largest are left to extrapolation.
+/// Of every kind of work in turn, the smallest GEMMs first: when the time does not suffice for one
+/// round, something is known of each, and the largest GEMMs are left to extrapolation.
 Probes make_probes(CalibrationRequest const& request, int ranks) {
-    Probes probes;
-    if (ranks > 1) probes = calibration::make_message_probes(request.message_bytes);
-    for (auto const& task : request.passes) probes.push_back(calibration::make_pass_probe(task));
-    for (auto const& task : request.attentions)
-        probes.push_back(calibration::make_attention_probe(task));
-    auto gemms = request.gemms;
-    std::ranges::stable_sort(gemms, {}, multiplications);
-    for (auto const& task : gemms) probes.push_back(calibration::make_gemm_probe(task));
-    return probes;
+    std::array<Probes, 4> kinds;
+    auto& [messages, passes, attentions, gemms] = kinds;
+    if (ranks > 1) messages = calibration::make_message_probes(request.message_bytes);
+    for (auto const& task : request.passes) {
+        passes.push_back(calibration::make_pass_probe(task));
+    }
+    for (auto const& task : request.attentions) {
+        attentions.push_back(calibration::make_attention_probe(task));
+    }
+    auto tasks = request.gemms;
+    std::ranges::stable_sort(tasks, {}, multiplications);
+    for (auto const& task : tasks) gemms.push_back(calibration::make_gemm_probe(task));
+
+    Probes all;
+    std::size_t most = 0;
+    for (auto const& probes : kinds) most = std::max(most, probes.size());
+    for (std::size_t i = 0; i < most; ++i) {
+        for (auto& probes : kinds) {
+            if (i < probes.size()) all.push_back(std::move(probes[i]));
+        }
+    }
+    return all;
 }
 
 /// At least one row of every matrix and two positions of every cache, twice.

@@ -1,8 +1,11 @@
 #include "model/assumed_links.hpp"
 
 #include "tests/model/support_machine.hpp"
+#include "tests/model/support_model.hpp"
 
 #include <gtest/gtest.h>
+
+#include <string_view>
 
 namespace tesserank::model {
 namespace {
@@ -37,6 +40,24 @@ TEST(AssumedLinks, MakeAnAllReduceTheDearest) {
     auto const assumed = with_assumed_links(Machine(test::small_machine(1)), 3);
     EXPECT_GT(assumed.collective_seconds(Collective::all_reduce, large),
               assumed.collective_seconds(Collective::reduce_scatter, large));
+}
+
+TEST(AssumedLinks, StandBesideWhatOneProcessMeasures) {
+    auto const config = test::tiny_decoder();
+    DTypeOf const dtype_of = [](std::string_view) { return kernels::DType::f32; };
+    auto const backend = kernels::make_reference_backend();
+    auto const machine = measure_with_assumed_links(
+        *backend,
+        {.config = config,
+         .options = {.compute = kernels::DType::f32, .max_rows = 64, .max_logit_rows = 64},
+         .workload = {.batch = 3, .prompt = 10, .new_tokens = 4, .candidates = 1},
+         .dtype_of = dtype_of,
+         .ranks = 5},
+        0.3);
+    EXPECT_EQ(machine.ranks(), 5);
+    EXPECT_GT(
+        machine.gemm_seconds({kernels::DType::f32, kernels::DType::f32, 3, 72, 20}, Busy::all), 0);
+    EXPECT_GT(machine.collective_seconds(Collective::gather, 64), 0);
 }
 
 TEST(AssumedLinks, AreNoneOnOneRank) {
