@@ -14,7 +14,6 @@ namespace {
 using kernels::DType;
 using kernels::require;
 using parallel::Collective;
-using Phase = Step::Phase;
 
 double number(std::size_t count) { return static_cast<double>(count); }
 

@@ -5,6 +5,7 @@
 #include <map>
 #include <span>
 #include <utility>
+#include <vector>
 
 namespace tesserank::model::calibration {
 namespace {
@@ -16,9 +17,10 @@ using parallel::Collective;
 /// millisecond.
 constexpr std::size_t work_size = 1024;
 
-/// Of work and collective in one sample: few, so that most samples are not disturbed.
-constexpr std::size_t most_turns = 4;
-constexpr int samples_per_round = 5;
+/// Of work and collective in one sample: few, as a sample is spoilt when any rank has to leave its
+/// core to another program.
+constexpr std::size_t most_turns = 2;
+constexpr int samples_per_round = 8;
 constexpr std::size_t bare_turns = 8;
 constexpr int bare_samples = 3;
 

@@ -8,7 +8,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
+#include <memory>
+#include <span>
 #include <string_view>
 #include <thread>
 #include <vector>
@@ -111,13 +114,14 @@ TEST_F(CalibrateTest, GivesEveryRankTheSameMachine) {
 }
 
 TEST_F(CalibrateTest, MeasuresWhatWasAskedFor) {
-    auto const request = small_request();
+    auto request = small_request();
+    request.seconds = 10;  // enough for the first round on any machine
     auto const points = calibrate(*backend, world, request).points();
-    ASSERT_EQ(points.gemms.size(), request.gemms.size());
+    EXPECT_EQ(points.gemms.size(), request.gemms.size());
     for (auto const& task : request.gemms) {
         EXPECT_EQ(std::ranges::count(points.gemms, task, &Measured<GemmWork>::task), 1);
     }
-    ASSERT_EQ(points.attentions.size(), request.attentions.size());
+    EXPECT_EQ(points.attentions.size(), request.attentions.size());
     for (auto const& task : request.attentions) {
         EXPECT_EQ(std::ranges::count(points.attentions, task, &Measured<AttentionWork>::task), 1);
     }
@@ -139,6 +143,7 @@ TEST_F(CalibrateTest, KeepsItsTime) {
 
 TEST_F(CalibrateTest, MeasuresFewerRowsOrLessOfAMatrixWhereItHasTo) {
     auto request = small_request();
+    request.seconds = 2;
     request.gemms = {{{DType::f32, DType::f32, 100000, 600, 700}, Busy::all}};
     request.attentions = {{{Phase::prefill, DType::f32, 4, 1 << 20, 3, 2, 8}, Busy::all}};
     auto const points = calibrate(*backend, world, request).points();
