@@ -18,7 +18,7 @@ constexpr std::array matrices{Matrix{512, 512}, Matrix{2048, 2048}, Matrix{8192,
                               Matrix{2048, 8192}};
 
 /// Backends tend to change their kernel behind 16 rows.
-constexpr std::array<std::size_t, 10> gemm_rows{1, 2, 4, 8, 16, 17, 32, 64, 128, 512};
+constexpr std::array<std::size_t, 7> gemm_rows{1, 4, 8, 16, 17, 64, 256};
 
 /// For one rank at work: what it has more of memory and clock depends little on the rows.
 constexpr std::array<std::size_t, 3> rows_alone{1, 16, 128};
@@ -28,8 +28,8 @@ struct Heads {
 };
 constexpr std::array heads_sizes{Heads{16, 16, 64}, Heads{16, 4, 128}};
 constexpr std::array<std::size_t, 2> contexts{64, 1024};
-constexpr std::array<std::size_t, 3> decode_rows{1, 8, 32};
-constexpr std::array<std::size_t, 3> prefill_rows{16, 128, 512};
+constexpr std::array<std::size_t, 2> decode_rows{1, 16};
+constexpr std::array<std::size_t, 2> prefill_rows{16, 128};
 
 constexpr std::array<std::size_t, 9> message_bytes{4,       1 << 10, 1 << 12, 1 << 14, 1 << 16,
                                                    1 << 18, 1 << 20, 1 << 22, 1 << 24};

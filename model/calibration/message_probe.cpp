@@ -20,7 +20,6 @@ constexpr std::size_t work_size = 1024;
 /// Of work and collective in one sample: few, as a sample is spoilt when any rank has to leave its
 /// core to another program.
 constexpr std::size_t most_turns = 2;
-constexpr int samples_per_round = 8;
 constexpr std::size_t bare_turns = 8;
 constexpr int bare_samples = 3;
 
@@ -86,11 +85,9 @@ class MessageProbe final : public Probe {
     void measure(Bench& bench, double limit_seconds) override {
         Message message(bench, elements_);
         if (turns_ == 0) choose_turns(bench, message, limit_seconds);
-        for (int i = 0; i < samples_per_round; ++i) {
-            without_.push_back(time(bench, message, Collective::none));
-            for (auto& [kind, collective] : collectives_) {
-                collective.with.push_back(time(bench, message, kind));
-            }
+        without_.push_back(time(bench, message, Collective::none));
+        for (auto& [kind, collective] : collectives_) {
+            collective.with.push_back(time(bench, message, kind));
         }
     }
 
@@ -145,7 +142,7 @@ class MessageProbe final : public Probe {
             if (expected_seconds(kind) > most_limits * limit_seconds) continue;
             bare_seconds(bench, message, kind, 1);  // ranks may have to connect first
             double bare = bare_seconds(bench, message, kind, 1);
-            for (int i = 0; i < bare_samples && bare < limit_seconds; ++i) {
+            for (int i = 0; i < bare_samples && bare * bare_turns < limit_seconds; ++i) {
                 bare = std::min(bare, bare_seconds(bench, message, kind, bare_turns));
             }
             collectives_[kind].bare = bare;

@@ -136,6 +136,15 @@ TEST(Machine, NeverCostsLessForMore) {
     }
 }
 
+TEST(Machine, TakesNoMessageForDearerThanALargerOne) {
+    auto points = small_machine(2);
+    points.collectives.push_back({{{Collective::gather, 4096}, Busy::all}, 4.0});
+    points.collectives.push_back({{{Collective::gather, 4}, Busy::all}, 4e-3});
+    Machine const known(points);
+    EXPECT_EQ(known.collective_seconds(Collective::gather, 4), 5e-6);
+    EXPECT_EQ(known.collective_seconds(Collective::gather, 4096), 1e-3);
+}
+
 TEST(Machine, NeedsPointsOfEverything) {
     EXPECT_THAT(missing_of(small_machine(2)), IsEmpty());
     EXPECT_THAT(missing_of(small_machine(1)), IsEmpty());
