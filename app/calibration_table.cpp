@@ -15,7 +15,6 @@ namespace {
 using kernels::DType;
 using model::Busy;
 using model::Machine;
-using parallel::Collective;
 using Phase = model::Step::Phase;
 
 constexpr std::size_t matrix_size = 2048;

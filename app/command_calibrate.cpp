@@ -17,6 +17,8 @@
 #include <filesystem>
 #include <iostream>
 #include <optional>
+#include <span>
+#include <string>
 #include <utility>
 #include <vector>
 

@@ -1,5 +1,7 @@
 #include "model/assumed_links.hpp"
 
+#include "parallel/self_communicator.hpp"
+
 #include <array>
 #include <bit>
 #include <cstddef>
@@ -44,6 +46,12 @@ Machine with_assumed_links(Machine const& local, int ranks) {
         }
     }
     return Machine(std::move(points));
+}
+
+Machine measure_with_assumed_links(kernels::Backend& backend, ModelRun const& run, double seconds) {
+    parallel::SelfCommunicator alone;
+    return with_assumed_links(calibrate(backend, alone, quick_calibration(run, seconds)),
+                              run.ranks);
 }
 
 }  // namespace tesserank::model

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "kernels/backend.hpp"
+#include "model/calibration_shapes.hpp"
 #include "model/machine.hpp"
 
 namespace tesserank::model {
@@ -9,6 +11,9 @@ namespace tesserank::model {
 /// share memory. What ranks take from each other's memory bandwidth is not known to it. Say so to
 /// the user.
 Machine with_assumed_links(Machine const& local, int ranks);
+
+/// The same for one model: measures its shapes in this process, without MPI.
+Machine measure_with_assumed_links(kernels::Backend& backend, ModelRun const& run, double seconds);
 
 /// What with_assumed_links() makes up, in words for the user.
 inline constexpr char const* assumed_links_note =

@@ -4,6 +4,7 @@
 #include "model/calibration/probe.hpp"
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <utility>
 
@@ -16,27 +17,38 @@ using Probes = std::vector<std::unique_ptr<Probe>>;
 
 constexpr std::size_t most_rounds = 15;
 
-/// Of all the time, what the first round may take when every probe takes samples as long as
-/// allowed: three of them.
-constexpr double first_round = 0.75;
+/// Of all the time, what one sample of everything may take; the first round takes some five.
+constexpr double share_of_samples = 0.1;
 
 double multiplications(Task<GemmWork> const& task) {
     return static_cast<double>(task.work.rows) * static_cast<double>(task.work.outputs) *
            static_cast<double>(task.work.inputs);
 }
 
-/// What a machine cannot be without comes first, then GEMMs, the smallest first: when the time does
-/// not suffice for one round, the largest are left to extrapolation.
-Probes make_probes(CalibrationRequest const& request, int ranks) {
-    Probes probes;
-    if (ranks > 1) probes = calibration::make_message_probes(request.message_bytes);
-    for (auto const& task : request.passes) probes.push_back(calibration::make_pass_probe(task));
-    for (auto const& task : request.attentions)
-        probes.push_back(calibration::make_attention_probe(task));
-    auto gemms = request.gemms;
-    std::ranges::stable_sort(gemms, {}, multiplications);
-    for (auto const& task : gemms) probes.push_back(calibration::make_gemm_probe(task));
-    return probes;
+/// Of every kind of computation in turn, the smallest GEMMs first: when the time does not suffice
+/// for one round, something is known of each, and the largest GEMMs are left to extrapolation.
+Probes make_compute_probes(CalibrationRequest const& request) {
+    std::array<Probes, 3> kinds;
+    auto& [passes, attentions, gemms] = kinds;
+    for (auto const& task : request.passes) {
+        passes.push_back(calibration::make_pass_probe(task));
+    }
+    for (auto const& task : request.attentions) {
+        attentions.push_back(calibration::make_attention_probe(task));
+    }
+    auto tasks = request.gemms;
+    std::ranges::stable_sort(tasks, {}, multiplications);
+    for (auto const& task : tasks) gemms.push_back(calibration::make_gemm_probe(task));
+
+    Probes all;
+    std::size_t most = 0;
+    for (auto const& probes : kinds) most = std::max(most, probes.size());
+    for (std::size_t i = 0; i < most; ++i) {
+        for (auto& probes : kinds) {
+            if (i < probes.size()) all.push_back(std::move(probes[i]));
+        }
+    }
+    return all;
 }
 
 /// At least one row of every matrix and two positions of every cache, twice.
@@ -51,37 +63,59 @@ std::size_t cold_bytes_of(CalibrationRequest const& request) {
     return bytes;
 }
 
-MachinePoints points_of(Probes const& probes, int ranks) {
-    MachinePoints points;
-    points.ranks = ranks;
-    for (auto const& probe : probes) probe->add_to(points);
-    return points;
-}
+/// Everything that is measured.
+class Calibration {
+  public:
+    Calibration(CalibrationRequest const& request, int ranks)
+        : ranks_{ranks},
+          seconds_{request.seconds},
+          computations_{make_compute_probes(request)},
+          messages_{ranks == 1 ? Probes{}
+                               : calibration::make_message_probes(request.message_bytes)} {
+        kernels::require(!computations_.empty() && seconds_ > 0, "nothing to measure, or no time");
+        limit_ = share_of_samples * seconds_ /
+                 static_cast<double>(computations_.size() + messages_.size());
+    }
 
-/// Whether the time is over and every kind of work was measured once.
-bool suffices(Bench const& bench, CalibrationRequest const& request, Probes const& probes,
-              int ranks) {
-    return bench.elapsed() > request.seconds && missing_of(points_of(probes, ranks)).empty();
-}
+    /// A message stands behind every computation: collectives suffer most from other programs, so
+    /// that their samples have to lie far apart. Collective.
+    void run(Bench& bench, CalibrationProgress const& progress) {
+        std::size_t next_message = 0;
+        for (std::size_t round = 0; round < most_rounds; ++round) {
+            for (auto const& computation : computations_) {
+                if (bench.elapsed() > seconds_ && missing_of(points()).empty()) return;
+                computation->measure(bench, limit_);
+                if (!messages_.empty()) {
+                    messages_[next_message++ % messages_.size()]->measure(bench, limit_);
+                }
+                if (progress) progress(std::min(1.0, bench.elapsed() / seconds_));
+            }
+        }
+    }
+
+    MachinePoints points() const {
+        MachinePoints points;
+        points.ranks = ranks_;
+        for (auto const& probe : messages_) probe->add_to(points);
+        for (auto const& probe : computations_) probe->add_to(points);
+        return points;
+    }
+
+  private:
+    int ranks_;
+    double seconds_;
+    Probes computations_, messages_;
+    double limit_ = 0;
+};
 
 }  // namespace
 
 Machine calibrate(kernels::Backend& backend, parallel::Communicator& ranks,
                   CalibrationRequest const& request, CalibrationProgress const& progress) {
     Bench bench(backend, ranks, cold_bytes_of(request));
-    auto const probes = make_probes(request, ranks.size());
-    kernels::require(!probes.empty() && request.seconds > 0, "nothing to measure, or no time");
-    double const limit = first_round * request.seconds / 3 / static_cast<double>(probes.size());
-    for (std::size_t round = 0; round < most_rounds; ++round) {
-        for (auto const& probe : probes) {
-            if (suffices(bench, request, probes, ranks.size())) {
-                return Machine(points_of(probes, ranks.size()));
-            }
-            probe->measure(bench, limit);
-            if (progress) progress(std::min(1.0, bench.elapsed() / request.seconds));
-        }
-    }
-    return Machine(points_of(probes, ranks.size()));
+    Calibration calibration(request, ranks.size());
+    calibration.run(bench, progress);
+    return Machine(calibration.points());
 }
 
 }  // namespace tesserank::model

@@ -27,8 +27,8 @@ using CalibrationProgress = std::function<void(double)>;
 
 /// Measures what work costs on these ranks, all of them at work at the same time, or rank 0 alone
 /// while the others wait. The same machine on every rank: each figure is the slowest rank's, and
-/// the median of several rounds over everything. What would take too long is measured with fewer
-/// rows, or for collectives not with the largest messages: there the lookups of Machine
+/// the first quartile of several rounds over everything. What would take too long is measured with
+/// fewer rows, or for collectives not with the largest messages: there the lookups of Machine
 /// extrapolate. Collective.
 ///
 /// A collective's figure is what it adds to a pass, not what it takes when ranks do nothing else:

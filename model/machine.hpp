@@ -83,6 +83,8 @@ std::vector<std::string> missing_of(MachinePoints const& points);
 /// nothing of these dtypes was measured, or not with as many ranks at work, what comes next stands
 /// in for it: f16 for bf16, other inputs, other weights.
 ///
+/// A collective costs at most what it costs for more bytes.
+///
 /// No work costs nothing, nor does a collective of one rank. Seconds never fall with rows, context
 /// or bytes, and are never negative.
 class Machine {

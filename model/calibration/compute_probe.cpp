@@ -8,13 +8,14 @@ namespace {
 /// Long against the clock and against the time in which ranks leave a barrier.
 constexpr double sample_seconds = 5e-4;
 constexpr std::size_t most_runs = 500;
+constexpr std::size_t most_samples = 3;  ///< in one round
 
 }  // namespace
 
-double median(std::vector<double> samples) {
-    auto const middle = samples.begin() + static_cast<std::ptrdiff_t>((samples.size() - 1) / 2);
-    std::ranges::nth_element(samples, middle);
-    return *middle;
+double undisturbed(std::vector<double> samples) {
+    auto const quarter = samples.begin() + static_cast<std::ptrdiff_t>((samples.size() - 1) / 4);
+    std::ranges::nth_element(samples, quarter);
+    return *quarter;
 }
 
 double ComputeProbe::time(Bench& bench) {
@@ -30,7 +31,7 @@ void ComputeProbe::choose_size(Bench& bench, double limit_seconds) {
     for (std::size_t rows = 1;;) {
         prepare(bench, rows);
         time(bench);
-        double const seconds = time(bench);
+        double const seconds = std::min(time(bench), time(bench));
         auto const room = static_cast<std::size_t>(std::clamp(limit_seconds / seconds, 1.0, 1e6));
         if (rows == rows_ || room < 2) {
             rows_ = rows;
@@ -49,7 +50,11 @@ void ComputeProbe::measure(Bench& bench, double limit_seconds) {
         // Other probes have used the same memory since.
         prepare(bench, rows_);
     }
-    samples_.push_back(time(bench));
+    double left = limit_seconds;
+    for (std::size_t i = 0; i < most_samples && left > 0; ++i) {
+        samples_.push_back(time(bench));
+        left -= samples_.back() * static_cast<double>(runs_);
+    }
 }
 
 }  // namespace tesserank::model::calibration

@@ -21,7 +21,7 @@ class ComputeProbe : public Probe {
 
     bool measured() const { return !samples_.empty(); }
     /// Of the last prepare().
-    double seconds() const { return median(samples_); }
+    double seconds() const { return undisturbed(samples_); }
 
   private:
     void choose_size(Bench& bench, double limit_seconds);

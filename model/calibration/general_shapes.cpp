@@ -14,26 +14,33 @@ constexpr std::array dtypes{DType::f32, DType::bf16};
 struct Matrix {
     std::size_t outputs, inputs;
 };
-constexpr std::array matrices{Matrix{512, 512},   Matrix{2048, 512},  Matrix{512, 2048},
-                              Matrix{2048, 2048}, Matrix{8192, 2048}, Matrix{2048, 8192}};
+constexpr std::array matrices{Matrix{512, 512}, Matrix{2048, 2048}, Matrix{8192, 2048},
+                              Matrix{2048, 8192}};
 
 /// Backends tend to change their kernel behind 16 rows.
-constexpr std::array<std::size_t, 10> gemm_rows{1, 2, 4, 8, 16, 17, 32, 64, 128, 512};
+constexpr std::array<std::size_t, 7> gemm_rows{1, 4, 8, 16, 17, 64, 256};
+
+/// For one rank at work: what it has more of memory and clock depends little on the rows.
+constexpr std::array<std::size_t, 3> rows_alone{1, 16, 128};
 
 struct Heads {
     std::size_t query, kv, dim;
 };
-constexpr std::array heads_sizes{Heads{4, 4, 64}, Heads{16, 16, 64}, Heads{16, 4, 128}};
-constexpr std::array<std::size_t, 3> contexts{64, 512, 2048};
-constexpr std::array<std::size_t, 3> decode_rows{1, 8, 32};
-constexpr std::array<std::size_t, 3> prefill_rows{16, 128, 512};
+constexpr std::array heads_sizes{Heads{16, 16, 64}, Heads{16, 4, 128}};
+constexpr std::array<std::size_t, 2> contexts{64, 1024};
+constexpr std::array<std::size_t, 2> decode_rows{1, 16};
+constexpr std::array<std::size_t, 2> prefill_rows{16, 128};
+
+constexpr std::array<std::size_t, 9> message_bytes{4,       1 << 10, 1 << 12, 1 << 14, 1 << 16,
+                                                   1 << 18, 1 << 20, 1 << 22, 1 << 24};
 
 void add_gemms(CalibrationRequest& request, DType weight, DType input) {
     for (auto const& [outputs, inputs] : matrices) {
         for (auto const rows : gemm_rows) {
-            for (auto const busy : both) {
-                request.gemms.push_back({{weight, input, rows, outputs, inputs}, busy});
-            }
+            request.gemms.push_back({{weight, input, rows, outputs, inputs}, Busy::all});
+        }
+        for (auto const rows : rows_alone) {
+            request.gemms.push_back({{weight, input, rows, outputs, inputs}, Busy::one});
         }
     }
 }
@@ -72,9 +79,7 @@ CalibrationRequest general_calibration(double seconds) {
             }
         }
     }
-    for (std::size_t bytes = sizeof(float); bytes <= std::size_t{16} << 20; bytes *= 4) {
-        request.message_bytes.push_back(bytes);
-    }
+    request.message_bytes.assign(message_bytes.begin(), message_bytes.end());
     return request;
 }
 

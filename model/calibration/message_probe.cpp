@@ -5,6 +5,7 @@
 #include <map>
 #include <span>
 #include <utility>
+#include <vector>
 
 namespace tesserank::model::calibration {
 namespace {
@@ -16,7 +17,9 @@ using parallel::Collective;
 /// millisecond.
 constexpr std::size_t work_size = 1024;
 
-constexpr std::size_t most_turns = 16;  ///< of work and collective in one sample
+/// Of work and collective in one sample: few, as a sample is spoilt when any rank has to leave its
+/// core to another program.
+constexpr std::size_t most_turns = 2;
 constexpr std::size_t bare_turns = 8;
 constexpr int bare_samples = 3;
 
@@ -82,9 +85,9 @@ class MessageProbe final : public Probe {
     void measure(Bench& bench, double limit_seconds) override {
         Message message(bench, elements_);
         if (turns_ == 0) choose_turns(bench, message, limit_seconds);
-        double const without = time(bench, message, Collective::none);
+        without_.push_back(time(bench, message, Collective::none));
         for (auto& [kind, collective] : collectives_) {
-            collective.added.push_back(time(bench, message, kind) - without);
+            collective.with.push_back(time(bench, message, kind));
         }
     }
 
@@ -92,15 +95,16 @@ class MessageProbe final : public Probe {
     /// at best without any work is the least that it can cost.
     void add_to(MachinePoints& points) const override {
         for (auto const& [kind, collective] : collectives_) {
-            double const seconds = std::max(median(collective.added), collective.bare);
+            double const added = undisturbed(collective.with) - undisturbed(without_);
+            double const seconds = std::max(added, collective.bare);
             points.collectives.push_back({{{kind, bytes()}, Busy::all}, seconds});
         }
     }
 
   private:
     struct Measurements {
-        double bare = 0;            ///< seconds of one, the fastest sample
-        std::vector<double> added;  ///< seconds that one adds to a piece of work
+        double bare = 0;           ///< seconds of one, the fastest sample
+        std::vector<double> with;  ///< seconds of work and one
     };
 
     std::size_t bytes() const { return elements_ * sizeof(float); }
@@ -138,7 +142,7 @@ class MessageProbe final : public Probe {
             if (expected_seconds(kind) > most_limits * limit_seconds) continue;
             bare_seconds(bench, message, kind, 1);  // ranks may have to connect first
             double bare = bare_seconds(bench, message, kind, 1);
-            for (int i = 0; i < bare_samples && bare < limit_seconds; ++i) {
+            for (int i = 0; i < bare_samples && bare * bare_turns < limit_seconds; ++i) {
                 bare = std::min(bare, bare_seconds(bench, message, kind, bare_turns));
             }
             collectives_[kind].bare = bare;
@@ -165,6 +169,7 @@ class MessageProbe final : public Probe {
     std::size_t elements_;
     MessageProbe const* smaller_;
     std::size_t turns_ = 0;
+    std::vector<double> without_;  ///< seconds of the work alone
     std::map<Collective, Measurements> collectives_;
 };
 

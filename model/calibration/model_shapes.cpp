@@ -6,12 +6,11 @@
 #include <algorithm>
 #include <array>
 #include <set>
-#include <utility>
+#include <vector>
 
 namespace tesserank::model {
 namespace {
 
-using kernels::DType;
 using parallel::Partition;
 using Phase = Step::Phase;
 
