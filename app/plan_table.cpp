@@ -169,21 +169,6 @@ void print_ranks(std::ostream& out, model::PlanFacts const& facts) {
     table.print(out);
 }
 
-struct Traffic {
-    std::size_t collectives = 0, bytes = 0;
-};
-
-Traffic total_of(std::vector<model::StepFacts> const& steps) {
-    Traffic traffic;
-    for (auto const& step : steps) {
-        for (auto const& exchange : step.exchanges) {
-            traffic.collectives += step.count;
-            traffic.bytes += step.count * exchange.bytes;
-        }
-    }
-    return traffic;
-}
-
 void print_step(std::ostream& out, std::string_view phase, model::StepFacts const& step) {
     out << '\n'
         << phase << " step of " << step.shape.rows << " row(s), " << step.count << " time(s)";
@@ -221,6 +206,17 @@ std::string readable_bytes(std::size_t bytes) {
     return text.data();
 }
 
+Traffic traffic_of(std::vector<model::StepFacts> const& steps) {
+    Traffic traffic;
+    for (auto const& step : steps) {
+        for (auto const& exchange : step.exchanges) {
+            traffic.collectives += step.count;
+            traffic.bytes += step.count * exchange.bytes;
+        }
+    }
+    return traffic;
+}
+
 void Table::print(std::ostream& out) const {
     std::vector<std::size_t> widths(rows_.front().size(), 0);
     for (auto const& row : rows_) {
@@ -245,7 +241,7 @@ void print_plan(std::ostream& out, model::PlanFacts const& facts, std::string_vi
     print_ranks(out, facts);
     for (auto const& step : facts.prefill) print_step(out, "prefill", step);
     for (auto const& step : facts.decode) print_step(out, "decode", step);
-    auto const prefill = total_of(facts.prefill), decode = total_of(facts.decode);
+    auto const prefill = traffic_of(facts.prefill), decode = traffic_of(facts.decode);
     out << "\nin all: prefill " << prefill.collectives << " collectives, "
         << readable_bytes(prefill.bytes) << "; decode " << decode.collectives << " collectives, "
         << readable_bytes(decode.bytes) << '\n';

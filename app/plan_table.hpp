@@ -24,6 +24,12 @@ class Table {
     std::vector<std::vector<std::string>> rows_;
 };
 
+/// Collectives, and the bytes of the activations and messages that they are about.
+struct Traffic {
+    std::size_t collectives = 0, bytes = 0;
+};
+Traffic traffic_of(std::vector<model::StepFacts> const& steps);
+
 /// A plan for people: modules, memory by rank, exchanges by step. Layers that are alike share a
 /// line.
 void print_plan(std::ostream& out, model::PlanFacts const& facts, std::string_view title);

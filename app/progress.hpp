@@ -8,8 +8,8 @@ namespace tesserank::app {
 
 enum class Verbosity : unsigned char { quiet, normal };
 
-/// One line on a terminal's stderr that says how far some bytes have come; silent where stderr is
-/// no terminal.
+/// One line on a terminal's stderr that says how far something has come; silent where stderr is no
+/// terminal.
 class Progress {
   public:
     Progress(std::string label, Verbosity verbosity);
@@ -19,6 +19,8 @@ class Progress {
     Progress& operator=(Progress const&) = delete;
 
     void update(std::size_t bytes_done, std::size_t bytes_total);
+    /// "label: state", whatever is counted.
+    void show(std::string const& state);
     double seconds() const;
 
   private:
