@@ -62,14 +62,17 @@ run_inside() {
     local folder=$1 hosts=$2 rate=$3 subnet=10.77.0.0/24
     shift 3
     make_hosts "$hosts" "$rate"
-    export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+    export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 TMPDIR=$folder
     mpirun --bind-to none --map-by node --hostfile "$folder/hosts" --mca plm rsh --mca plm_rsh_agent "$folder/agent" \
         --mca btl tcp,vader,self --mca btl_tcp_if_include "$subnet" --mca oob_tcp_if_include "$subnet" "$@"
 }
 
-# All that runs in the namespaces ends with the process that made them.
+# All that runs in the namespaces ends with their first process, and before unshare does.
 clean_up() {
-    if [[ -n $child ]]; then kill -KILL "$child" 2>/dev/null || true; fi
+    if [[ -n $child ]]; then
+        pkill -KILL -P "$child" || kill -KILL "$child" 2>/dev/null || true
+        wait "$child" 2>/dev/null || true
+    fi
     rm -rf --one-file-system "$folder"
 }
 
