@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <iterator>
 #include <string_view>
 #include <system_error>
 
@@ -45,16 +46,18 @@ Grammar grammar(BenchOptions& options) {
 
 std::vector<std::size_t> batches_in(std::string_view text) {
     std::vector<std::size_t> batches;
-    for (auto const* at = text.data(); at != text.data() + text.size() + 1;) {
-        auto const* const end = std::find(at, text.data() + text.size(), ',');
+    for (std::size_t begin = 0; begin <= text.size();) {
+        std::size_t const end = std::min(text.find(',', begin), text.size());
+        auto const word = text.substr(begin, end - begin);
         std::size_t batch = 0;
-        auto const [stop, error] = std::from_chars(at, end, batch);
-        if (error != std::errc{} || stop != end || batch == 0 || batch > most_sequences) {
+        auto const [stop, error] = std::from_chars(word.data(), word.data() + word.size(), batch);
+        bool const whole = error == std::errc{} && stop == word.data() + word.size();
+        if (!whole || batch == 0 || batch > most_sequences) {
             throw UsageError("--batch is \"" + std::string(text) +
                              "\", expected integers from 1 to 2^16 with commas between them");
         }
         batches.push_back(batch);
-        at = end + 1;
+        begin = end + 1;
     }
     return batches;
 }

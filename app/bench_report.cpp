@@ -50,7 +50,8 @@ void print_batch(std::ostream& out, BenchReport const& report, std::size_t batch
     for (auto const& plan : report.plans) {
         auto const& times = plan.batches[batch];
         bool const decodes = times.workload.new_tokens > 1;
-        auto const& [prefill, decode] = std::tie(times.prefill_traffic, times.decode_traffic);
+        auto const& prefill = times.prefill_traffic;
+        auto const& decode = times.decode_traffic;
         table.add({plan.placement, spread(times.total), number("%.2f", times.total.median() / best),
                    spread(times.prefill), number("%.0f", times.prompt_tokens_per_second()),
                    decodes ? spread(times.decode, decode_steps(times)) : "-",
