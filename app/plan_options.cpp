@@ -42,21 +42,6 @@ DType stored_dtype(model::ConfigValue const& config) {
     return DType::bf16;
 }
 
-PlannedModel from_config(std::string const& path) {
-    auto const value = io::parse_config(io::read_text_file(path, most_bytes), path);
-    auto config = model::describe_model(value);
-    auto title = path + " (" + config.model_type + ")";
-    return {std::move(config), [dtype = stored_dtype(value)](std::string_view) { return dtype; },
-            std::move(title)};
-}
-
-PlannedModel from_model_file(std::string const& path) {
-    auto const index = io::read_model_index(path);
-    auto config = config_of(index);
-    auto title = path + " (" + config.model_type + ")";
-    return {std::move(config), dtypes_of(index), std::move(title)};
-}
-
 }  // namespace
 
 model::DecoderConfig config_of(io::ModelIndex const& index) {
@@ -102,12 +87,32 @@ model::PlacementPlan plan_for(model::DecoderConfig const& config, std::string co
     return plan;
 }
 
-PlannedModel open_for_planning(std::string const& path) {
+std::optional<ConfigText> read_config_text(std::string const& path) {
     std::error_code error;
-    if (fs::is_directory(path, error))
-        return from_config((fs::path(path) / "config.json").string());
-    if (path.ends_with(".json")) return from_config(path);
-    return from_model_file(path);
+    bool const folder = fs::is_directory(path, error);
+    if (!folder && !path.ends_with(".json")) return std::nullopt;
+    auto origin = folder ? (fs::path(path) / "config.json").string() : path;
+    auto text = io::read_text_file(origin, most_bytes);
+    return ConfigText{std::move(origin), std::move(text)};
+}
+
+PlannedModel planned_from(ConfigText const& config_text) {
+    auto const value = io::parse_config(config_text.text, config_text.path);
+    auto config = model::describe_model(value);
+    auto title = config_text.path + " (" + config.model_type + ")";
+    return {std::move(config), [dtype = stored_dtype(value)](std::string_view) { return dtype; },
+            std::move(title)};
+}
+
+PlannedModel planned_from(io::ModelIndex const& index) {
+    auto config = config_of(index);
+    auto title = index.path + " (" + config.model_type + ")";
+    return {std::move(config), dtypes_of(index), std::move(title)};
+}
+
+PlannedModel open_for_planning(std::string const& path) {
+    auto const config_text = read_config_text(path);
+    return config_text ? planned_from(*config_text) : planned_from(io::read_model_index(path));
 }
 
 }  // namespace tesserank::app

@@ -7,6 +7,7 @@
 #include "model/plan_facts.hpp"
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -49,5 +50,14 @@ struct PlannedModel {
 
 /// From a model file, a config.json, or a folder with one. Errors: InputError.
 PlannedModel open_for_planning(std::string const& path);
+
+/// The same in steps, where one rank reads and all know.
+struct ConfigText {
+    std::string path, text;
+};
+/// nullopt where `path` can only be a model file.
+std::optional<ConfigText> read_config_text(std::string const& path);
+PlannedModel planned_from(ConfigText const& config_text);
+PlannedModel planned_from(io::ModelIndex const& index);
 
 }  // namespace tesserank::app

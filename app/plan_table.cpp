@@ -167,21 +167,6 @@ void print_ranks(std::ostream& out, model::PlanFacts const& facts) {
     table.print(out);
 }
 
-struct Traffic {
-    std::size_t collectives = 0, bytes = 0;
-};
-
-Traffic total_of(std::vector<model::StepFacts> const& steps) {
-    Traffic traffic;
-    for (auto const& step : steps) {
-        for (auto const& exchange : step.exchanges) {
-            traffic.collectives += step.count;
-            traffic.bytes += step.count * exchange.bytes;
-        }
-    }
-    return traffic;
-}
-
 void print_step(std::ostream& out, std::string_view phase, model::StepFacts const& step) {
     out << '\n'
         << phase << " step of " << step.shape.rows << " row(s), " << step.count << " time(s)";
@@ -220,6 +205,17 @@ void print_phase(std::ostream& out, std::string_view name, model::PhaseTimes con
 
 }  // namespace
 
+Traffic traffic_of(std::vector<model::StepFacts> const& steps) {
+    Traffic traffic;
+    for (auto const& step : steps) {
+        for (auto const& exchange : step.exchanges) {
+            traffic.collectives += step.count;
+            traffic.bytes += step.count * exchange.bytes;
+        }
+    }
+    return traffic;
+}
+
 void print_plan(std::ostream& out, model::PlanFacts const& facts,
                 io::PlanPrediction const& prediction, std::string_view title) {
     auto const& workload = facts.workload;
@@ -230,7 +226,7 @@ void print_plan(std::ostream& out, model::PlanFacts const& facts,
     print_ranks(out, facts);
     for (auto const& step : facts.prefill) print_step(out, "prefill", step);
     for (auto const& step : facts.decode) print_step(out, "decode", step);
-    auto const prefill = total_of(facts.prefill), decode = total_of(facts.decode);
+    auto const prefill = traffic_of(facts.prefill), decode = traffic_of(facts.decode);
     out << "\nin all: prefill " << prefill.collectives << " collectives, "
         << readable_bytes(prefill.bytes) << "; decode " << decode.collectives << " collectives, "
         << readable_bytes(decode.bytes) << '\n';

@@ -9,6 +9,12 @@
 
 namespace tesserank::app {
 
+/// Collectives, and the bytes of the activations and messages that they are about.
+struct Traffic {
+    std::size_t collectives = 0, bytes = 0;
+};
+Traffic traffic_of(std::vector<model::StepFacts> const& steps);
+
 /// A plan for people: modules, memory by rank, exchanges by step, what they take. Layers that are
 /// alike share a line.
 void print_plan(std::ostream& out, model::PlanFacts const& facts,

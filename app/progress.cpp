@@ -43,6 +43,10 @@ void Progress::update(std::size_t bytes_done, std::size_t bytes_total) {
                  megabytes(bytes_total).c_str(), speed);
 }
 
+void Progress::show(std::string const& state) {
+    if (shown_) std::fprintf(stderr, "\r\033[K%s: %s", label_.c_str(), state.c_str());
+}
+
 double Progress::seconds() const {
     return std::chrono::duration<double>(Clock::now() - start_).count();
 }

@@ -21,6 +21,8 @@ class Progress {
     void update(std::size_t bytes_done, std::size_t bytes_total);
     /// The same for something else than bytes: which share is done, 0 to 1.
     void update(double share_done);
+    /// "label: state", whatever is counted.
+    void show(std::string const& state);
     double seconds() const;
 
   private:

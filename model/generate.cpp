@@ -204,6 +204,7 @@ std::vector<GenerateResult> generate(Transformer& model, parallel::MpiCommunicat
                 for (auto const& output : outputs) sequences_done.push_back(output.sequence);
                 running.advance(block, sequences_done);
             });
+    if (tools.prefilled) tools.prefilled();
     while (!running.empty()) running.decode();
     return chooser ? chooser->results() : std::vector<GenerateResult>();
 }

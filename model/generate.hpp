@@ -6,16 +6,21 @@
 #include "model/transformer.hpp"
 #include "parallel/mpi_communicator.hpp"
 
+#include <functional>
 #include <span>
 #include <vector>
 
 namespace tesserank::model {
 
-/// What generate() and score() use on rank 0 besides the model; null where not wanted.
+/// What generate() and score() use besides the model, on rank 0 unless said otherwise; null where
+/// not wanted.
 struct BatchTools {
     std::span<std::int32_t const> eos_ids;
     TextStreamFactory const* text = nullptr;  ///< needed for requests with stop strings
     LogitsSink* logits = nullptr;
+    /// Called by generate() on every rank that has one, when each sequence has its first token: for
+    /// measurements.
+    std::function<void()> prefilled = nullptr;
 };
 
 /// Runs one static batch to its end: prefill, then a token for each running sequence per step;

@@ -286,6 +286,21 @@ TEST_F(GenerateTest, GivesResultsOnRankZeroAlone) {
     EXPECT_THAT(run(model, {}), IsEmpty());
 }
 
+TEST_F(GenerateTest, SaysOnEveryRankWhenEachSequenceHasItsFirstToken) {
+    auto const config = test::tiny_decoder();
+    LoadedModel model(config, test::preset_plan(config, "shard", world.size()), world);
+    test::KeepLogits sink;
+    int calls = 0;
+    auto const count = [&] {
+        ++calls;
+        if (world.rank() != 0) return;
+        EXPECT_THAT(sink.rows, SizeIs(5));
+        for (auto const& [id, rows] : sink.rows) EXPECT_THAT(rows, SizeIs(1)) << id;
+    };
+    run(model, requests_of(config), {.eos_ids = {}, .logits = &sink, .prefilled = count});
+    EXPECT_EQ(calls, 1);
+}
+
 TEST_F(GenerateTest, LeavesNothingBehindForTheNextBatch) {
     auto const config = test::decoder_with_everything();
     auto const requests = requests_of(config);

@@ -1,0 +1,120 @@
+#include "app/bench_options.hpp"
+
+#include "app/arguments.hpp"
+#include "app/plan_options.hpp"
+#include "app/run_options.hpp"
+#include "app/usage_error.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <iterator>
+#include <string_view>
+#include <system_error>
+
+namespace tesserank::app {
+namespace {
+
+namespace po = boost::program_options;
+
+constexpr std::size_t most_sequences = std::size_t{1} << 16;
+NumberRange const tokens{1, 1LL << 24, "1 to 2^24"};
+NumberRange const runs{1, 1000, "1 to 1000"};
+NumberRange const warmups{0, 1000, "0 to 1000"};
+
+Grammar grammar(BenchOptions& options) {
+    Grammar grammar{"bench", {"MODEL.h5|config.json"}, po::options_description("Options")};
+    auto add = grammar.options.add_options();
+    add("placement", po::value<std::vector<std::string>>()->value_name("WISH"),
+        "what to measure, as often as you like: presets, rules or plan files (shard)");
+    add("batch", po::value<std::string>()->value_name("N,N"), "sequences of each batch (1,8)");
+    add("prompt", po::value<long long>()->value_name("N"), "tokens of each prompt (128)");
+    add("new", po::value<long long>()->value_name("N"), "new tokens of each sequence (32)");
+    add("repeat", po::value<long long>()->value_name("N"),
+        "measured runs of each plan and batch, the plans in turn (5)");
+    add("warmup", po::value<long long>()->value_name("N"), "runs before them (1)");
+    add("prefill-chunk", po::value<long long>()->value_name("N"),
+        "prompt tokens per forward pass (512)");
+    add("dtype", po::value(&options.dtype)->value_name("TYPE"),
+        "what GEMMs read besides weights, and the KV cache: f32 (auto) or bf16");
+    add("backend", po::value(&options.backend)->value_name("NAME"), "auto, kokkos or reference");
+    add("json", po::value(&options.json)->value_name("FILE"),
+        "the result for programs; - for stdout, without the table");
+    add("quiet,q", po::bool_switch(&options.quiet), "no progress");
+    return grammar;
+}
+
+std::vector<std::size_t> batches_in(std::string_view text) {
+    std::vector<std::size_t> batches;
+    for (std::size_t begin = 0; begin <= text.size();) {
+        std::size_t const end = std::min(text.find(',', begin), text.size());
+        auto const word = text.substr(begin, end - begin);
+        std::size_t batch = 0;
+        auto const [stop, error] = std::from_chars(word.data(), word.data() + word.size(), batch);
+        bool const whole = error == std::errc{} && stop == word.data() + word.size();
+        if (!whole || batch == 0 || batch > most_sequences) {
+            throw UsageError("--batch is \"" + std::string(text) +
+                             "\", expected integers from 1 to 2^16 with commas between them");
+        }
+        batches.push_back(batch);
+        begin = end + 1;
+    }
+    return batches;
+}
+
+void check_word(std::string const& name, std::string const& word,
+                std::span<std::string_view const> allowed, std::string const& expected) {
+    if (std::ranges::find(allowed, word) != allowed.end()) return;
+    throw UsageError("--" + name + " is \"" + word + "\", expected " + expected);
+}
+
+void check(BenchOptions const& options) {
+    constexpr std::array<std::string_view, 3> backends{"auto", "kokkos", "reference"};
+    constexpr std::array<std::string_view, 3> dtypes{"auto", "f32", "bf16"};
+    check_word("backend", options.backend, backends, "auto, kokkos or reference (this build)");
+    check_word("dtype", options.dtype, dtypes, "auto, f32 or bf16");
+}
+
+}  // namespace
+
+std::optional<BenchOptions> parse_bench_options(std::span<std::string const> arguments,
+                                                bool print_help) {
+    BenchOptions options;
+    auto values = parse_arguments(grammar(options), arguments, print_help);
+    if (!values) return std::nullopt;
+    po::notify(*values);
+    options.model = (*values)["MODEL.h5|config.json"].as<std::string>();
+    if (values->contains("placement")) {
+        options.placements = (*values)["placement"].as<std::vector<std::string>>();
+    }
+    if (values->contains("batch")) {
+        options.batches = batches_in((*values)["batch"].as<std::string>());
+    }
+    options.prompt = number_in(*values, "prompt", tokens).value_or(options.prompt);
+    options.new_tokens = number_in(*values, "new", tokens).value_or(options.new_tokens);
+    options.repeat = number_in(*values, "repeat", runs).value_or(options.repeat);
+    options.warmup = number_in(*values, "warmup", warmups).value_or(options.warmup);
+    options.prefill_chunk =
+        number_in(*values, "prefill-chunk", tokens).value_or(options.prefill_chunk);
+    check(options);
+    return options;
+}
+
+void check_paths(BenchOptions const& options) {
+    std::vector<NamedFile> files{{"the model", options.model},
+                                 {"the model's config", options.model + "/config.json"}};
+    std::vector<std::string> plans;
+    std::ranges::copy_if(options.placements, std::back_inserter(plans), names_plan_file);
+    // One plan may be measured twice.
+    std::ranges::sort(plans);
+    auto const repeated = std::ranges::unique(plans);
+    plans.erase(repeated.begin(), repeated.end());
+    for (auto const& plan : plans) files.emplace_back("--placement", plan);
+    if (!options.json.empty()) {
+        files.emplace_back("--json", options.json);
+        files.emplace_back("--json while it is written", options.json + ".partial");
+    }
+    check_distinct(files);
+}
+
+}  // namespace tesserank::app

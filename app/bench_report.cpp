@@ -1,0 +1,160 @@
+#include "app/bench_report.hpp"
+
+#include "io/requests/json_text.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <span>
+#include <string_view>
+
+namespace tesserank::app {
+namespace {
+
+using io::JsonObject;
+
+std::string number(char const* format, double value) {
+    std::array<char, 48> text{};
+    std::snprintf(text.data(), text.size(), format, value);
+    return text.data();
+}
+
+/// "1.23 ms (1.20 to 1.31)", of seconds divided by `parts`.
+std::string spread(Timings const& timings, double parts = 1.0) {
+    auto const text = [&](double seconds) { return number("%#.4g", 1e3 * seconds / parts); };
+    return text(timings.median()) + " (" + text(timings.least()) + " to " + text(timings.most()) +
+           ")";
+}
+
+double decode_steps(BatchTimes const& times) {
+    return static_cast<double>(times.workload.new_tokens - 1);
+}
+
+/// The least median of all plans with this batch.
+double fastest(BenchReport const& report, std::size_t batch) {
+    double least = report.plans.front().batches[batch].total.median();
+    for (auto const& plan : report.plans) {
+        least = std::min(least, plan.batches[batch].total.median());
+    }
+    return least;
+}
+
+void print_batch(std::ostream& out, BenchReport const& report, std::size_t batch) {
+    auto const& workload = report.plans.front().batches[batch].workload;
+    out << "\nbatch " << workload.batch << ", prompt " << workload.prompt << ", new tokens "
+        << workload.new_tokens << ": milliseconds, median (least to most) of " << report.repeat
+        << " run(s)\n";
+    Table table({"placement", "total", "times the best", "prefill", "prompt tokens/s",
+                 "decode step", "new tokens/s", "collectives", "bytes"});
+    double const best = fastest(report, batch);
+    for (auto const& plan : report.plans) {
+        auto const& times = plan.batches[batch];
+        bool const decodes = times.workload.new_tokens > 1;
+        auto const& prefill = times.prefill_traffic;
+        auto const& decode = times.decode_traffic;
+        table.add({plan.placement, spread(times.total), number("%.2f", times.total.median() / best),
+                   spread(times.prefill), number("%.0f", times.prompt_tokens_per_second()),
+                   decodes ? spread(times.decode, decode_steps(times)) : "-",
+                   decodes ? number("%.1f", times.new_tokens_per_second()) : "-",
+                   std::to_string(prefill.collectives + decode.collectives),
+                   readable_bytes(prefill.bytes + decode.bytes)});
+    }
+    table.print(out);
+}
+
+std::string timings_json(Timings const& timings) {
+    return JsonObject()
+        .add("median", timings.median())
+        .add("min", timings.least())
+        .add("max", timings.most())
+        .add("runs", std::span<double const>(timings.seconds))
+        .close();
+}
+
+std::string traffic_json(Traffic const& traffic) {
+    return JsonObject().add("collectives", traffic.collectives).add("bytes", traffic.bytes).close();
+}
+
+std::string batch_json(BatchTimes const& times) {
+    auto const sent = JsonObject()
+                          .add_json("prefill", traffic_json(times.prefill_traffic))
+                          .add_json("decode", traffic_json(times.decode_traffic))
+                          .close();
+    return JsonObject()
+        .add("batch", times.workload.batch)
+        .add("prompt", times.workload.prompt)
+        .add("new_tokens", times.workload.new_tokens)
+        .add_json("prefill", timings_json(times.prefill))
+        .add_json("decode", timings_json(times.decode))
+        .add_json("total", timings_json(times.total))
+        .add("decode_seconds_per_step", times.seconds_per_step())
+        .add("prompt_tokens_per_second", times.prompt_tokens_per_second())
+        .add("new_tokens_per_second", times.new_tokens_per_second())
+        .add_json("sent", sent)
+        .close();
+}
+
+template <class List, class ToJson>
+std::string json_list(List const& list, ToJson const& to_json) {
+    std::string text;
+    for (auto const& entry : list) text += (text.empty() ? "\n" : ",\n") + to_json(entry);
+    return "[" + text + "]";
+}
+
+std::string plan_json(PlanTimes const& plan) {
+    return JsonObject()
+        .add("placement", plan.placement)
+        .add("load_seconds", plan.load_seconds)
+        .add("weight_bytes", std::span<std::size_t const>(plan.weight_bytes))
+        .add_json("batches", json_list(plan.batches, batch_json))
+        .close();
+}
+
+}  // namespace
+
+double Timings::median() const {
+    auto sorted = seconds;
+    std::ranges::sort(sorted);
+    std::size_t const middle = sorted.size() / 2;
+    return sorted.size() % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2.0;
+}
+
+double Timings::least() const { return *std::ranges::min_element(seconds); }
+double Timings::most() const { return *std::ranges::max_element(seconds); }
+
+double BatchTimes::prompt_tokens_per_second() const {
+    return static_cast<double>(workload.batch * workload.prompt) / prefill.median();
+}
+
+double BatchTimes::seconds_per_step() const {
+    return workload.new_tokens > 1 ? decode.median() / decode_steps(*this) : 0.0;
+}
+
+double BatchTimes::new_tokens_per_second() const {
+    return workload.new_tokens > 1 ? static_cast<double>(workload.batch) / seconds_per_step() : 0.0;
+}
+
+void print_bench(std::ostream& out, BenchReport const& report) {
+    out << report.title << " on " << report.ranks << " rank(s), " << report.ranks_on_node
+        << " on a node; backend " << report.backend << ", dtype " << report.dtype << ", "
+        << (report.weights == "file" ? "weights of the file" : "random weights") << '\n';
+    for (std::size_t batch = 0; batch < report.plans.front().batches.size(); ++batch) {
+        print_batch(out, report, batch);
+    }
+}
+
+std::string bench_json(BenchReport const& report) {
+    return JsonObject()
+        .add("title", report.title)
+        .add("ranks", report.ranks)
+        .add("ranks_on_node", report.ranks_on_node)
+        .add("backend", report.backend)
+        .add("dtype", report.dtype)
+        .add("weights", report.weights)
+        .add("warmup", report.warmup)
+        .add("repeat", report.repeat)
+        .add_json("plans", json_list(report.plans, plan_json))
+        .close();
+}
+
+}  // namespace tesserank::app

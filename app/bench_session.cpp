@@ -1,0 +1,242 @@
+#include "app/bench_session.hpp"
+
+#include "app/backend.hpp"
+#include "app/usage_error.hpp"
+#include "io/model_file/weight_source.hpp"
+#include "io/plan_file.hpp"
+#include "io/synthetic_weights.hpp"
+#include "kernels/error.hpp"
+#include "kernels/random.hpp"
+#include "model/generate.hpp"
+#include "model/residual_route.hpp"
+#include "parallel/agree.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <utility>
+
+namespace tesserank::app {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t most_tokens = std::size_t{1} << 30;
+
+double seconds_between(Clock::time_point first, Clock::time_point last) {
+    return std::chrono::duration<double>(last - first).count();
+}
+
+std::string mebibytes(std::size_t bytes) { return std::to_string(bytes >> 20U) + " MiB"; }
+
+/// Any tokens will do, as long as every plan gets the same.
+std::vector<std::int32_t> prompt_of(std::size_t sequence, std::size_t tokens,
+                                    std::size_t vocabulary) {
+    std::vector<std::int32_t> prompt(tokens);
+    for (std::size_t i = 0; i < tokens; ++i) {
+        double const draw = kernels::uniform_draw(0, sequence, 0, static_cast<std::uint32_t>(i));
+        prompt[i] = static_cast<std::int32_t>(draw * static_cast<double>(vocabulary));
+    }
+    return prompt;
+}
+
+}  // namespace
+
+BenchSession::BenchSession(BenchOptions const& options, parallel::MpiCommunicator& ranks,
+                           Progress& progress)
+    : options_{options}, ranks_{ranks}, progress_{progress} {
+    parallel::agree(ranks_, [this] { backend_ = make_backend(options_.backend); });
+    open_model();
+    check_workloads();
+    bounds_ = forward_options(model_.config,
+                              options_.dtype == "bf16" ? kernels::DType::bf16 : kernels::DType::f32,
+                              options_.prefill_chunk);
+    for (auto const& wish : options_.placements) candidates_.push_back(plan(wish));
+    check_memory();
+    for (auto& candidate : candidates_) load(candidate);
+}
+
+BenchSession::~BenchSession() = default;
+
+/// From a config.json alone, or with weights from a model file.
+void BenchSession::open_model() {
+    std::optional<ConfigText> config;
+    parallel::agree(ranks_, [&] {
+        if (ranks_.rank() == 0) config = read_config_text(options_.model);
+    });
+    // Rank 0's text for all: others may see another one.
+    if (ranks_.all_sum(config ? 1 : 0) == 0) {
+        auto index = io::open_model(options_.model, ranks_);
+        parallel::agree(ranks_, [&] { model_ = planned_from(index); });
+        source_ = std::make_unique<io::Hdf5WeightSource>(std::move(index), ranks_, *backend_);
+        weights_ = "file";
+        return;
+    }
+    ConfigText shared{ranks_.broadcast_text(config ? config->path : "", 0),
+                      ranks_.broadcast_text(config ? config->text : "", 0)};
+    parallel::agree(ranks_, [&] { model_ = planned_from(shared); });
+    source_ = std::make_unique<io::SyntheticWeights>(model::describe_modules(model_.config),
+                                                     model_.dtype_of, ranks_.rank(), *backend_);
+    weights_ = "synthetic";
+}
+
+void BenchSession::check_workloads() const {
+    std::size_t const length = options_.prompt + options_.new_tokens;
+    if (length > model_.config.context) {
+        throw UsageError("--prompt and --new make sequences of " + std::to_string(length) +
+                         " tokens, but the model's context is " +
+                         std::to_string(model_.config.context));
+    }
+    auto const largest = std::ranges::max(options_.batches);
+    if (largest * length > most_tokens) {
+        throw UsageError("--batch " + std::to_string(largest) + " of " + std::to_string(length) +
+                         " tokens each is beyond 2^30 tokens in all");
+    }
+}
+
+/// Rank 0's plan for all: others may not see a plan file, or see another one.
+model::PlacementPlan BenchSession::agree_on_plan(std::string const& wish) {
+    auto const modules = model::describe_modules(model_.config);
+    std::string text;
+    parallel::agree(ranks_, [&] {
+        if (ranks_.rank() != 0) return;
+        text =
+            io::plan_text(plan_for(model_.config, wish, ranks_.size(), bounds_.compute), modules);
+    });
+    text = ranks_.broadcast_text(std::move(text), 0);
+    model::PlacementPlan plan;
+    parallel::agree(ranks_, [&] {
+        plan = io::parse_plan(text, "the plan", modules, ranks_.size());
+        if (plan.streams.empty()) model::settle_streams(plan, modules, bounds_.compute);
+    });
+    return plan;
+}
+
+BenchSession::Candidate BenchSession::plan(std::string const& wish) {
+    auto const plan = agree_on_plan(wish);
+    Candidate candidate;
+    candidate.times.placement = wish;
+    parallel::agree(ranks_, [&] {
+        for (auto const batch : options_.batches) {
+            model::Workload const workload{batch, options_.prompt, options_.new_tokens, 1};
+            candidate.facts.push_back(
+                model::facts_of(model_.config, plan, bounds_, workload, model_.dtype_of));
+            auto const& facts = candidate.facts.back();
+            candidate.times.batches.push_back({.workload = workload,
+                                               .prefill = {},
+                                               .decode = {},
+                                               .total = {},
+                                               .prefill_traffic = traffic_of(facts.prefill),
+                                               .decode_traffic = traffic_of(facts.decode)});
+        }
+    });
+    for (auto const& rank : candidate.facts.front().ranks) {
+        candidate.times.weight_bytes.push_back(rank.weight_bytes);
+    }
+    return candidate;
+}
+
+/// The cache stays as large as its largest batch.
+std::size_t BenchSession::Candidate::bytes_on(std::size_t rank) const {
+    std::size_t most = 0;
+    for (auto const& fact : facts) most = std::max(most, fact.ranks[rank].total());
+    return most;
+}
+
+void BenchSession::check_memory() {
+    parallel::agree(ranks_, [&] {
+        std::size_t needed = 0;
+        for (auto const& candidate : candidates_) {
+            needed += candidate.bytes_on(static_cast<std::size_t>(ranks_.rank()));
+        }
+        std::size_t const free =
+            backend_->memory_available() / static_cast<std::size_t>(ranks_.ranks_on_node());
+        if (needed <= free) return;
+        throw kernels::InputError(
+            "the " + std::to_string(candidates_.size()) + " plan(s) take " + mebibytes(needed) +
+            " on this rank together, but its share of the free memory is " + mebibytes(free) +
+            "; measure fewer at a time, or smaller batches");
+    });
+}
+
+void BenchSession::load(Candidate& candidate) {
+    progress_.show("loading " + candidate.times.placement);
+    auto const start = Clock::now();
+    parallel::agree(ranks_, [&] {
+        candidate.transformer = std::make_unique<model::Transformer>(
+            model_.config, candidate.facts.front().plan, *backend_, ranks_, *source_, bounds_);
+    });
+    candidate.transformer->load();
+    candidate.times.load_seconds = slowest(seconds_between(start, Clock::now()));
+}
+
+BenchReport BenchSession::measure() {
+    for (std::size_t batch = 0; batch < options_.batches.size(); ++batch) {
+        for (std::size_t round = 0; round < options_.warmup + options_.repeat; ++round) {
+            measure_round(batch, round);
+        }
+    }
+    BenchReport report{.title = model_.title,
+                       .backend = std::string(backend_->name()),
+                       .dtype = std::string(kernels::name_of(bounds_.compute)),
+                       .weights = weights_,
+                       .ranks = ranks_.size(),
+                       .ranks_on_node = ranks_.ranks_on_node(),
+                       .warmup = options_.warmup,
+                       .repeat = options_.repeat,
+                       .plans = {}};
+    for (auto& candidate : candidates_) report.plans.push_back(std::move(candidate.times));
+    return report;
+}
+
+void BenchSession::measure_round(std::size_t batch, std::size_t round) {
+    for (std::size_t i = 0; i < candidates_.size(); ++i) {
+        auto& candidate = candidates_[(i + round) % candidates_.size()];
+        progress_.show("batch " + std::to_string(options_.batches[batch]) + ", round " +
+                       std::to_string(round + 1) + " of " +
+                       std::to_string(options_.warmup + options_.repeat) + ", " +
+                       candidate.times.placement);
+        run(candidate, batch, round >= options_.warmup);
+    }
+}
+
+void BenchSession::run(Candidate& candidate, std::size_t batch, bool counts) {
+    auto const requests = requests_of(options_.batches[batch]);
+    ranks_.barrier();
+    auto const start = Clock::now();
+    Clock::time_point prefilled;
+    auto const results =
+        model::generate(*candidate.transformer, ranks_, requests,
+                        {.eos_ids = {}, .text = nullptr, .logits = nullptr, .prefilled = [&] {
+                             prefilled = Clock::now();
+                         }});
+    auto const end = Clock::now();
+    for (auto const& result : results) {
+        kernels::require(result.tokens.size() == options_.new_tokens, "a sequence ended early");
+    }
+    double const prefill = slowest(seconds_between(start, prefilled));
+    double const total = slowest(seconds_between(start, end));
+    if (!counts) return;
+    auto& times = candidate.times.batches[batch];
+    times.prefill.seconds.push_back(prefill);
+    times.decode.seconds.push_back(total - prefill);
+    times.total.seconds.push_back(total);
+}
+
+double BenchSession::slowest(double seconds) {
+    return -1e-9 * static_cast<double>(ranks_.all_min(-static_cast<long long>(1e9 * seconds)));
+}
+
+/// On rank 0, which has the requests of a batch.
+std::vector<model::GenerateRequest> BenchSession::requests_of(std::size_t batch) const {
+    std::vector<model::GenerateRequest> requests(ranks_.rank() == 0 ? batch : 0);
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+        requests[i].id = std::to_string(i);
+        requests[i].prompt = prompt_of(i, options_.prompt, model_.config.vocabulary);
+        requests[i].max_new_tokens = options_.new_tokens;
+        requests[i].stop.ignore_eos = true;
+    }
+    return requests;
+}
+
+}  // namespace tesserank::app
