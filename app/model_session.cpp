@@ -162,7 +162,7 @@ io::RequestLimits ModelSession::request_limits() const {
             .sampling = sampling_};
 }
 
-std::size_t ModelSession::bytes_read() const { return source_->bytes_read(); }
+std::size_t ModelSession::bytes_read() const { return source_->report().bytes_read; }
 
 std::string ModelSession::summary() const {
     std::size_t parameters = 0;

@@ -106,8 +106,8 @@ class WeightSource : public test::MpiTest {
 TEST_F(WeightSource, EveryRankGetsItsRegion) {
     auto const index = open_model(small_model(), world);
     for (std::size_t const staging :
-         {std::size_t{1}, std::size_t{100'000}, Hdf5WeightSource::most_staging_bytes}) {
-        Hdf5WeightSource source(index, world, *backend, staging);
+         {std::size_t{1}, std::size_t{100'000}, LoadOptions::most_staging_bytes}) {
+        Hdf5WeightSource source(index, world, *backend, {.staging_bytes = staging});
         auto const empty = regions([](int) { return Region{}; });
         auto const last_rank_only = regions([&](int rank) {
             return rank == world.size() - 1 ? Region{{5, 100}, {3, 17}} : Region{};
@@ -136,7 +136,7 @@ TEST_F(WeightSource, TensorsOfManyBlocksArriveWhole) {
         writer.commit({});
     });
     auto const index = open_model(path, world);
-    Hdf5WeightSource source(index, world, *backend, std::size_t{5} << 20);
+    Hdf5WeightSource source(index, world, *backend, {.staging_bytes = std::size_t{5} << 20});
     load_and_compare(source, {want(index, "rows", 1, by_rows(5000, 1500)),
                               want(index, "rows", 1, by_cols(5000, 1500), 3),
                               want(index, "one_long_row", 2, by_cols(1, 3'000'001)),
@@ -178,11 +178,11 @@ TEST_F(WeightSource, TheFileIsReadOnceInTheWholeJob) {
                               want(index, names[3], 1, by_rows(rows, cols)),
                               want(index, names[3], 1, by_cols(rows, cols))});
     auto const asked = bytes_asked_for() - before;
-    auto const counted = world.all_sum(static_cast<long long>(source.bytes_read()));
+    auto const counted = world.all_sum(static_cast<long long>(source.report().bytes_read));
     auto const measured = world.all_sum(static_cast<long long>(asked));
     EXPECT_EQ(counted, static_cast<long long>(names.size() * rows * cols * 4));
     EXPECT_LE(static_cast<double>(measured), 1.05 * static_cast<double>(index.file_bytes));
-    EXPECT_GT(source.bytes_read(), 0U);
+    EXPECT_GT(source.report().bytes_read, 0U);
     RecordProperty("measured_over_file", std::to_string(static_cast<double>(measured) /
                                                         static_cast<double>(index.file_bytes)));
 }
@@ -191,7 +191,7 @@ TEST_F(WeightSource, BlocksThatNobodyNeedsAreNotRead) {
     auto const index = open_model(small_model(), world);
     Hdf5WeightSource source(index, world, *backend);
     load_and_compare(source, {want(index, "t0", 0, by_rows(30, 7))});
-    EXPECT_EQ(world.all_sum(static_cast<long long>(source.bytes_read())), 30 * 7 * 4);
+    EXPECT_EQ(world.all_sum(static_cast<long long>(source.report().bytes_read)), 30 * 7 * 4);
 }
 
 TEST_F(WeightSource, ADamagedByteIsEveryRanksError) {
