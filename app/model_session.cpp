@@ -1,7 +1,8 @@
 #include "app/model_session.hpp"
 
 #include "app/plan_options.hpp"
-#include "io/model_file/weight_source.hpp"
+#include "app/set_plan.hpp"
+#include "io/model_file/set_weight_source.hpp"
 #include "io/plan_file.hpp"
 #include "io/requests/config_json.hpp"
 #include "io/requests/generation_defaults.hpp"
@@ -28,6 +29,11 @@ constexpr std::size_t fallback_new_tokens = 256;
 
 std::unique_ptr<kernels::Backend> make_backend(std::string const& name) {
     return name == "reference" ? kernels::make_reference_backend() : kernels::make_kokkos_backend();
+}
+
+io::LoadMode load_mode(std::string const& name) {
+    if (name == "direct") return io::LoadMode::direct;
+    return name == "auto" ? io::LoadMode::automatic : io::LoadMode::cooperative;
 }
 
 std::string mebibytes(std::size_t bytes) {
@@ -57,7 +63,7 @@ ModelSession::ModelSession(RunOptions const& options, parallel::MpiCommunicator&
         backend_ = make_backend(options_.backend);
         describe();
     });
-    source_ = std::make_unique<io::Hdf5WeightSource>(index_, ranks_, *backend_);
+    source_ = io::open_weights(index_, ranks_, *backend_, {.mode = load_mode(options_.load)});
     auto const modules = model::describe_modules(config_);
     auto const bounds = forward_options();
     // Rank 0's plan for all: others may not see a plan file, or see another one.
@@ -65,6 +71,11 @@ ModelSession::ModelSession(RunOptions const& options, parallel::MpiCommunicator&
     parallel::agree(ranks_, [&] {
         model::check_batch_wishes(batch_wishes());
         if (ranks_.rank() != 0) return;
+        if (index_.set) {
+            text = plan_of_set(*index_.set, config_,
+                               options_.placement_given ? options_.placement : "");
+            return;
+        }
         text = io::plan_text(plan_for(config_, options_.placement, ranks_.size(), bounds.compute),
                              modules);
     });
@@ -112,8 +123,8 @@ void ModelSession::load() {
         if (needed <= free) return;
         throw InputError(
             "the weights take " + mebibytes(needed) + " on this rank with --placement " +
-            options_.placement + ", but its share of the free memory is " + mebibytes(free) +
-            "; use more nodes" + (options_.placement == "shard" ? "" : " or --placement shard"));
+            placement_words() + ", but its share of the free memory is " + mebibytes(free) +
+            "; use more nodes" + (placement_words() == "shard" ? "" : " or --placement shard"));
     });
     transformer_->load();
     auto const rooms = gather_cache_rooms();
@@ -162,15 +173,23 @@ io::RequestLimits ModelSession::request_limits() const {
             .sampling = sampling_};
 }
 
-std::size_t ModelSession::bytes_read() const { return source_->report().bytes_read; }
+std::string const& ModelSession::placement_words() const {
+    return index_.set ? index_.set->placement : options_.placement;
+}
+
+LoadSummary ModelSession::load_summary() {
+    LoadSummary summary{.by_rank = io::gather_reports(source_->report(), ranks_)};
+    for (auto const& tensor : index_.all_tensors()) summary.weight_bytes += tensor.bytes;
+    return summary;
+}
 
 std::string ModelSession::summary() const {
     std::size_t parameters = 0;
-    for (auto const& tensor : index_.tensors) parameters += tensor.elements();
+    for (auto const& tensor : index_.all_tensors()) parameters += tensor.elements();
     std::ostringstream text;
     text << config_.model_type << ", " << static_cast<double>(parameters) / 1e6 << " M parameters, "
          << config_.layers << " layers; " << ranks_.size() << " rank(s), placement "
-         << options_.placement << ", backend " << backend_->name() << ", dtype "
+         << placement_words() << ", backend " << backend_->name() << ", dtype "
          << kernels::name_of(transformer_->options().compute) << ", batch " << limits_.batch
          << ", at most " << limits_.max_length << " tokens a sequence";
     return text.str();

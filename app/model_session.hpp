@@ -1,8 +1,9 @@
 #pragma once
 
+#include "app/load_line.hpp"
 #include "app/run_options.hpp"
+#include "io/model_file/file_weights.hpp"
 #include "io/model_file/model_index.hpp"
-#include "io/model_file/weight_source.hpp"
 #include "io/requests/request_reader.hpp"
 #include "io/tokenizer/tokenizer.hpp"
 #include "kernels/backend.hpp"
@@ -49,7 +50,8 @@ class ModelSession {
     model::BatchLimits limits() const { return limits_; }
     /// One line for people: model, parameters, placement, precision.
     std::string summary() const;
-    std::size_t bytes_read() const;  ///< of the model file, by this rank
+    /// What loading has cost, by rank. Collective.
+    LoadSummary load_summary();
 
   private:
     void describe();
@@ -57,6 +59,8 @@ class ModelSession {
     /// What the command line says; no memory is known yet.
     model::BatchLimitInput batch_wishes() const;
     std::vector<CacheRoom> gather_cache_rooms();
+    /// What the plan was made from.
+    std::string const& placement_words() const;
     /// Of the node's free memory, what this rank may take.
     std::size_t memory_share() const;
 
@@ -65,7 +69,7 @@ class ModelSession {
     std::unique_ptr<kernels::Backend> backend_;
     io::ModelIndex index_;
     model::DecoderConfig config_;
-    std::unique_ptr<io::Hdf5WeightSource> source_;
+    std::unique_ptr<io::FileWeights> source_;
     std::unique_ptr<model::Transformer> transformer_;
     std::optional<io::Tokenizer> tokenizer_;
     std::vector<std::int32_t> eos_ids_;

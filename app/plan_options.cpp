@@ -1,6 +1,7 @@
 #include "app/plan_options.hpp"
 
 #include "io/input_file.hpp"
+#include "io/model_file/set_index.hpp"
 #include "io/plan_file.hpp"
 #include "io/requests/config_json.hpp"
 #include "kernels/error.hpp"
@@ -54,7 +55,7 @@ PlannedModel from_model_file(std::string const& path) {
     auto const index = io::read_model_index(path);
     auto config = config_of(index);
     std::map<std::string, DType, std::less<>> dtypes;
-    for (auto const& tensor : index.tensors) dtypes[tensor.name] = tensor.dtype;
+    for (auto const& tensor : index.all_tensors()) dtypes[tensor.name] = tensor.dtype;
     auto title = path + " (" + config.model_type + ")";
     return {std::move(config),
             [path, dtypes = std::move(dtypes)](std::string_view tensor) {
@@ -100,7 +101,7 @@ model::PlacementPlan plan_for(model::DecoderConfig const& config, std::string co
 
 PlannedModel open_for_planning(std::string const& path) {
     std::error_code error;
-    if (fs::is_directory(path, error))
+    if (fs::is_directory(path, error) && !io::is_set(path))
         return from_config((fs::path(path) / "config.json").string());
     if (path.ends_with(".json")) return from_config(path);
     return from_model_file(path);

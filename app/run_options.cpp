@@ -30,6 +30,9 @@ Grammar grammar(std::string_view command, RunOptions& options) {
     add("placement", po::value(&options.placement)->value_name("WISH"),
         "a preset (shard, replicate, split-batch, replicate-attention, split-batch-attention), "
         "rules such as '*.attention=replicate,lm_head=single:0', or a plan file");
+    add("load", po::value(&options.load)->value_name("HOW"),
+        "cooperative (each byte is read once in the job and sent on), direct (each rank reads what "
+        "it needs), or auto (begins cooperatively, goes on with what is faster here)");
     add("backend", po::value(&options.backend)->value_name("NAME"), "auto, kokkos or reference");
     add("comm", po::value(&options.comm)->value_name("NAME"), "auto or mpi");
     add("dtype", po::value(&options.dtype)->value_name("TYPE"),
@@ -59,6 +62,7 @@ void check(RunOptions const& options) {
     };
     one_of("backend", options.backend, {"auto", "kokkos", "reference"},
            "auto, kokkos or reference (this build)");
+    one_of("load", options.load, {"auto", "cooperative", "direct"}, "auto, cooperative or direct");
     one_of("comm", options.comm, {"auto", "mpi"}, "auto or mpi (this build)");
     one_of("dtype", options.dtype, {"auto", "f32", "bf16"}, "auto, f32 or bf16");
     if (options.input.empty())
@@ -114,6 +118,7 @@ std::optional<RunOptions> parse_run_options(std::string_view command,
     if (!values) return std::nullopt;
     po::notify(*values);
     options.model = (*values)["MODEL.h5"].as<std::string>();
+    options.placement_given = values->contains("placement");
     options.batch = number_in(*values, "batch", counts);
     options.max_length = number_in(*values, "max-length", counts);
     options.max_new_tokens = number_in(*values, "max-new-tokens", counts);

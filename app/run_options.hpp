@@ -15,6 +15,8 @@ struct RunOptions {
     std::string model, input, output;
     std::string logits;  ///< HDF5 file for logits; empty: none
     std::string placement = "shard";
+    bool placement_given = false;  ///< a set has a plan of its own
+    std::string load = "cooperative";
     std::string backend = "auto";
     std::string comm = "auto";
     std::string dtype = "auto";

@@ -2,6 +2,7 @@
 
 #include "io/model_file/cooperative_load.hpp"
 #include "io/model_file/direct_load.hpp"
+#include "io/model_file/placing.hpp"
 #include "io/model_file/stopwatch.hpp"
 #include "kernels/error.hpp"
 #include "parallel/agree.hpp"
@@ -15,27 +16,7 @@ namespace tesserank::io {
 namespace {
 
 using kernels::InputError;
-using kernels::require;
-using model::Region;
 using model::WeightRequest;
-
-bool empty(Region const& region) { return region.rows.count == 0 || region.cols.count == 0; }
-
-void check_request(WeightRequest const& request, StoredTensor const& tensor, int rank, int ranks) {
-    require(request.regions.size() == static_cast<std::size_t>(ranks),
-            "one region for each rank is needed of tensor " + request.tensor);
-    for (auto const& region : request.regions) {
-        require(empty(region) ||
-                    (region.rows.end() <= tensor.rows() && region.cols.end() <= tensor.cols()),
-                "a region lies outside tensor " + request.tensor);
-    }
-    auto const& mine = request.regions[static_cast<std::size_t>(rank)];
-    auto const& destination = request.destination;
-    require(empty(mine) ||
-                (destination.dtype == tensor.dtype && destination.rows == mine.rows.count &&
-                 destination.cols == mine.cols.count && destination.stride >= destination.cols),
-            "the destination does not fit the region of tensor " + request.tensor);
-}
 
 /// The largest of all ranks' values, to a nanosecond.
 double slowest_of(double seconds, parallel::MpiCommunicator& ranks) {

@@ -1,12 +1,11 @@
 #pragma once
 
 #include "io/input_file.hpp"
+#include "io/model_file/file_weights.hpp"
 #include "io/model_file/load_choice.hpp"
-#include "io/model_file/load_report.hpp"
 #include "io/model_file/load_rounds.hpp"
 #include "io/model_file/model_index.hpp"
 #include "kernels/backend.hpp"
-#include "model/weight_source.hpp"
 #include "parallel/mpi_communicator.hpp"
 
 #include <cstddef>
@@ -35,7 +34,7 @@ struct LoadOptions {
 /// Weights from one model file, see LoadMode. Cooperatively each rank reads its share of the blocks
 /// in few large reads, checks them, and sends every piece to the ranks whose region it is in; over
 /// the network once for each node. What all ranks of one node want whole is broadcast.
-class Hdf5WeightSource final : public model::WeightSource {
+class Hdf5WeightSource final : public FileWeights {
   public:
     /// `index` comes from open_model(). Opens the file on every rank. Collective. Errors:
     /// InputError when a rank sees no such file, or another one.
@@ -51,8 +50,7 @@ class Hdf5WeightSource final : public model::WeightSource {
     /// needs are not read. Sends what the ranks' regions need beyond their own share of the file.
     void load(std::span<model::WeightRequest const> requests) override;
 
-    /// Of this rank, since the file was opened.
-    LoadReport const& report() const { return report_; }
+    LoadReport report() const override { return report_; }
 
   private:
     using WishesByTensor = std::map<StoredTensor const*, Wishes>;
