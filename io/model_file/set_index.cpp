@@ -53,10 +53,15 @@ StoredTensor read_tensor(JsonNode const& node) {
     auto const dtype = kernels::dtype_from_name(word.string());
     if (!dtype) word.fail_expected("f32, bf16 or f16");
     tensor.dtype = *dtype;
-    for (auto const& size : node.at("shape").elements()) {
+    auto const shape = node.at("shape");
+    for (auto const& size : shape.elements()) {
         tensor.shape.push_back(static_cast<std::size_t>(size.integer(0, most_bytes)));
     }
-    tensor.bytes = bytes_of_shape(tensor.shape, tensor.dtype);
+    try {
+        tensor.bytes = bytes_of_shape(tensor.shape, tensor.dtype);
+    } catch (InputError const& error) {
+        shape.fail(error.what());
+    }
     return tensor;
 }
 

@@ -33,6 +33,8 @@ Hdf5WeightSource::Hdf5WeightSource(ModelIndex index, parallel::MpiCommunicator& 
         stored_[tensor.name] = &tensor;
     }
     if (options_.nodes.empty()) options_.nodes = ranks_.nodes();
+    kernels::require(options_.nodes.size() == static_cast<std::size_t>(ranks_.size()),
+                     "one node for each rank is needed");
     report_.open_seconds = seconds_of([this] {
         parallel::agree(ranks_, [this] {
             file_ = std::make_unique<InputFile const>(index_.path);
@@ -68,17 +70,22 @@ void Hdf5WeightSource::load(std::span<WeightRequest const> requests) {
     if (options_.mode == LoadMode::direct || ranks_.size() == 1) {
         return load_directly(rounds.blocks(), wishes);
     }
-    CooperativeLoad cooperative(std::move(rounds),
-                                {.file = *file_,
-                                 .ranks = ranks_,
-                                 .backend = backend_,
-                                 .staging_bytes = options_.staging_bytes},
-                                report_);
+    load_directly(load_cooperatively(std::move(rounds)), wishes);
+}
+
+/// Returns the blocks that are left to direct reading. Its buffers are gone by then.
+std::vector<Block> Hdf5WeightSource::load_cooperatively(LoadRounds rounds) {
     CooperativeLoad::Stop stop;
     if (options_.mode == LoadMode::automatic) {
         stop = [this](LoadMeasure const& measure) { return stops(measure); };
     }
-    load_directly(cooperative.run(stop), wishes);
+    return CooperativeLoad(std::move(rounds),
+                           {.file = *file_,
+                            .ranks = ranks_,
+                            .backend = backend_,
+                            .staging_bytes = options_.staging_bytes},
+                           report_)
+        .run(stop);
 }
 
 /// Each rank for itself; the measure of the slowest counts.

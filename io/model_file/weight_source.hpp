@@ -55,6 +55,7 @@ class Hdf5WeightSource final : public FileWeights {
   private:
     using WishesByTensor = std::map<StoredTensor const*, Wishes>;
     WishesByTensor check(std::span<model::WeightRequest const> requests) const;
+    std::vector<Block> load_cooperatively(LoadRounds rounds);
     void load_directly(std::span<Block const> blocks, WishesByTensor const& wishes);
     bool stops(LoadMeasure const& measure) const;
 
