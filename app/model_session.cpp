@@ -3,6 +3,7 @@
 #include "app/plan_options.hpp"
 #include "app/set_plan.hpp"
 #include "io/model_file/set_weight_source.hpp"
+#include "io/model_file/stopwatch.hpp"
 #include "io/plan_file.hpp"
 #include "io/requests/config_json.hpp"
 #include "io/requests/generation_defaults.hpp"
@@ -58,7 +59,7 @@ std::size_t longest_sequences(std::span<CacheRoom const> rooms, std::size_t batc
 }  // namespace
 
 ModelSession::ModelSession(RunOptions const& options, parallel::MpiCommunicator& ranks)
-    : options_{options}, ranks_{ranks}, index_{io::open_model(options.model, ranks)} {
+    : options_{options}, ranks_{ranks}, index_{open_index()} {
     parallel::agree(ranks_, [this] {
         backend_ = make_backend(options_.backend);
         describe();
@@ -89,6 +90,12 @@ ModelSession::ModelSession(RunOptions const& options, parallel::MpiCommunicator&
 }
 
 ModelSession::~ModelSession() = default;
+
+io::ModelIndex ModelSession::open_index() {
+    io::ModelIndex index;
+    open_seconds_ = io::seconds_of([&] { index = io::open_model(options_.model, ranks_); });
+    return index;
+}
 
 void ModelSession::describe() {
     auto const where = options_.model + ": /";
@@ -178,7 +185,9 @@ std::string const& ModelSession::placement_words() const {
 }
 
 LoadSummary ModelSession::load_summary() {
-    LoadSummary summary{.by_rank = io::gather_reports(source_->report(), ranks_)};
+    auto mine = source_->report();
+    mine.open_seconds += open_seconds_;
+    LoadSummary summary{.by_rank = io::gather_reports(mine, ranks_)};
     for (auto const& tensor : index_.all_tensors()) summary.weight_bytes += tensor.bytes;
     return summary;
 }

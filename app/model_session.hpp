@@ -54,6 +54,7 @@ class ModelSession {
     LoadSummary load_summary();
 
   private:
+    io::ModelIndex open_index();
     void describe();
     model::TransformerOptions forward_options() const;
     /// What the command line says; no memory is known yet.
@@ -67,6 +68,7 @@ class ModelSession {
     RunOptions const& options_;
     parallel::MpiCommunicator& ranks_;
     std::unique_ptr<kernels::Backend> backend_;
+    double open_seconds_ = 0;  ///< of the index
     io::ModelIndex index_;
     model::DecoderConfig config_;
     std::unique_ptr<io::FileWeights> source_;

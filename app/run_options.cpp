@@ -2,6 +2,7 @@
 
 #include "app/arguments.hpp"
 #include "app/usage_error.hpp"
+#include "io/model_file/set_index.hpp"
 #include "io/requests/partial_file.hpp"
 #include "kernels/error.hpp"
 
@@ -96,6 +97,13 @@ void check_paths(RunOptions const& options) {
         files.emplace_back("--logits while it is written", options.logits + ".partial");
     }
     check_distinct(files);
+    for (auto const& [name, path] : files) {
+        if (path.empty() || !io::is_set(options.model) ||
+            resolve(path).parent_path() != resolve(options.model)) {
+            continue;
+        }
+        throw kernels::InputError(name + " is in the folder of the model: " + path);
+    }
 }
 
 void check_distinct(std::span<NamedFile const> files) {

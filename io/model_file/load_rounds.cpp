@@ -1,6 +1,7 @@
 #include "io/model_file/load_rounds.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <functional>
 #include <iterator>
 #include <utility>
@@ -42,6 +43,11 @@ class Load {
     std::vector<std::size_t> read_, sent_, received_, forwarded_;
     bool empty_ = true;
 };
+
+/// Numbers that look random, so that neighbours fall on different ranks. Fibonacci hashing.
+std::size_t scattered(std::size_t number) {
+    return static_cast<std::size_t>(number * std::uint64_t{0x9E3779B97F4A7C15} >> 32);
+}
 
 bool want_the_same(Wishes const& requests, std::size_t one, std::size_t other) {
     return std::ranges::all_of(requests, [&](auto const* request) {
@@ -113,7 +119,7 @@ int LoadRounds::sender_of(Block const& block, int reader, int receiver) const {
     auto const to = static_cast<std::size_t>(receiver);
     if (nodes_[to] == nodes_[static_cast<std::size_t>(reader)]) return reader;
     auto const& group = groups_.at(block.tensor)[to];
-    auto const first = group[block.index % group.size()];
+    auto const first = group[scattered(block.file_offset()) % group.size()];
     return first == receiver ? reader : first;
 }
 

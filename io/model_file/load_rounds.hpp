@@ -44,7 +44,7 @@ class LoadRounds {
     bool goes_to_all(Block const& block) const { return to_all_.contains(block.tensor); }
     bool several_nodes() const { return !nodes_.empty(); }
     /// From whom a rank gets its part of a block: from its reader; or, when ranks of another node
-    /// want the same, from the one of them to whom the reader sends it. These take turns.
+    /// want the same, from the one of them to whom the reader sends it: another for each block.
     int sender_of(Block const& block, int reader, int receiver) const;
 
     bool done() const;

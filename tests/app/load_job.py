@@ -3,12 +3,14 @@ import argparse
 import json
 import os
 import pathlib
+import struct
 import subprocess
 import sys
 import tempfile
 import time
 
 import h5py
+import numpy as np
 
 SECONDS = 10
 PRESETS = ("shard", "replicate", "split-batch", "replicate-attention", "split-batch-attention")
@@ -85,6 +87,39 @@ class Job:
 
     def watched(self, ranks: int) -> int:
         return sum(int((self.folder / f"bytes.{rank}").read_text()) for rank in range(ranks))
+
+
+def shapes_of(hidden: int, inner: int, kv: int, vocabulary: int, layers: int) -> dict:
+    shapes = {"model.embed_tokens": (vocabulary, hidden), "model.norm": (hidden,), "lm_head": (vocabulary, hidden)}
+    for layer in (f"model.layers.{i}." for i in range(layers)):
+        shapes.update({layer + "input_layernorm": (hidden,), layer + "post_attention_layernorm": (hidden,),
+                       layer + "self_attn.q_proj": (hidden, hidden), layer + "self_attn.k_proj": (kv, hidden),
+                       layer + "self_attn.v_proj": (kv, hidden), layer + "self_attn.o_proj": (hidden, hidden),
+                       layer + "mlp.gate_proj": (inner, hidden), layer + "mlp.up_proj": (inner, hidden),
+                       layer + "mlp.down_proj": (hidden, inner)})
+    return shapes
+
+
+def write_checkpoint(folder: pathlib.Path, vocabulary: int, zeros: bool = False) -> None:
+    """A model with 2 KiB of weights for each word of its vocabulary, random ones or zeros that take no place on the
+    disk, and 15 MB besides: its texts and index are nothing beside that."""
+    folder.mkdir()
+    hidden, inner, heads, kv_heads, layers = 256, 1024, 8, 2, 4
+    (folder / "config.json").write_text(json.dumps(
+        {"model_type": "llama", "vocab_size": vocabulary, "hidden_size": hidden, "intermediate_size": inner,
+         "num_hidden_layers": layers, "num_attention_heads": heads, "num_key_value_heads": kv_heads,
+         "hidden_act": "silu", "max_position_embeddings": 64, "rms_norm_eps": 1e-5, "tie_word_embeddings": False}))
+    shapes = shapes_of(hidden, inner, hidden // heads * kv_heads, vocabulary, layers)
+    header, end = {}, 0
+    for name, shape in shapes.items():
+        begin, end = end, end + 4 * int(np.prod(shape))
+        header[name + ".weight"] = {"dtype": "F32", "shape": shape, "data_offsets": [begin, end]}
+    text, random = json.dumps(header).encode(), np.random.default_rng(1)
+    with open(folder / "model.safetensors", "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for shape in () if zeros else shapes.values():
+            file.write(random.normal(0, 0.05, shape).astype("<f4").tobytes())
+        file.truncate(8 + len(text) + end)
 
 
 def sum_of_weights(path: pathlib.Path) -> int:

@@ -7,11 +7,8 @@ Bytes are counted by the program's own report, and by a library in every rank th
 """
 import json
 import pathlib
-import struct
 
-import numpy as np
-
-from load_job import PRESETS, Job, expect, flip_byte, main, sum_of_weights
+from load_job import PRESETS, Job, expect, flip_byte, main, sum_of_weights, write_checkpoint
 
 
 def golden_tokens(job: Job) -> None:
@@ -22,36 +19,11 @@ def golden_tokens(job: Job) -> None:
         job.loaded(ranks, job.make_set(ranks, "replicate-attention", f"set{ranks}"))
 
 
-def write_large_checkpoint(folder: pathlib.Path) -> None:
-    """Some 40 MB of random weights, beside which a file's texts and index are nothing."""
-    folder.mkdir()
-    hidden, inner, vocabulary, heads, kv_heads, layers = 256, 1024, 9000, 8, 2, 4
-    (folder / "config.json").write_text(json.dumps(
-        {"model_type": "llama", "vocab_size": vocabulary, "hidden_size": hidden, "intermediate_size": inner,
-         "num_hidden_layers": layers, "num_attention_heads": heads, "num_key_value_heads": kv_heads,
-         "hidden_act": "silu", "max_position_embeddings": 64, "rms_norm_eps": 1e-5, "tie_word_embeddings": False}))
-    kv = hidden // heads * kv_heads
-    shapes = {"model.embed_tokens": (vocabulary, hidden), "model.norm": (hidden,), "lm_head": (vocabulary, hidden)}
-    for layer in (f"model.layers.{i}." for i in range(layers)):
-        shapes.update({layer + "input_layernorm": (hidden,), layer + "post_attention_layernorm": (hidden,),
-                       layer + "self_attn.q_proj": (hidden, hidden), layer + "self_attn.k_proj": (kv, hidden),
-                       layer + "self_attn.v_proj": (kv, hidden), layer + "self_attn.o_proj": (hidden, hidden),
-                       layer + "mlp.gate_proj": (inner, hidden), layer + "mlp.up_proj": (inner, hidden),
-                       layer + "mlp.down_proj": (hidden, inner)})
-    header, data, random = {}, [], np.random.default_rng(1)
-    for name, shape in shapes.items():
-        begin = sum(map(len, data))
-        data.append(random.normal(0, 0.05, shape).astype("<f4").tobytes())
-        header[name + ".weight"] = {"dtype": "F32", "shape": shape, "data_offsets": [begin, begin + len(data[-1])]}
-    text = json.dumps(header).encode()
-    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + b"".join(data))
-
-
 def bytes_read_once(job: Job) -> None:
     """Each preset on 4 ranks: the files are read once in the whole job, by the program's count and the system's; and
     every way to load gives the same tokens."""
     job.checkpoint = job.folder / "checkpoint"
-    write_large_checkpoint(job.checkpoint)
+    write_checkpoint(job.checkpoint, vocabulary=9000)
     (job.folder / "in.jsonl").write_text('{"id": "a", "tokens": [1, 2, 3], "max_new_tokens": 4}\n')
     job.convert()
     watch, tokens = job.watch(), set()

@@ -11,7 +11,9 @@ import signal
 import subprocess
 import time
 
-from load_job import PRESETS, Job, expect, main, sum_of_weights
+from load_job import PRESETS, Job, expect, main, sum_of_weights, write_checkpoint
+
+MOST_BYTES = 512 << 20
 
 
 def golden_sets(job: Job) -> None:
@@ -156,5 +158,21 @@ def killed(job: Job) -> None:
     job.loaded(3, job.make_set(3, "shard"))
 
 
+def memory(job: Job) -> None:
+    """Memory does not grow with the model."""
+    job.checkpoint = job.folder / "checkpoint"
+    write_checkpoint(job.checkpoint, vocabulary=300_000, zeros=True)
+    folder = job.model.parent / "set"
+    words = [job.options.tesserank, "convert", job.checkpoint, folder, "--ranks", "4", "--placement", "shard", "-q"]
+    with subprocess.Popen(list(map(str, words))) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    size = sum(file.stat().st_size for file in folder.iterdir())
+    print(f"{usage.ru_maxrss >> 10} MiB for {size >> 20} MiB")
+    expect(process.returncode == 0 and size > MOST_BYTES, f"ended with {process.returncode}")
+    expect(usage.ru_maxrss << 10 < MOST_BYTES, f"{usage.ru_maxrss >> 10} MiB of memory")
+
+
 if __name__ == "__main__":
-    main({case.__name__: case for case in (golden_sets, wrong_sets, other_commands, stored_once, nothing_is_lost, killed)})
+    main({case.__name__: case for case in (golden_sets, wrong_sets, other_commands, stored_once, nothing_is_lost, killed,
+                                           memory)})
