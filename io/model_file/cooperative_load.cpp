@@ -263,7 +263,8 @@ std::span<std::byte const> CooperativeLoad::deliver_piece(Block const& block,
 LoadMeasure CooperativeLoad::measure(std::size_t done) const {
     LoadMeasure measure{.bytes_read = report_.bytes_read - before_.bytes_read,
                         .read_seconds = report_.read_seconds - before_.read_seconds,
-                        .exchange_seconds = report_.exchange_seconds - before_.exchange_seconds};
+                        .exchange_seconds = report_.exchange_seconds - before_.exchange_seconds +
+                                            report_.place_seconds - before_.place_seconds};
     for (std::size_t i = 0; i < steps_.size(); ++i) {
         if (i < done) measure.bytes_exchanged += steps_[i].exchanged();
         if (i <= done) continue;

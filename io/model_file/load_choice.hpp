@@ -19,7 +19,8 @@ inline constexpr double direct_margin = 0.8;
 /// What one rank has measured in the first rounds, and what is left to do for it.
 struct LoadMeasure {
     std::size_t bytes_read = 0, bytes_exchanged = 0;  ///< sent and received
-    double read_seconds = 0, exchange_seconds = 0;
+    double read_seconds = 0;
+    double exchange_seconds = 0;  ///< with sorting out and placing, which go with it
     std::size_t left_read = 0, left_exchanged = 0;  ///< cooperatively
     std::size_t left_direct = 0;                    ///< bytes to read directly
 };

@@ -19,7 +19,8 @@ MOST_BYTES = 512 << 20
 def golden_sets(job: Job) -> None:
     """Tied embeddings that are cut and whole at once, fewer kv heads than ranks, more ranks than units."""
     job = Job(job.options, job.folder, "qwen2-tied-kv3")
-    for i, rules in enumerate((*PRESETS, "*.attention=single:1,embedding=replicate", "*.mlp=single:2,lm_head=single:0")):
+    mixed = "*.attention=single:1,embedding=replicate", "*.mlp=single:2,lm_head=single:0"
+    for i, rules in enumerate((*PRESETS, *mixed)):
         job.loaded(4, job.make_set(4, rules, f"set{i}"), *(["--load", "direct"] if i % 2 else []))
     job.loaded(7, job.make_set(7, "shard", "set7"), "--batch", 2)
 
@@ -174,5 +175,5 @@ def memory(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    main({case.__name__: case for case in (golden_sets, wrong_sets, other_commands, stored_once, nothing_is_lost, killed,
-                                           memory)})
+    main({case.__name__: case for case in (golden_sets, wrong_sets, other_commands, stored_once, nothing_is_lost,
+                                           killed, memory)})
