@@ -16,6 +16,7 @@ using io::LoadReport;
 template <class T>
 std::vector<T> column(LoadSummary const& summary, T LoadReport::*member) {
     std::vector<T> values;
+    values.reserve(summary.by_rank.size());
     for (auto const& rank : summary.by_rank) values.push_back(rank.*member);
     return values;
 }
@@ -39,7 +40,7 @@ std::string mebibytes(std::size_t bytes, char const* unit = " MiB") {
 /// "1.6 MiB read (0.3 to 0.5 MiB by each rank)".
 std::string bytes_text(std::vector<std::size_t> const& values, std::string const& word) {
     auto const [least, most] = std::ranges::minmax(values);
-    auto const text = mebibytes(sum(values)) + " " + word;
+    auto text = mebibytes(sum(values)) + " " + word;
     if (values.size() == 1) return text;
     auto const low = mebibytes(least, "");
     auto const high = mebibytes(most, "");

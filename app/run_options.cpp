@@ -6,6 +6,7 @@
 #include "io/requests/partial_file.hpp"
 #include "kernels/error.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <limits>
 #include <utility>
@@ -97,13 +98,13 @@ void check_paths(RunOptions const& options) {
         files.emplace_back("--logits while it is written", options.logits + ".partial");
     }
     check_distinct(files);
-    for (auto const& [name, path] : files) {
-        if (path.empty() || !io::is_set(options.model) ||
-            resolve(path).parent_path() != resolve(options.model)) {
-            continue;
-        }
-        throw kernels::InputError(name + " is in the folder of the model: " + path);
-    }
+    if (!io::is_set(options.model)) return;
+    auto const folder = resolve(options.model);
+    auto const inside = std::ranges::find_if(files, [&](NamedFile const& file) {
+        return !file.second.empty() && resolve(file.second).parent_path() == folder;
+    });
+    if (inside == files.end()) return;
+    throw kernels::InputError(inside->first + " is in the folder of the model: " + inside->second);
 }
 
 void check_distinct(std::span<NamedFile const> files) {

@@ -71,6 +71,7 @@ std::vector<SetFile> read_files(JsonNode const& list, int ranks) {
                   std::to_string(ranks) + " of the ranks");
     }
     std::vector<SetFile> files;
+    files.reserve(list.size());
     for (auto const& node : list.elements()) {
         node.allow_only({"name", "bytes", "sha256"});
         auto const name = node.at("name");

@@ -59,9 +59,10 @@ ModelIndex unpack(std::string const& packed) {
                      .tensors = {}};
     for (auto const& source : value["sources"]) index.sources.push_back({source[0], source[1]});
     for (auto const& tensor : value["tensors"]) index.tensors.push_back(tensor_of(tensor));
-    if (value["set"] != "") {
+    auto const set = value["set"].get<std::string>();
+    if (!set.empty()) {
         index.set = std::make_shared<SetIndex const>(
-            parse_set(value["set"].get<std::string>(), value["set_folder"].get<std::string>()));
+            parse_set(set, value["set_folder"].get<std::string>()));
     }
     return index;
 }
@@ -89,6 +90,7 @@ ModelIndex open_model(std::string const& path, parallel::MpiCommunicator& ranks)
 std::vector<ModelIndex> files_of(ModelIndex const& index, parallel::MpiCommunicator& ranks) {
     std::vector<ModelIndex> files{index};
     if (!index.set) return files;
+    files.reserve(index.set->files.size());
     for (std::size_t file = 1; file < index.set->files.size(); ++file) {
         files.push_back(share(ranks, [&] { return open_part(*index.set, file); }));
     }
