@@ -71,9 +71,8 @@ class BatchLoop {
           session_{options, ranks} {
         agree_on_files([this] { open_files(); });
         session_.load();
-        auto const bytes_read = ranks_.all_sum(static_cast<long long>(session_.bytes_read()));
         log_.planned(session_.plan_summary());
-        log_.loaded(session_.summary(), static_cast<std::size_t>(bytes_read));
+        log_.loaded(session_.summary(), session_.load_summary());
         agree_on_files([this] {
             reader_.emplace(std::move(*lines_), session_.request_limits(), session_.tokenizer());
         });

@@ -2,7 +2,7 @@
 
 #include "app/backend.hpp"
 #include "app/usage_error.hpp"
-#include "io/model_file/weight_source.hpp"
+#include "io/model_file/set_weight_source.hpp"
 #include "io/plan_file.hpp"
 #include "io/synthetic_weights.hpp"
 #include "kernels/error.hpp"
@@ -68,7 +68,7 @@ void BenchSession::open_model() {
     if (ranks_.all_sum(config ? 1 : 0) == 0) {
         auto index = io::open_model(options_.model, ranks_);
         parallel::agree(ranks_, [&] { model_ = planned_from(index); });
-        source_ = std::make_unique<io::Hdf5WeightSource>(std::move(index), ranks_, *backend_);
+        source_ = io::open_weights(index, ranks_, *backend_, {});
         weights_ = "file";
         return;
     }

@@ -1,7 +1,9 @@
 #include "app/arguments.hpp"
 #include "app/command.hpp"
 #include "app/exit_code.hpp"
+#include "app/plan_options.hpp"
 #include "app/progress.hpp"
+#include "app/set_plan.hpp"
 #include "io/model_file/convert.hpp"
 
 #include <cstdio>
@@ -11,13 +13,20 @@ namespace {
 
 namespace po = boost::program_options;
 
+NumberRange const rank_counts{1, static_cast<long long>(io::most_set_ranks), "1 to 65536"};
+
 Grammar grammar() {
     Grammar grammar{"convert", {"SOURCE_DIR", "MODEL.h5"}, po::options_description("Options")};
     auto add = grammar.options.add_options();
     add("dtype", po::value<std::string>()->value_name("TYPE"),
         "f32, bf16 or f16: cast every weight, rounding to nearest; by default weights stay as they "
         "are (f64 becomes f32)");
-    add("force", "replace an existing model file");
+    add("ranks", po::value<long long>()->value_name("N"),
+        "write a set of files for a job of N ranks, into a folder: what every rank holds whole, "
+        "once, and a file for each rank; needs --placement");
+    add("placement", po::value<std::string>()->value_name("WISH"),
+        "where the set's weights will live: a preset, rules, or a plan file");
+    add("force", "replace an existing model file or set");
     add("quiet,q", "no progress and no summary");
     return grammar;
 }
@@ -28,6 +37,16 @@ std::optional<kernels::DType> dtype_in(po::variables_map const& values) {
     auto const dtype = kernels::dtype_from_name(name);
     if (!dtype) throw UsageError("--dtype is \"" + name + "\", expected f32, bf16 or f16");
     return dtype;
+}
+
+std::optional<io::SetPlan> set_plan_in(po::variables_map const& values) {
+    if (values.contains("ranks") != values.contains("placement")) {
+        throw UsageError("--ranks and --placement go together: they make a set of files");
+    }
+    auto const ranks = number_in(values, "ranks", rank_counts);
+    if (!ranks) return std::nullopt;
+    auto const config = open_for_planning(values["SOURCE_DIR"].as<std::string>()).config;
+    return set_plan(config, values["placement"].as<std::string>(), static_cast<int>(*ranks));
 }
 
 void print_summary(io::ConvertReport const& report, double seconds) {
@@ -52,6 +71,7 @@ int run_convert(std::span<std::string const> arguments) {
     auto const report = io::convert_checkpoint(
         {.source_folder = (*values)["SOURCE_DIR"].as<std::string>(),
          .model_path = (*values)["MODEL.h5"].as<std::string>(),
+         .set = set_plan_in(*values),
          .dtype = dtype_in(*values),
          .existing = values->contains("force") ? io::Existing::replace : io::Existing::keep,
          .progress = [&](std::size_t done, std::size_t total) { progress.update(done, total); }});

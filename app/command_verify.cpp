@@ -40,19 +40,20 @@ int run_verify(std::span<std::string const> arguments) {
     if (!values) return exit_code::success;
     auto const verbosity =
         values->contains("quiet") || !speaks ? Verbosity::quiet : Verbosity::normal;
-    Progress progress("verifying", verbosity);
     auto const index = io::open_model((*values)["MODEL.h5"].as<std::string>(), ranks);
-    auto const report = io::verify_model(
-        index, ranks, [&](std::size_t done, std::size_t total) { progress.update(done, total); });
-    parallel::agree(ranks, [&] {
-        if (report.damaged.empty()) return;
-        throw kernels::InputError(describe_damage(index.path, report));
-    });
-    if (verbosity == Verbosity::normal) {
-        auto const seconds = progress.seconds();
+    for (auto const& file : io::files_of(index, ranks)) {
+        Progress progress("verifying", verbosity);
+        auto const report = io::verify_model(file, ranks, [&](std::size_t done, std::size_t total) {
+            progress.update(done, total);
+        });
+        parallel::agree(ranks, [&] {
+            if (report.damaged.empty()) return;
+            throw kernels::InputError(describe_damage(file.path, report));
+        });
+        if (verbosity == Verbosity::quiet) continue;
         std::printf("%s: every checksum is right: %zu tensors, %zu blocks, %s in %.2f s\n",
-                    index.path.c_str(), index.tensors.size(), report.blocks,
-                    megabytes(report.bytes).c_str(), seconds);
+                    file.path.c_str(), file.tensors.size(), report.blocks,
+                    megabytes(report.bytes).c_str(), progress.seconds());
     }
     return exit_code::success;
 }

@@ -3,7 +3,8 @@
 #include "app/backend.hpp"
 #include "app/plan_options.hpp"
 #include "app/run_plan.hpp"
-#include "io/model_file/weight_source.hpp"
+#include "io/model_file/set_weight_source.hpp"
+#include "io/model_file/stopwatch.hpp"
 #include "io/requests/config_json.hpp"
 #include "io/requests/generation_defaults.hpp"
 #include "kernels/error.hpp"
@@ -26,6 +27,11 @@ using kernels::InputError;
 constexpr double usable_share = 0.8;
 constexpr std::size_t fallback_new_tokens = 256;
 
+io::LoadMode load_mode(std::string const& name) {
+    if (name == "direct") return io::LoadMode::direct;
+    return name == "auto" ? io::LoadMode::automatic : io::LoadMode::cooperative;
+}
+
 /// The most tokens that each sequence of a batch may have: every rank holds the keys and values of
 /// all of them, of those that it owns, or of both kinds in different layers.
 std::size_t longest_sequences(std::span<CacheRoom const> rooms, std::size_t batch,
@@ -44,12 +50,12 @@ std::size_t longest_sequences(std::span<CacheRoom const> rooms, std::size_t batc
 }  // namespace
 
 ModelSession::ModelSession(RunOptions const& options, parallel::MpiCommunicator& ranks)
-    : options_{options}, ranks_{ranks}, index_{io::open_model(options.model, ranks)} {
+    : options_{options}, ranks_{ranks}, index_{open_index()} {
     parallel::agree(ranks_, [this] {
         backend_ = make_backend(options_.backend);
         describe();
     });
-    source_ = std::make_unique<io::Hdf5WeightSource>(index_, ranks_, *backend_);
+    source_ = io::open_weights(index_, ranks_, *backend_, {.mode = load_mode(options_.load)});
     parallel::agree(ranks_, [this] { model::check_batch_wishes(batch_wishes()); });
     auto const bounds = forward_options();
     auto const share =
@@ -57,7 +63,8 @@ ModelSession::ModelSession(RunOptions const& options, parallel::MpiCommunicator&
     auto plan = plan_for_run(options_,
                              {.model = {config_, bounds, dtype_of_, ranks_.size()},
                               .bytes_per_rank = share,
-                              .new_tokens = default_max_new_tokens_},
+                              .new_tokens = default_max_new_tokens_,
+                              .set = index_.set.get()},
                              *backend_, ranks_);
     parallel::agree(ranks_, [&] {
         transformer_ = std::make_unique<model::Transformer>(config_, std::move(plan), *backend_,
@@ -66,6 +73,12 @@ ModelSession::ModelSession(RunOptions const& options, parallel::MpiCommunicator&
 }
 
 ModelSession::~ModelSession() = default;
+
+io::ModelIndex ModelSession::open_index() {
+    io::ModelIndex index;
+    open_seconds_ = io::seconds_of([&] { index = io::open_model(options_.model, ranks_); });
+    return index;
+}
 
 void ModelSession::describe() {
     auto const where = options_.model + ": /";
@@ -154,15 +167,25 @@ std::string ModelSession::plan_summary() const {
                              transformer_->plan(), limits_.batch);
 }
 
-std::size_t ModelSession::bytes_read() const { return source_->bytes_read(); }
+std::string const& ModelSession::placement_words() const {
+    return index_.set ? index_.set->placement : options_.placement;
+}
+
+LoadSummary ModelSession::load_summary() {
+    auto mine = source_->report();
+    mine.open_seconds += open_seconds_;
+    LoadSummary summary{.by_rank = io::gather_reports(mine, ranks_)};
+    for (auto const& tensor : index_.all_tensors()) summary.weight_bytes += tensor.bytes;
+    return summary;
+}
 
 std::string ModelSession::summary() const {
     std::size_t parameters = 0;
-    for (auto const& tensor : index_.tensors) parameters += tensor.elements();
+    for (auto const& tensor : index_.all_tensors()) parameters += tensor.elements();
     std::ostringstream text;
     text << config_.model_type << ", " << static_cast<double>(parameters) / 1e6 << " M parameters, "
          << config_.layers << " layers; " << ranks_.size() << " rank(s), placement "
-         << options_.placement << ", backend " << backend_->name() << ", dtype "
+         << placement_words() << ", backend " << backend_->name() << ", dtype "
          << kernels::name_of(transformer_->options().compute) << ", batch " << limits_.batch
          << ", at most " << limits_.max_length << " tokens a sequence";
     return text.str();

@@ -1,8 +1,9 @@
 #pragma once
 
+#include "app/load_line.hpp"
 #include "app/run_options.hpp"
+#include "io/model_file/file_weights.hpp"
 #include "io/model_file/model_index.hpp"
-#include "io/model_file/weight_source.hpp"
 #include "io/requests/request_reader.hpp"
 #include "io/tokenizer/tokenizer.hpp"
 #include "kernels/backend.hpp"
@@ -52,9 +53,11 @@ class ModelSession {
     std::string summary() const;
     /// One line for people: where the weights are, and what is sent.
     std::string plan_summary() const;
-    std::size_t bytes_read() const;  ///< of the model file, by this rank
+    /// What loading has cost, by rank. Collective.
+    LoadSummary load_summary();
 
   private:
+    io::ModelIndex open_index();
     void describe();
     model::TransformerOptions forward_options() const;
     /// What the command line says; no memory is known yet.
@@ -63,14 +66,17 @@ class ModelSession {
     /// What this rank may take of the node's free memory and of --memory-limit, of which so many
     /// bytes are taken already.
     std::size_t memory_share(std::size_t taken) const;
+    /// What the plan was made from.
+    std::string const& placement_words() const;
 
     RunOptions const& options_;
     parallel::MpiCommunicator& ranks_;
     std::unique_ptr<kernels::Backend> backend_;
+    double open_seconds_ = 0;  ///< of the index
     io::ModelIndex index_;
     model::DecoderConfig config_;
     model::DTypeOf dtype_of_;
-    std::unique_ptr<io::Hdf5WeightSource> source_;
+    std::unique_ptr<io::FileWeights> source_;
     std::unique_ptr<model::Transformer> transformer_;
     std::optional<io::Tokenizer> tokenizer_;
     std::vector<std::int32_t> eos_ids_;

@@ -1,6 +1,7 @@
 #include "app/plan_options.hpp"
 
 #include "io/input_file.hpp"
+#include "io/model_file/set_index.hpp"
 #include "io/plan_file.hpp"
 #include "io/requests/config_json.hpp"
 #include "kernels/error.hpp"
@@ -52,7 +53,7 @@ model::DecoderConfig config_of(io::ModelIndex const& index) {
 
 model::DTypeOf dtypes_of(io::ModelIndex const& index) {
     std::map<std::string, DType, std::less<>> dtypes;
-    for (auto const& tensor : index.tensors) dtypes[tensor.name] = tensor.dtype;
+    for (auto const& tensor : index.all_tensors()) dtypes[tensor.name] = tensor.dtype;
     return [path = index.path, dtypes = std::move(dtypes)](std::string_view tensor) {
         auto const found = dtypes.find(tensor);
         if (found != dtypes.end()) return found->second;
@@ -89,7 +90,7 @@ model::PlacementPlan plan_for(model::DecoderConfig const& config, std::string co
 
 std::optional<ConfigText> read_config_text(std::string const& path) {
     std::error_code error;
-    bool const folder = fs::is_directory(path, error);
+    bool const folder = fs::is_directory(path, error) && !io::is_set(path);
     if (!folder && !path.ends_with(".json")) return std::nullopt;
     auto origin = folder ? (fs::path(path) / "config.json").string() : path;
     auto text = io::read_text_file(origin, most_bytes);

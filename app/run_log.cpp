@@ -20,19 +20,19 @@ double RunLog::seconds_since(Clock::time_point start) const {
     return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-void RunLog::loaded(std::string_view summary, std::size_t bytes_read) {
+void RunLog::loaded(std::string_view summary, LoadSummary const& load) {
     loaded_ = Clock::now();
     double const seconds = seconds_since(start_);
     if (style_ == Style::people) {
         std::fprintf(stderr, "tesserank: %.*s\n", static_cast<int>(summary.size()), summary.data());
-        std::fprintf(stderr, "tesserank: loaded in %.2f s, %.1f MiB read in the whole job\n",
-                     seconds, static_cast<double>(bytes_read) / 0x1p20);
+        std::fprintf(stderr, "tesserank: loaded in %.2f s: %s\n", seconds, load_line(load).c_str());
     } else if (style_ == Style::json) {
         io::JsonObject event;
         print_event(event.add("event", "loaded")
                         .add("summary", summary)
                         .add("seconds", seconds)
-                        .add("bytes_read", bytes_read));
+                        .add("bytes_read", load.bytes_read())
+                        .add_json("by_rank", load_json(load)));
     }
 }
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "app/load_line.hpp"
+
 #include <chrono>
 #include <cstddef>
 #include <string_view>
@@ -16,7 +18,7 @@ class RunLog {
     explicit RunLog(Style style);
 
     void planned(std::string_view summary);
-    void loaded(std::string_view summary, std::size_t bytes_read);
+    void loaded(std::string_view summary, LoadSummary const& load);
     void batch_done(std::size_t requests, std::size_t tokens);
     void finished(std::size_t results, std::size_t errors);
 

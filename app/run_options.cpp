@@ -3,9 +3,11 @@
 #include "app/arguments.hpp"
 #include "app/plan_options.hpp"
 #include "app/usage_error.hpp"
+#include "io/model_file/set_index.hpp"
 #include "io/requests/partial_file.hpp"
 #include "kernels/error.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <limits>
 #include <utility>
@@ -38,6 +40,9 @@ Grammar grammar(std::string_view command, RunOptions& options) {
         "what each rank may take for weights, caches and workspace, such as 80G; by default its "
         "share of the free memory");
     add("plan-out", po::value(&options.plan_out)->value_name("FILE.json"), "write the plan");
+    add("load", po::value(&options.load)->value_name("HOW"),
+        "cooperative (each byte is read once in the job and sent on), direct (each rank reads what "
+        "it needs), or auto (begins cooperatively, goes on with what is faster here)");
     add("backend", po::value(&options.backend)->value_name("NAME"), "auto, kokkos or reference");
     add("comm", po::value(&options.comm)->value_name("NAME"), "auto or mpi");
     add("dtype", po::value(&options.dtype)->value_name("TYPE"),
@@ -67,6 +72,7 @@ void check(RunOptions const& options) {
     };
     one_of("backend", options.backend, {"auto", "kokkos", "reference"},
            "auto, kokkos or reference (this build)");
+    one_of("load", options.load, {"auto", "cooperative", "direct"}, "auto, cooperative or direct");
     one_of("comm", options.comm, {"auto", "mpi"}, "auto or mpi (this build)");
     one_of("dtype", options.dtype, {"auto", "f32", "bf16"}, "auto, f32 or bf16");
     if (options.input.empty())
@@ -105,6 +111,13 @@ void check_paths(RunOptions const& options) {
         files.emplace_back("--logits while it is written", options.logits + ".partial");
     }
     check_distinct(files);
+    if (!io::is_set(options.model)) return;
+    auto const folder = resolve(options.model);
+    auto const inside = std::ranges::find_if(files, [&](NamedFile const& file) {
+        return !file.second.empty() && resolve(file.second).parent_path() == folder;
+    });
+    if (inside == files.end()) return;
+    throw kernels::InputError(inside->first + " is in the folder of the model: " + inside->second);
 }
 
 void check_distinct(std::span<NamedFile const> files) {
@@ -127,6 +140,7 @@ std::optional<RunOptions> parse_run_options(std::string_view command,
     if (!values) return std::nullopt;
     po::notify(*values);
     options.model = (*values)["MODEL.h5"].as<std::string>();
+    options.placement_given = values->contains("placement");
     options.batch = number_in(*values, "batch", counts);
     options.max_length = number_in(*values, "max-length", counts);
     options.max_new_tokens = number_in(*values, "max-new-tokens", counts);

@@ -15,8 +15,10 @@ struct RunOptions {
     std::string model, input, output;
     std::string logits;  ///< HDF5 file for logits; empty: none
     std::string placement = "shard";
-    std::string machine;   ///< file of `calibrate`, for --placement auto; empty: measure
-    std::string plan_out;  ///< where the plan is written; empty: nowhere
+    bool placement_given = false;  ///< a set has a plan of its own
+    std::string machine;           ///< file of `calibrate`, for --placement auto; empty: measure
+    std::string plan_out;          ///< where the plan is written; empty: nowhere
+    std::string load = "cooperative";
     std::string backend = "auto";
     std::string comm = "auto";
     std::string dtype = "auto";

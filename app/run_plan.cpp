@@ -3,6 +3,7 @@
 #include "app/plan_machine.hpp"
 #include "app/plan_options.hpp"
 #include "app/plan_search.hpp"
+#include "app/set_plan.hpp"
 #include "app/table.hpp"
 #include "io/input_file.hpp"
 #include "io/machine_file.hpp"
@@ -109,14 +110,20 @@ model::PlacementPlan plan_for_run(RunOptions const& options, RunPlanInput const&
     auto const compute = input.model.options.compute;
     auto const modules = model::describe_modules(config);
     std::string text;
-    if (options.placement == automatic) {
+    bool const searched = options.placement == automatic;
+    if (searched && input.set == nullptr) {
         text = search_text(options, input, backend, ranks);
     } else {
         // Rank 0's plan for all: others may not see a plan file, or see another one.
         parallel::agree(ranks, [&] {
             if (ranks.rank() != 0) return;
-            text =
-                io::plan_text(plan_for(config, options.placement, ranks.size(), compute), modules);
+            if (input.set == nullptr) {
+                auto const plan = plan_for(config, options.placement, ranks.size(), compute);
+                text = io::plan_text(plan, modules);
+            } else {
+                bool const wished = options.placement_given && !searched;
+                text = plan_of_set(*input.set, config, wished ? options.placement : "");
+            }
         });
     }
     parallel::agree(ranks, [&] {

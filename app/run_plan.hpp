@@ -1,6 +1,7 @@
 #pragma once
 
 #include "app/run_options.hpp"
+#include "io/model_file/set_index.hpp"
 #include "kernels/backend.hpp"
 #include "model/module_work.hpp"
 #include "model/placement.hpp"
@@ -14,14 +15,16 @@ namespace tesserank::app {
 /// What a plan for a run depends on besides the command line.
 struct RunPlanInput {
     model::PlannedWork model;
-    std::size_t bytes_per_rank = 0;  ///< that the ranks may take, the least of all
-    std::size_t new_tokens = 1;      ///< of a usual request
+    std::size_t bytes_per_rank = 0;     ///< that the ranks may take, the least of all
+    std::size_t new_tokens = 1;         ///< of a usual request
+    io::SetIndex const* set = nullptr;  ///< which has a plan already
 };
 
-/// The plan of --placement, the same on all ranks, with its streams. `auto` searches for it, with
-/// the machine of --machine or, without one, what these ranks measure in a few seconds. Only rank 0
-/// looks at files; it writes --plan-out. Collective. Errors, the same on every rank: InputError,
-/// also when the plan does not fit the memory, naming by how much and which presets would.
+/// The plan of --placement, or of a set, the same on all ranks, with its streams. `auto` searches
+/// for it, with the machine of --machine or, without one, what these ranks measure in a few
+/// seconds. Only rank 0 looks at files; it writes --plan-out. Collective. Errors, the same on every
+/// rank: InputError, also when the plan does not fit the memory, naming by how much and which
+/// presets would.
 model::PlacementPlan plan_for_run(RunOptions const& options, RunPlanInput const& input,
                                   kernels::Backend& backend, parallel::MpiCommunicator& ranks);
 

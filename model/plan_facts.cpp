@@ -1,5 +1,6 @@
 #include "model/plan_facts.hpp"
 
+#include "model/held_regions.hpp"
 #include "model/prefill_schedule.hpp"
 
 #include <algorithm>
@@ -137,17 +138,11 @@ std::vector<StepShape> decode_shapes(Workload const& workload, std::size_t max_r
 std::vector<std::size_t> weight_bytes_of(DecoderConfig const& config, PlacementPlan const& plan,
                                          ModuleSpec const& module, DTypeOf const& dtype_of) {
     std::vector<std::size_t> bytes(static_cast<std::size_t>(plan.ranks), 0);
-    if (module.kind == ModuleKind::lm_head && config.tied_embeddings) return bytes;
     for (auto const& weight : module.weights) {
-        auto regions = regions_of(weight, module.units, plan.of(module.name), plan.ranks);
+        auto const regions = regions_held(config, plan, module, weight);
         std::size_t const size = kernels::size_of(dtype_of(weight.tensor));
         for (std::size_t rank = 0; rank < bytes.size(); ++rank) {
-            auto& region = regions[rank];
-            if (module.kind == ModuleKind::embedding) {
-                region.rows = embedding_rows(config, plan, static_cast<int>(rank));
-                region.cols = {0, weight.cols};
-            }
-            bytes[rank] += region.rows.count * region.cols.count * size;
+            bytes[rank] += regions[rank].rows.count * regions[rank].cols.count * size;
         }
     }
     return bytes;

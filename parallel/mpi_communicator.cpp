@@ -87,6 +87,7 @@ struct MpiCommunicator::State {
     int rank = 0;
     int size = 1;
     int ranks_on_node = 1;
+    std::vector<int> nodes{0};  ///< by rank
     std::size_t limit;
     int exceptions = std::uncaught_exceptions();
     std::vector<float> staging;
@@ -105,6 +106,10 @@ MpiCommunicator::State::State(std::size_t message_limit) : limit{message_limit} 
     check_mpi(MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, rank, MPI_INFO_NULL, &node),
               "MPI_Comm_split_type");
     check_mpi(MPI_Comm_size(node, &ranks_on_node), "MPI_Comm_size");
+    int lowest = rank;
+    check_mpi(MPI_Bcast(&lowest, 1, MPI_INT, 0, node), "MPI_Bcast");
+    nodes.resize(static_cast<std::size_t>(size));
+    check_mpi(MPI_Allgather(&lowest, 1, MPI_INT, nodes.data(), 1, MPI_INT, comm), "MPI_Allgather");
     check_mpi(MPI_Comm_free(&node), "MPI_Comm_free");
 }
 
@@ -127,6 +132,7 @@ MpiCommunicator::~MpiCommunicator() = default;
 int MpiCommunicator::rank() const { return state_->rank; }
 int MpiCommunicator::size() const { return state_->size; }
 int MpiCommunicator::ranks_on_node() const { return state_->ranks_on_node; }
+std::vector<int> const& MpiCommunicator::nodes() const { return state_->nodes; }
 
 // The same bits on every rank are MPI_Allreduce's own promise: "MPI requires that all processes
 // from the same group participating in these operations receive identical results" (MPI 3.1,

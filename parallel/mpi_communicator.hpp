@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace tesserank::parallel {
 
@@ -30,6 +31,8 @@ class MpiCommunicator final : public Communicator {
     int size() const override;
     /// How many ranks run on this rank's node, this one included.
     int ranks_on_node() const;
+    /// Which node each rank is on: the lowest rank of that node.
+    std::vector<int> const& nodes() const;
 
     void all_reduce(std::span<std::byte> data, kernels::DType dtype) override;
     void reduce_scatter(std::span<std::byte> data, kernels::DType dtype,

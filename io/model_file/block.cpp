@@ -1,5 +1,8 @@
 #include "io/model_file/block.hpp"
 
+#include "io/model_file/checksum.hpp"
+#include "kernels/error.hpp"
+
 #include <algorithm>
 
 namespace tesserank::io {
@@ -19,8 +22,7 @@ std::vector<Block> blocks_of(StoredTensor const& tensor) {
 }
 
 std::vector<parallel::Range> deal_blocks(std::span<Block const> blocks, int ranks) {
-    std::size_t total = 0;
-    for (auto const& block : blocks) total += block.bytes();
+    auto const total = bytes_of(blocks);
     std::vector<parallel::Range> shares;
     std::size_t next = 0;
     std::size_t dealt = 0;
@@ -51,6 +53,25 @@ void read_blocks(InputFile const& file, std::span<Block const> blocks,
         memory = memory.subspan(bytes);
         blocks = blocks.subspan(run);
     }
+}
+
+void read_checked(InputFile const& file, std::span<Block const> blocks,
+                  std::span<std::byte> memory) {
+    read_blocks(file, blocks, memory);
+    for (auto const& block : blocks) {
+        if (checksum_of(memory.first(block.bytes())) != block.tensor->checksums[block.index]) {
+            throw kernels::InputError(file.path() + ": " + block.describe() +
+                                      ": does not have its checksum: the file is damaged. Convert "
+                                      "the model again.");
+        }
+        memory = memory.subspan(block.bytes());
+    }
+}
+
+std::size_t bytes_of(std::span<Block const> blocks) {
+    std::size_t bytes = 0;
+    for (auto const& block : blocks) bytes += block.bytes();
+    return bytes;
 }
 
 }  // namespace tesserank::io

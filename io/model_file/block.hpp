@@ -34,5 +34,10 @@ std::vector<parallel::Range> deal_blocks(std::span<Block const> blocks, int rank
 /// Reads blocks one after the other into `memory`, in as few calls as their places allow. `memory`
 /// has their bytes in sum.
 void read_blocks(InputFile const& file, std::span<Block const> blocks, std::span<std::byte> memory);
+/// The same, and compares their checksums. Errors: InputError naming file, tensor and rows.
+void read_checked(InputFile const& file, std::span<Block const> blocks,
+                  std::span<std::byte> memory);
+
+std::size_t bytes_of(std::span<Block const> blocks);
 
 }  // namespace tesserank::io

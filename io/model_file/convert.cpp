@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <memory>
 #include <set>
 
 namespace tesserank::io {
@@ -44,10 +45,15 @@ void check_names(SafetensorsReader const& source) {
     }
 }
 
+std::unique_ptr<ModelWriter> make_writer(ConvertOptions const& options) {
+    if (!options.set) return std::make_unique<ModelFileWriter>(options.model_path);
+    return std::make_unique<SetWriter>(options.model_path, *options.set, options.existing);
+}
+
 class Converter {
   public:
     Converter(ConvertOptions const& options, SafetensorsReader const& source)
-        : options_{options}, total_{source.bytes()}, writer_(options.model_path) {}
+        : options_{options}, total_{source.bytes()}, writer_(make_writer(options)) {}
 
     void copy_documents();
     void copy_file(SafetensorsFile const& file);
@@ -64,7 +70,7 @@ class Converter {
     ConvertOptions const& options_;
     std::size_t total_;
     std::size_t done_ = 0;
-    ModelFileWriter writer_;
+    std::unique_ptr<ModelWriter> writer_;
     std::unique_ptr<Sha256> hash_;  ///< of the file that is being read
     std::set<std::string_view> documents_;
     std::vector<SourceFile> sources_;
@@ -88,7 +94,7 @@ void Converter::copy_document(DocumentKind const& kind, std::string const& path)
     auto const text = read_text_file(path, most_document_bytes);
     if (text.empty() && !kind.json) return;
     if (kind.json) check_json(text, path);
-    writer_.add_document(kind.name, text);
+    writer_->add_document(kind.name, text);
     documents_.insert(kind.name);
     note_source(path, sha256_of(text));
 }
@@ -120,7 +126,7 @@ void Converter::copy_tensor(InputFile const& file, SafetensorsTensor const& tens
     auto const dtype = options_.dtype.value_or(kept.value_or(kernels::DType::f32));
     auto const width = size_of(tensor.dtype);
     if (kept) {
-        writer_.begin_tensor(tensor.name, dtype, tensor.shape);
+        writer_->begin_tensor(tensor.name, dtype, tensor.shape);
         ++report_.tensors;
         report_.elements += tensor.bytes / width;
     } else {
@@ -132,16 +138,16 @@ void Converter::copy_tensor(InputFile const& file, SafetensorsTensor const& tens
         if (kept) {
             output_.resize(bytes / width * kernels::size_of(dtype));
             cast(tensor.dtype, source, dtype, output_);
-            writer_.append(output_);
+            writer_->append(output_);
         }
         done += bytes;
     }
-    if (kept) writer_.end_tensor();
+    if (kept) writer_->end_tensor();
 }
 
 ConvertReport Converter::finish() {
     if (report_.tensors == 0) throw InputError(options_.source_folder + ": has no weights");
-    writer_.commit(sources_, options_.existing);
+    writer_->commit(sources_, options_.existing);
     report_.source_bytes = total_;
     return report_;
 }
@@ -159,7 +165,8 @@ std::vector<std::string> paths_of(ConvertOptions const& options, SafetensorsRead
 void check_target(ConvertOptions const& options, SafetensorsReader const& source) {
     auto const& path = options.model_path;
     std::error_code error;
-    if (!std::filesystem::exists(path, error)) return;
+    // What may be in the way of a set is its writer's matter.
+    if (options.set || !std::filesystem::exists(path, error)) return;
     if (options.existing == Existing::keep) {
         throw InputError(path + ": exists already; --force replaces it");
     }

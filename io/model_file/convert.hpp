@@ -1,5 +1,6 @@
 #pragma once
 
+#include "io/model_file/set_writer.hpp"
 #include "io/requests/partial_file.hpp"
 #include "kernels/dtype.hpp"
 
@@ -12,7 +13,9 @@
 namespace tesserank::io {
 
 struct ConvertOptions {
-    std::string source_folder, model_path;
+    std::string source_folder;
+    std::string model_path;                    ///< of the file, or of the set's folder
+    std::optional<SetPlan> set = {};           ///< to write a set
     std::optional<kernels::DType> dtype = {};  ///< for every tensor; none: as in the source
     Existing existing = Existing::keep;
     /// Told how much has been read; may be empty.
@@ -25,10 +28,11 @@ struct ConvertReport {
     std::vector<std::string> skipped;  ///< tensors of whole numbers, which are no weights
 };
 
-/// Turns a checkpoint folder into one model file. Memory does not grow with the model: the source
-/// is read once, from front to back, hashed, cast and written block by block; what grows is its
-/// index, about a kilobyte per tensor. Errors: InputError for a source that is not right, and for a
-/// model file that exists already; SystemError when the disk is full. Nothing is left behind then.
+/// Turns a checkpoint folder into one model file, or a set. Memory does not grow with the model:
+/// the source is read once, from front to back, hashed, cast and written block by block; what grows
+/// is its index, about a kilobyte per tensor. Errors: InputError for a source that is not right,
+/// and for a model file that exists already; SystemError when the disk is full. Nothing is left
+/// behind then.
 ConvertReport convert_checkpoint(ConvertOptions const& options);
 
 }  // namespace tesserank::io

@@ -9,6 +9,7 @@ namespace tesserank::io {
 
 /// What a model file consists of; see docs for the table. Everything is little-endian.
 inline constexpr std::string_view model_format = "tesserank";
+inline constexpr std::string_view part_format = "tesserank-part";  ///< one file of a set
 inline constexpr std::uint64_t model_format_version = 1;
 inline constexpr char weights_group[] = "weights";
 

@@ -15,6 +15,11 @@ namespace tesserank::io {
 /// The requests for one tensor.
 using Wishes = std::vector<model::WeightRequest const*>;
 
+/// The elements of a block within its tensor.
+ElementRun run_of(Block const& block);
+/// Bytes of a block that requests name for `rank`; several times those that several name.
+std::size_t bytes_wanted(Block const& block, Wishes const& wishes, int rank);
+
 /// Which blocks each rank reads in one round, as ranges of LoadRounds::blocks().
 using Round = std::vector<parallel::Range>;
 
@@ -23,33 +28,44 @@ using Round = std::vector<parallel::Range>;
 class LoadRounds {
   public:
     /// In a round no rank reads, sends or receives more than `staging_bytes`, but for a round of
-    /// one block.
-    LoadRounds(std::map<StoredTensor const*, Wishes> wishes, int ranks, std::size_t staging_bytes);
+    /// one block. `nodes` says which node each rank is on; empty: all are on one.
+    LoadRounds(std::map<StoredTensor const*, Wishes> wishes, int ranks, std::size_t staging_bytes,
+               std::vector<int> nodes = {});
 
     /// What is needed of the file, in its order.
     std::span<Block const> blocks() const { return blocks_; }
     Wishes const& wishes_for(Block const& block) const { return wishes_.at(block.tensor); }
-    /// Bytes of a block that `rank` needs; several times those that several requests name.
-    std::size_t bytes_for(Block const& block, int rank) const;
-    /// Whether all requests want the whole tensor for every rank: then it is sent once, to all.
+    /// See bytes_wanted.
+    std::size_t bytes_for(Block const& block, int rank) const {
+        return bytes_wanted(block, wishes_for(block), rank);
+    }
+    /// Whether all requests want the whole tensor for every rank, and all are on one node: then it
+    /// is broadcast.
     bool goes_to_all(Block const& block) const { return to_all_.contains(block.tensor); }
+    bool several_nodes() const { return !nodes_.empty(); }
+    /// From whom a rank gets its part of a block: from its reader; or, when ranks of another node
+    /// want the same, from the one of them to whom the reader sends it: another for each block.
+    int sender_of(Block const& block, int reader, int receiver) const;
 
     bool done() const;
     Round next();
 
   private:
     bool needed(Block const& block) const;
+    void group_ranks(StoredTensor const& tensor, Wishes const& requests);
+    std::size_t bytes_for_all(Block const& block, int reader, std::span<std::size_t> received,
+                              std::span<std::size_t> forwarded) const;
 
     std::map<StoredTensor const*, Wishes> wishes_;
     std::set<StoredTensor const*> to_all_;
+    /// By rank: those of its node who want the same, itself included, in rank order.
+    std::map<StoredTensor const*, std::vector<std::vector<int>>> groups_;
     int ranks_;
     std::size_t staging_bytes_;
+    std::vector<int> nodes_;  ///< by rank; empty when all are on one
     std::vector<Block> blocks_;
     Round left_;          ///< by rank
     int first_rank_ = 0;  ///< of the next round: in turn, so that none waits for the others to end
 };
-
-/// The elements of a block within its tensor.
-ElementRun run_of(Block const& block);
 
 }  // namespace tesserank::io

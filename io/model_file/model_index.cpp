@@ -1,6 +1,7 @@
 #include "io/model_file/model_index.hpp"
 
 #include "io/model_file/format.hpp"
+#include "io/model_file/set_index.hpp"
 #include "kernels/error.hpp"
 
 #include <algorithm>
@@ -20,6 +21,10 @@ std::size_t StoredTensor::cols() const {
 std::string const* ModelIndex::find_document(std::string_view name) const {
     auto const found = documents.find(name);
     return found == documents.end() ? nullptr : &found->second;
+}
+
+std::vector<StoredTensor> const& ModelIndex::all_tensors() const {
+    return set ? set->tensors : tensors;
 }
 
 std::size_t bytes_of_shape(std::vector<std::size_t> const& shape, kernels::DType dtype) {

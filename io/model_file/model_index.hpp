@@ -1,12 +1,15 @@
 #pragma once
 
 #include "kernels/dtype.hpp"
+#include "model/weight_source.hpp"
 #include "parallel/mpi_communicator.hpp"
 
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +26,8 @@ struct StoredTensor {
     std::size_t bytes = 0;
     std::size_t block_bytes = 0;           ///< that one checksum covers; the last block may be less
     std::vector<std::uint64_t> checksums;  ///< XXH3-64 by block
+    /// In a rank's file of a set: which part of the whole tensor this is.
+    std::optional<model::Region> region = {};
 
     /// The tensor as a matrix [shape[0], product of the rest]; a single number is [1, 1].
     std::size_t rows() const;
@@ -35,7 +40,16 @@ struct SourceFile {
     std::string name, sha256;
 };
 
-/// What a model file holds, but for the numbers themselves.
+/// Says of a file to which set it belongs: written into it, so that a wrong one is noticed.
+struct SetPart {
+    std::string name;  ///< "shared" or "rank 2"
+    std::string model_sha256, plan_sha256;
+    int ranks = 1;
+};
+
+struct SetIndex;
+
+/// What a model file holds, but for the numbers themselves; or the shared file of a set.
 struct ModelIndex {
     std::string path;
     std::size_t file_bytes = 0;
@@ -43,9 +57,13 @@ struct ModelIndex {
     std::vector<SourceFile> sources;
     std::map<std::string, std::string, std::less<>> documents;  ///< "config" -> its JSON text, ...
     std::vector<StoredTensor> tensors;                          ///< in the order of their bytes
+    std::optional<SetPart> part = {};                           ///< of a file of a set
+    std::shared_ptr<SetIndex const> set = {};                   ///< of a set's shared file
 
     /// The text of a document; nullptr where the file has none.
     std::string const* find_document(std::string_view name) const;
+    /// Those of the file, or of the whole set: then places and checksums are their files' matter.
+    std::vector<StoredTensor> const& all_tensors() const;
 };
 
 /// The bytes of a shape; InputError when they do not fit 63 bits.
@@ -53,10 +71,13 @@ std::size_t bytes_of_shape(std::vector<std::size_t> const& shape, kernels::DType
 /// How convert cuts a tensor into blocks: whole rows as long as they fit most_block_bytes.
 std::size_t block_bytes_for(std::vector<std::size_t> const& shape, kernels::DType dtype);
 
-/// Reads and checks everything but the numbers, on this rank alone. Errors: InputError naming the
-/// file and the place in it, for a file that is not a model file, is damaged or is of a newer
-/// format.
+/// Reads and checks everything but the numbers, on this rank alone. The folder of a set gives its
+/// shared file. Errors: InputError naming the file and the place in it, for a file that is not a
+/// model file, is damaged or is of a newer format.
 ModelIndex read_model_index(std::string const& path);
+
+/// The same for one file of a set.
+ModelIndex read_part_index(std::string const& path);
 
 /// The same for a whole job: rank 0 reads and tells the others. Collective. Errors: the same on
 /// all ranks.

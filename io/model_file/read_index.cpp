@@ -8,10 +8,11 @@
 #include "io/model_file/checksum.hpp"
 #include "io/model_file/format.hpp"
 #include "io/model_file/model_index.hpp"
+#include "io/model_file/set_index.hpp"
 #include "io/model_file/tensor_name.hpp"
 
 #include <algorithm>
-#include <array>
+#include <filesystem>
 #include <utility>
 
 namespace tesserank::io {
@@ -19,9 +20,20 @@ namespace {
 
 using kernels::InputError;
 
-void check_format(hid_t root) {
-    if (check_h5(H5Aexists(root, "format"), "the file") == 0 ||
-        read_text_attribute(root, "format") != model_format) {
+/// Which of the two kinds of files is read.
+enum class FileKind : unsigned char { model, part };
+
+void check_format(hid_t root, FileKind kind) {
+    auto const format = check_h5(H5Aexists(root, "format"), "the file") == 0
+                            ? std::string()
+                            : read_text_attribute(root, "format");
+    if (format == part_format && kind == FileKind::model) {
+        throw InputError("is one file of a set; name the set's folder instead");
+    }
+    if (format == model_format && kind == FileKind::part) {
+        throw InputError("is a whole model file, expected one file of a set");
+    }
+    if (format != model_format && format != part_format) {
         throw InputError("is not a tesserank model file; tesserank convert makes one");
     }
     auto const version = read_number_attribute(root, "format_version");
@@ -29,6 +41,17 @@ void check_format(hid_t root) {
     throw InputError("has format version " + std::to_string(version) +
                      ", but this tesserank reads version " + std::to_string(model_format_version) +
                      ". Use a newer tesserank, or convert the model again.");
+}
+
+SetPart read_part(hid_t root) {
+    auto const ranks = read_number_attribute(root, "set_ranks");
+    if (ranks < 1 || ranks > most_set_ranks) {
+        throw InputError("set_ranks is " + std::to_string(ranks));
+    }
+    return {.name = read_text_attribute(root, "set_part"),
+            .model_sha256 = read_text_attribute(root, "set_model_sha256"),
+            .plan_sha256 = read_text_attribute(root, "set_plan_sha256"),
+            .ranks = static_cast<int>(ranks)};
 }
 
 std::vector<SourceFile> read_sources(hid_t root) {
@@ -84,7 +107,17 @@ void read_documents(hid_t root, InputFile const& file, ModelIndex& index) {
         index.documents[name] =
             naming("/" + name, [&] { return read_document(open_document(root, name), file); });
     }
-    if (!index.documents.contains("config")) throw InputError("/config is missing");
+}
+
+void read_region(H5Dataset const& dataset, StoredTensor& tensor) {
+    auto const numbers = read_numbers_attribute(dataset.get(), "region", 4);
+    model::Region const region{{numbers[0], numbers[1]}, {numbers[2], numbers[3]}};
+    // Bounds far below an overflow: nothing larger can be in a checkpoint.
+    if (tensor.shape != std::vector{region.rows.count, region.cols.count} ||
+        std::max(numbers[0], numbers[2]) > std::uint64_t{1} << 48) {
+        throw InputError("has a region that is not its shape");
+    }
+    tensor.region = region;
 }
 
 StoredTensor read_tensor(std::string const& path, H5Dataset const& dataset,
@@ -106,11 +139,13 @@ StoredTensor read_tensor(std::string const& path, H5Dataset const& dataset,
     }
     auto const blocks = (tensor.bytes + tensor.block_bytes - 1) / tensor.block_bytes;
     tensor.checksums = read_numbers_attribute(dataset.get(), "checksum", blocks);
+    if (check_h5(H5Aexists(dataset.get(), "region"), "region") != 0) read_region(dataset, tensor);
     return tensor;
 }
 
 void read_tensors(hid_t root, ModelIndex& index) {
     if (check_h5(H5Lexists(root, weights_group, H5P_DEFAULT), weights_group) == 0) {
+        if (index.part) return;  // a rank may hold nothing of its own
         throw InputError("/weights is missing");
     }
     auto const group = open_link(root, weights_group);
@@ -125,31 +160,43 @@ void read_tensors(hid_t root, ModelIndex& index) {
     });
 }
 
-ModelIndex read_all(InputFile const& file) {
+ModelIndex read_all(InputFile const& file, FileKind kind) {
     auto const h5 = open_h5(file.path());
     auto const root = h5.get();
-    check_format(root);
+    check_format(root, kind);
     ModelIndex index;
+    if (kind == FileKind::part) index.part = read_part(root);
     index.path = file.path();
     index.file_bytes = file.bytes();
     index.created_by = read_text_attribute(root, "created_by");
     index.sources = read_sources(root);
     read_documents(root, file, index);
+    if (kind == FileKind::model && !index.documents.contains("config")) {
+        throw InputError("/config is missing");
+    }
     read_tensors(root, index);
     return index;
 }
 
-}  // namespace
-
-ModelIndex read_model_index(std::string const& path) {
+ModelIndex read_file(std::string const& path, FileKind kind) {
     InputFile const file(path);
     try {
-        return read_all(file);
+        return read_all(file, kind);
     } catch (InputError const& error) {
         throw InputError(path + ": " + error.what());
     } catch (H5Error const& error) {
         throw InputError(path + ": is damaged or not a model file (" + error.what() + ")");
     }
 }
+
+}  // namespace
+
+ModelIndex read_model_index(std::string const& path) {
+    std::error_code error;
+    if (std::filesystem::is_directory(path, error)) return read_set(path);
+    return read_file(path, FileKind::model);
+}
+
+ModelIndex read_part_index(std::string const& path) { return read_file(path, FileKind::part); }
 
 }  // namespace tesserank::io

@@ -1,6 +1,7 @@
 #include "io/model_file/report.hpp"
 
 #include "io/model_file/format.hpp"
+#include "io/model_file/set_index.hpp"
 #include "io/model_file/tensor_groups.hpp"
 
 #include <nlohmann/json.hpp>
@@ -36,8 +37,8 @@ constexpr std::array brief_keys{"architectures",
 constexpr std::array parts_of_config{"text_config", "llm_config", "vision_config"};
 
 std::size_t sum_of(ModelIndex const& index, std::size_t (*size)(StoredTensor const&)) {
-    return std::transform_reduce(index.tensors.begin(), index.tensors.end(), std::size_t{0},
-                                 std::plus{}, size);
+    return std::transform_reduce(index.all_tensors().begin(), index.all_tensors().end(),
+                                 std::size_t{0}, std::plus{}, size);
 }
 std::size_t parameters_of(StoredTensor const& tensor) { return tensor.elements(); }
 std::size_t bytes_of(StoredTensor const& tensor) { return tensor.bytes; }
@@ -75,11 +76,16 @@ void print_config(std::ostream& out, std::string const& title, json const& confi
 
 void print_head(std::ostream& out, ModelIndex const& index) {
     std::map<std::string_view, std::size_t> bytes_by_dtype;
-    for (auto const& tensor : index.tensors) {
+    for (auto const& tensor : index.all_tensors()) {
         bytes_by_dtype[kernels::name_of(tensor.dtype)] += tensor.bytes;
     }
     out << std::left << std::setw(14) << "file" << index.path << ", " << index.file_bytes
         << " bytes, made by " << json(index.created_by).dump(-1, ' ', true) << '\n';
+    if (index.set) {
+        out << std::setw(14) << "set" << index.set->files.size() << " files for "
+            << index.set->ranks << " ranks, placement "
+            << json(index.set->placement).dump(-1, ' ', true) << '\n';
+    }
     auto const config = config_of(index);
     if (config.is_object()) print_config(out, "config", config);
     out << std::setw(14) << "texts";
@@ -93,17 +99,17 @@ void print_head(std::ostream& out, ModelIndex const& index) {
             << json(source.sha256).dump(-1, ' ', true) << '\n';
     }
     out << std::setw(14) << "parameters" << sum_of(index, parameters_of) << " in "
-        << index.tensors.size() << " tensors\n";
+        << index.all_tensors().size() << " tensors\n";
     out << std::setw(14) << "weight bytes" << sum_of(index, bytes_of);
     for (auto const& [dtype, bytes] : bytes_by_dtype) out << ", " << dtype << ' ' << bytes;
     out << "\n\n";
 }
 
 std::vector<TensorGroup> rows_of(ModelIndex const& index, TensorRows rows) {
-    if (rows == TensorRows::grouped) return group_tensors(index.tensors);
+    if (rows == TensorRows::grouped) return group_tensors(index.all_tensors());
     std::vector<TensorGroup> singles;
-    singles.reserve(index.tensors.size());
-    for (auto const& tensor : index.tensors) singles.push_back({tensor.name, &tensor, 1});
+    singles.reserve(index.all_tensors().size());
+    for (auto const& tensor : index.all_tensors()) singles.push_back({tensor.name, &tensor, 1});
     return singles;
 }
 
@@ -116,6 +122,19 @@ json to_json(StoredTensor const& tensor) {
             {"offset", tensor.offset},
             {"block_bytes", tensor.block_bytes},
             {"blocks", tensor.checksums.size()}};
+}
+
+json set_to_json(SetIndex const& set) {
+    json files = json::array();
+    for (auto const& file : set.files) {
+        files.push_back({{"name", file.name}, {"bytes", file.bytes}, {"sha256", file.sha256}});
+    }
+    return {{"folder", set.folder},
+            {"ranks", set.ranks},
+            {"placement", set.placement},
+            {"model_sha256", set.model_sha256},
+            {"plan", json::parse(set.plan, nullptr, false)},
+            {"files", std::move(files)}};
 }
 
 }  // namespace
@@ -154,7 +173,8 @@ std::string model_report_json(ModelIndex const& index) {
         report["sources"].push_back({{"name", source.name}, {"sha256", source.sha256}});
     }
     for (auto const& [name, text] : index.documents) report["documents"][name] = text.size();
-    for (auto const& tensor : index.tensors) report["tensors"].push_back(to_json(tensor));
+    for (auto const& tensor : index.all_tensors()) report["tensors"].push_back(to_json(tensor));
+    if (index.set) report["set"] = set_to_json(*index.set);
     return report.dump(2, ' ', true, json::error_handler_t::replace);
 }
 

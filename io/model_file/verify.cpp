@@ -13,12 +13,6 @@ namespace {
 
 using Progress = std::function<void(std::size_t, std::size_t)>;
 
-std::size_t bytes_of(std::span<Block const> blocks) {
-    std::size_t bytes = 0;
-    for (auto const& block : blocks) bytes += block.bytes();
-    return bytes;
-}
-
 /// One line for each damaged block. Names hold no line breaks.
 std::string damaged_of(std::string const& path, std::span<Block const> blocks,
                        Progress const& progress) {

@@ -1,32 +1,45 @@
 #pragma once
 
 #include "io/input_file.hpp"
+#include "io/model_file/file_weights.hpp"
+#include "io/model_file/load_choice.hpp"
+#include "io/model_file/load_rounds.hpp"
 #include "io/model_file/model_index.hpp"
 #include "kernels/backend.hpp"
-#include "model/weight_source.hpp"
 #include "parallel/mpi_communicator.hpp"
 
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace tesserank::io {
 
-/// Cooperative loading from a model file: each rank reads its share of the blocks in few large
-/// reads, checks them, and sends every piece to the ranks whose region it is in; what all ranks
-/// want whole is broadcast.
-class Hdf5WeightSource final : public model::WeightSource {
-  public:
-    /// Bytes that a rank holds at most of what it has read, of what it sends and of what it
-    /// receives, each; one block sent to all ranks may be more.
+struct LoadOptions {
+    /// Bytes that a rank holds at most of each: what it reads, what it has read, what it sends,
+    /// what it receives; one block sent to many ranks may be more.
     static constexpr std::size_t most_staging_bytes = std::size_t{64} << 20;
 
+    LoadMode mode = LoadMode::cooperative;
+    std::size_t staging_bytes = most_staging_bytes;
+    /// Which node each rank is on; empty: as MPI says.
+    std::vector<int> nodes = {};
+    /// What LoadMode::automatic decides by.
+    std::function<bool(LoadEstimate const&)> prefers_direct = io::prefers_direct;
+};
+
+/// Weights from one model file, see LoadMode. Cooperatively each rank reads its share of the blocks
+/// in few large reads, checks them, and sends every piece to the ranks whose region it is in; over
+/// the network once for each node. What all ranks of one node want whole is broadcast.
+class Hdf5WeightSource final : public FileWeights {
+  public:
     /// `index` comes from open_model(). Opens the file on every rank. Collective. Errors:
     /// InputError when a rank sees no such file, or another one.
     Hdf5WeightSource(ModelIndex index, parallel::MpiCommunicator& ranks, kernels::Backend& backend,
-                     std::size_t staging_bytes = most_staging_bytes);
+                     LoadOptions options = {});
     ~Hdf5WeightSource() override;
 
     std::map<std::string, model::TensorInfo, std::less<>> const& tensors() const override {
@@ -37,18 +50,23 @@ class Hdf5WeightSource final : public model::WeightSource {
     /// needs are not read. Sends what the ranks' regions need beyond their own share of the file.
     void load(std::span<model::WeightRequest const> requests) override;
 
-    /// Bytes of weights that this rank has read from the file so far.
-    std::size_t bytes_read() const { return bytes_read_; }
+    LoadReport report() const override { return report_; }
 
   private:
+    using WishesByTensor = std::map<StoredTensor const*, Wishes>;
+    WishesByTensor check(std::span<model::WeightRequest const> requests) const;
+    std::vector<Block> load_cooperatively(LoadRounds rounds);
+    void load_directly(std::span<Block const> blocks, WishesByTensor const& wishes);
+    bool stops(LoadMeasure const& measure) const;
+
     ModelIndex index_;
     parallel::MpiCommunicator& ranks_;
     kernels::Backend& backend_;
-    std::size_t staging_bytes_;
+    LoadOptions options_;
     std::map<std::string, model::TensorInfo, std::less<>> infos_;
     std::map<std::string, StoredTensor const*, std::less<>> stored_;
     std::unique_ptr<InputFile const> file_;
-    std::size_t bytes_read_ = 0;
+    LoadReport report_;
 };
 
 }  // namespace tesserank::io

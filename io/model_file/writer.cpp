@@ -15,8 +15,18 @@
 #include <utility>
 
 namespace tesserank::io {
+namespace {
 
 using kernels::require;
+
+void write_part(hid_t root, SetPart const& part) {
+    write_text_attribute(root, "set_part", part.name);
+    write_text_attribute(root, "set_model_sha256", part.model_sha256);
+    write_text_attribute(root, "set_plan_sha256", part.plan_sha256);
+    write_number_attribute(root, "set_ranks", static_cast<std::uint64_t>(part.ranks));
+}
+
+}  // namespace
 
 /// HDF5 lays the file out and writes its index; the numbers go past it, straight to their place.
 struct ModelFileWriter::State {
@@ -33,10 +43,12 @@ struct ModelFileWriter::State {
     LockedFile file;
     H5File h5;
     std::optional<Open> open;
+    std::optional<SetPart> part;
 };
 
 ModelFileWriter::ModelFileWriter(std::string const& path) : state_{std::make_unique<State>(path)} {}
 ModelFileWriter::~ModelFileWriter() = default;
+ModelFileWriter::ModelFileWriter(ModelFileWriter&&) noexcept = default;
 
 void ModelFileWriter::add_document(std::string_view name, std::string_view text) {
     require(!text.empty(), "an empty document cannot be stored");
@@ -61,6 +73,14 @@ void ModelFileWriter::begin_tensor(std::string const& name, kernels::DType dtype
                                      BlockChecksums(block_bytes)});
 }
 
+void ModelFileWriter::begin_piece(std::string const& name, kernels::DType dtype,
+                                  model::Region const& region) {
+    begin_tensor(name, dtype, {region.rows.count, region.cols.count});
+    std::array<std::uint64_t, 4> const numbers{region.rows.begin, region.rows.count,
+                                               region.cols.begin, region.cols.count};
+    write_numbers_attribute(state_->open->dataset.get(), "region", numbers);
+}
+
 void ModelFileWriter::append(std::span<std::byte const> bytes) {
     auto& open = *state_->open;
     require(bytes.size() <= open.missing, "more bytes than the tensor has");
@@ -77,6 +97,8 @@ void ModelFileWriter::end_tensor() {
     state_->open.reset();
 }
 
+void ModelFileWriter::mark_part(SetPart part) { state_->part = std::move(part); }
+
 void ModelFileWriter::commit(std::vector<SourceFile> const& sources, Existing existing) {
     require(!state_->open, "a tensor is still being written");
     auto const root = state_->h5.get();
@@ -86,7 +108,9 @@ void ModelFileWriter::commit(std::vector<SourceFile> const& sources, Existing ex
         names.push_back(source.name);
         hashes.push_back(source.sha256);
     }
-    write_text_attribute(root, "format", std::string(model_format));
+    auto const& part = state_->part;
+    write_text_attribute(root, "format", std::string(part ? part_format : model_format));
+    if (part) write_part(root, *part);
     write_number_attribute(root, "format_version", model_format_version);
     write_text_attribute(root, "created_by", "tesserank " TESSERANK_VERSION);
     write_texts_attribute(root, "source_files", names);

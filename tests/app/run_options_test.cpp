@@ -43,6 +43,18 @@ TEST(RunOptions, AreReadAndOtherwiseHaveDefaults) {
     EXPECT_EQ(parse({}).prefill_chunk, 512U);
 }
 
+TEST(RunOptions, SayHowWeightsAreLoaded) {
+    EXPECT_EQ(parse({}).load, "cooperative");
+    EXPECT_EQ(parse({"--load", "direct"}).load, "direct");
+    expect_refused({"--load", "fast"}, "--load is \"fast\", expected auto, cooperative or direct");
+}
+
+TEST(RunOptions, KnowWhetherAPlacementIsGiven) {
+    EXPECT_FALSE(parse({}).placement_given);
+    EXPECT_EQ(parse({}).placement, "shard");
+    EXPECT_TRUE(parse({"--placement", "shard"}).placement_given);
+}
+
 TEST(RunOptions, AreNotGuessedFromTheirBeginning) { expect_refused({"--max-l", "9"}, "--max-l"); }
 
 TEST(RunOptions, RefuseNumbersOutOfRange) {
@@ -84,6 +96,16 @@ TEST(CheckPaths, RefusesAFileThatIsTwoThings) {
     expect_clash(with_files("a", "b", "b"), "--output and --logits");
     expect_clash(with_files("b.partial", "b"), "--input and --output while it is written");
     expect_clash(with_files("a", "b", "b.partial"), "--output while it is written and --logits");
+}
+
+TEST(CheckPaths, KeepsTheFilesOfASet) {
+    io::TemporaryFolder const folder;
+    std::filesystem::create_directory(folder.path("set"));
+    static_cast<void>(folder.write("set/set.json", "{}"));
+    auto options = with_files("a", folder.write("set/rank0.h5", "x"));
+    options.model = folder.path("set");
+    EXPECT_THAT([&] { check_paths(options); },
+                ThrowsMessage<kernels::InputError>(HasSubstr("--output is in the folder")));
 }
 
 TEST(CheckPaths, FollowsLinks) {

@@ -91,6 +91,41 @@ TEST(LoadRounds, WhatAllRanksWantWholeIsSentOnce) {
     EXPECT_FALSE(cut.goes_to_all(cut.blocks()[0]));
 }
 
+TEST(LoadRounds, RanksOfAnotherNodeShareOneCopy) {
+    auto const tensor = make_tensor(400, 0);
+    auto const request = replicated(400, 5);
+    std::vector<int> const nodes{0, 0, 2, 2, 2};
+    LoadRounds rounds({{&tensor, {&request}}}, 5, 1024, nodes);
+    std::set<int> entrances;
+    for (auto const& block : rounds.blocks()) {
+        EXPECT_FALSE(rounds.goes_to_all(block));
+        EXPECT_EQ(rounds.sender_of(block, 0, 1), 0);  // its own node
+        std::vector<int> from_reader;
+        for (int rank : {2, 3, 4}) {
+            if (rounds.sender_of(block, 0, rank) == 0) from_reader.push_back(rank);
+        }
+        ASSERT_EQ(from_reader.size(), 1U);
+        entrances.insert(from_reader.front());
+        for (int rank : {2, 3, 4}) {
+            if (rank == from_reader.front()) continue;
+            EXPECT_EQ(rounds.sender_of(block, 0, rank), from_reader.front());
+        }
+    }
+    EXPECT_EQ(entrances, (std::set<int>{2, 3, 4}));
+    EXPECT_GE(count_rounds(rounds, 5, 4096), 1U);
+}
+
+TEST(LoadRounds, ThoseWhoWantDifferentPartsGetThemFromTheReader) {
+    auto const tensor = make_tensor(400, 0);
+    WeightRequest request{"t", {{{0, 100}, {0, 4}}, {{100, 300}, {0, 4}}, {{0, 400}, {0, 4}}}, {}};
+    LoadRounds const rounds({{&tensor, {&request}}}, 3, 1024, {0, 0, 2});
+    for (auto const& block : rounds.blocks()) {
+        for (int rank : {0, 1}) EXPECT_EQ(rounds.sender_of(block, 2, rank), 2);
+    }
+    LoadRounds const one_node({{&tensor, {&request}}}, 3, 1024, {0, 0, 0});
+    EXPECT_FALSE(one_node.several_nodes());
+}
+
 TEST(LoadRounds, BlocksThatNobodyNeedsAreLeftOut) {
     auto const tensor = make_tensor(40, 0);
     WeightRequest const request{"t", {{{0, 0}, {0, 4}}, {{8, 5}, {1, 2}}}, {}};

@@ -115,6 +115,7 @@ TEST_F(WorldTest, CountsItsRanks) {
     EXPECT_EQ(world.all_sum(1), world.size());
     EXPECT_EQ(world.all_sum(world.rank()), world.size() * (world.size() - 1) / 2);
     EXPECT_EQ(world.ranks_on_node(), world.size()) << "the tests run on one node";
+    EXPECT_EQ(world.nodes(), std::vector<int>(static_cast<std::size_t>(world.size()), 0));
     world.barrier();
 }
 

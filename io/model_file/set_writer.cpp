@@ -1,0 +1,192 @@
+#include "io/model_file/set_writer.hpp"
+
+#include "io/model_file/region.hpp"
+#include "io/model_file/sha256.hpp"
+#include "io/requests/json_text.hpp"
+#include "kernels/error.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cctype>
+#include <filesystem>
+#include <utility>
+
+namespace tesserank::io {
+namespace {
+
+namespace fs = std::filesystem;
+using kernels::InputError;
+
+/// "rank12.h5".
+bool is_rank_file(std::string_view name) {
+    constexpr std::string_view begin = "rank";
+    constexpr std::string_view end = ".h5";
+    if (!name.starts_with(begin) || !name.ends_with(end)) return false;
+    name.remove_prefix(begin.size());
+    name.remove_suffix(std::min(end.size(), name.size()));
+    return !name.empty() &&
+           std::ranges::all_of(name, [](unsigned char c) { return std::isdigit(c) != 0; });
+}
+
+/// Also under the temporary name.
+bool belongs_to_set(std::string name) {
+    constexpr std::string_view partial = ".partial";
+    if (name.ends_with(partial)) name.resize(name.size() - partial.size());
+    return name == set_index_name || name == set_file_name(0) || is_rank_file(name);
+}
+
+void check_folder(std::string const& path, Existing existing) {
+    if (is_set(path) && existing == Existing::keep) {
+        throw InputError(path + ": exists already; --force replaces it");
+    }
+    for (auto const& entry : fs::directory_iterator(path)) {
+        auto const name = entry.path().filename().string();
+        if (belongs_to_set(name)) continue;
+        throw InputError(path + ": holds " + quote_name(name) +
+                         ", which is no file of a set; name a new folder");
+    }
+}
+
+/// Makes the folder unless it is there.
+bool make_folder(std::string const& path) {
+    std::error_code error;
+    if (fs::exists(path, error) && !fs::is_directory(path, error)) {
+        throw InputError(path + ": is a file, expected the name of a folder for the set's files");
+    }
+    bool const made = fs::create_directory(path, error);
+    if (error) throw InputError(path + ": cannot be made: " + error.message());
+    return made;
+}
+
+void write_all(PartialFile const& file, std::string_view text) {
+    while (!text.empty()) {
+        auto const wrote = ::write(file.descriptor(), text.data(), text.size());
+        if (wrote < 0 && errno == EINTR) continue;
+        if (wrote < 0) {
+            throw kernels::SystemError(
+                file.path() + ": writing failed: " + std::generic_category().message(errno));
+        }
+        text.remove_prefix(static_cast<std::size_t>(wrote));
+    }
+}
+
+/// A path without the slashes at its end.
+std::string without_slash(std::string path) {
+    while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+    return path;
+}
+
+}  // namespace
+
+SetFolder::SetFolder(std::string path, Existing existing)
+    : path_(without_slash(std::move(path))), made_{make_folder(path_)} {
+    check_folder(path_, existing);
+}
+
+SetFolder::~SetFolder() {
+    std::error_code ignored;
+    if (made_) fs::remove(path_, ignored);
+}
+
+void SetFolder::clear() const {
+    fs::remove(fs::path(path_) / set_index_name);
+    for (auto const& entry : fs::directory_iterator(path_)) {
+        if (is_rank_file(entry.path().filename().string())) fs::remove(entry.path());
+    }
+}
+
+SetWriter::SetWriter(std::string const& folder, SetPlan plan, Existing existing)
+    : plan_(std::move(plan)),
+      folder_(folder, existing),
+      index_(folder_.path() + "/" + set_index_name) {
+    index_.create();
+    for (std::size_t file = 0; file <= SetIndex::file_of_rank(plan_.ranks - 1); ++file) {
+        files_.emplace_back(folder_.path() + "/" + set_file_name(file));
+    }
+}
+
+void SetWriter::add_document(std::string_view name, std::string_view text) {
+    files_.front().add_document(name, text);
+}
+
+/// What a rank's file gets of the tensor; nullptr for nothing.
+model::Region const* SetWriter::piece_of(std::size_t file) const {
+    if (cut_ == nullptr || file == 0) return nullptr;
+    auto const& region = cut_->regions[file - 1];
+    return region.rows.count == 0 || region.cols.count == 0 ? nullptr : &region;
+}
+
+void SetWriter::begin_tensor(std::string const& name, kernels::DType dtype,
+                             std::vector<std::size_t> const& shape) {
+    auto& tensor = tensors_.emplace_back();
+    tensor.name = name;
+    tensor.dtype = dtype;
+    tensor.shape = shape;
+    tensor.bytes = bytes_of_shape(shape, dtype);
+    auto const found = plan_.tensors.find(name);
+    cut_ = nullptr;
+    elements_ = 0;
+    if (found != plan_.tensors.end()) {
+        auto const& held = found->second;
+        if (tensor.rows() != held.rows || tensor.cols() != held.cols) {
+            throw InputError("tensor " + name + " has " + std::to_string(tensor.rows()) + " x " +
+                             std::to_string(tensor.cols()) + " elements, but config.json says " +
+                             std::to_string(held.rows) + " x " + std::to_string(held.cols));
+        }
+        if (!held.whole_everywhere()) cut_ = &held;
+    }
+    // What no module needs is kept, so that loading can say what it is.
+    if (cut_ == nullptr) return files_.front().begin_tensor(name, dtype, shape);
+    for (std::size_t file = 1; file < files_.size(); ++file) {
+        if (auto const* region = piece_of(file)) files_[file].begin_piece(name, dtype, *region);
+    }
+}
+
+void SetWriter::append(std::span<std::byte const> bytes) {
+    if (cut_ == nullptr) return files_.front().append(bytes);
+    auto const size = kernels::size_of(tensors_.back().dtype);
+    ElementRun const run{elements_, bytes.size() / size};
+    for (std::size_t file = 1; file < files_.size(); ++file) {
+        auto const* region = piece_of(file);
+        if (region == nullptr) continue;
+        piece_.clear();
+        visit_runs(*region, cut_->cols, run, [&](ElementRun part) {
+            auto const from = bytes.subspan((part.first - run.first) * size, part.count * size);
+            piece_.insert(piece_.end(), from.begin(), from.end());
+        });
+        files_[file].append(piece_);
+    }
+    elements_ += run.count;
+}
+
+void SetWriter::end_tensor() {
+    if (cut_ == nullptr) return files_.front().end_tensor();
+    for (std::size_t file = 1; file < files_.size(); ++file) {
+        if (piece_of(file) != nullptr) files_[file].end_tensor();
+    }
+}
+
+void SetWriter::commit(std::vector<SourceFile> const& sources, Existing existing) {
+    SetIndex set{.folder = folder_.path(),
+                 .ranks = plan_.ranks,
+                 .placement = plan_.placement,
+                 .plan = plan_.plan,
+                 .model_sha256 = model_sha256(sources, tensors_),
+                 .files = {},
+                 .tensors = std::move(tensors_)};
+    folder_.clear();
+    for (std::size_t file = 0; file < files_.size(); ++file) {
+        files_[file].mark_part({.name = set_part_name(file),
+                                .model_sha256 = set.model_sha256,
+                                .plan_sha256 = sha256_of(set.plan),
+                                .ranks = set.ranks});
+        files_[file].commit(sources, Existing::replace);
+        auto const written = read_part_index(folder_.path() + "/" + set_file_name(file));
+        set.files.push_back({set_file_name(file), written.file_bytes, content_sha256(written)});
+    }
+    write_all(index_, set_text(set));
+    index_.commit(existing);
+}
+
+}  // namespace tesserank::io

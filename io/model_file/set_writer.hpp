@@ -1,0 +1,73 @@
+#pragma once
+
+#include "io/model_file/model_writer.hpp"
+#include "io/model_file/set_index.hpp"
+#include "io/model_file/writer.hpp"
+#include "model/held_regions.hpp"
+
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tesserank::io {
+
+/// How a model is cut into a set.
+struct SetPlan {
+    int ranks = 1;
+    std::string placement;  ///< as it was asked for
+    std::string plan;       ///< plan_text()
+    std::map<std::string, model::HeldTensor, std::less<>> tensors;
+};
+
+/// A folder that is removed with its end, if it was made here and is empty.
+class SetFolder {
+  public:
+    /// Errors: InputError when something else has the path, a set does that is to be kept, or files
+    /// lie there that are none of a set.
+    SetFolder(std::string path, Existing existing);
+    ~SetFolder();
+    SetFolder(SetFolder const&) = delete;
+    SetFolder& operator=(SetFolder const&) = delete;
+
+    std::string const& path() const { return path_; }
+    /// Removes what an earlier set has left behind, its set.json first: from then on it is none.
+    void clear() const;
+
+  private:
+    std::string path_;
+    bool made_;
+};
+
+/// Writes a set: each tensor that all ranks hold whole to the shared file, the parts of the others
+/// to their ranks' files. All names are temporary until commit(); set.json comes last, so that
+/// without it there is no set. Errors: see ModelFileWriter; InputError for a tensor that has
+/// another shape than the plan says.
+class SetWriter final : public ModelWriter {
+  public:
+    SetWriter(std::string const& folder, SetPlan plan, Existing existing);
+
+    void add_document(std::string_view name, std::string_view text) override;
+    void begin_tensor(std::string const& name, kernels::DType dtype,
+                      std::vector<std::size_t> const& shape) override;
+    void append(std::span<std::byte const> bytes) override;
+    void end_tensor() override;
+    void commit(std::vector<SourceFile> const& sources, Existing existing) override;
+
+  private:
+    model::Region const* piece_of(std::size_t file) const;
+
+    SetPlan plan_;
+    SetFolder folder_;
+    PartialFile index_;  ///< its lock keeps two writers apart
+    std::vector<ModelFileWriter> files_;
+    std::vector<StoredTensor> tensors_;
+    model::HeldTensor const* cut_ = nullptr;  ///< of the tensor that is being written; or whole
+    std::size_t elements_ = 0;                ///< of it, written so far
+    std::vector<std::byte> piece_;
+};
+
+}  // namespace tesserank::io
