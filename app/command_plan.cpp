@@ -64,8 +64,7 @@ void check_files(po::variables_map const& values, std::string const& model) {
         if (!values.contains(name)) continue;
         auto const& path = values[name].as<std::string>();
         if (path == "-") ++to_stdout;
-        files.emplace_back("--" + name, path);
-        files.emplace_back("--" + name + " while it is written", path + ".partial");
+        add_output(files, "--" + name, path);
     }
     if (to_stdout > 1) throw UsageError("only one of --json, --html and --plan-out can be -");
     check_distinct(files);

@@ -81,10 +81,10 @@ void check(RunOptions const& options) {
         throw UsageError("--output is missing: the file for results, or - for stdout");
 }
 
-/// Links followed, as far as the file and its folders are there.
+/// Links followed, as far as the folders are there.
 std::filesystem::path resolve(std::string const& path) {
     std::error_code error;
-    auto resolved = std::filesystem::weakly_canonical(path, error);
+    auto resolved = std::filesystem::weakly_canonical(io::follow_links(path), error);
     return error ? std::filesystem::path(path) : resolved;
 }
 
@@ -97,19 +97,11 @@ bool are_same_file(std::string const& one, std::string const& other) {
 }  // namespace
 
 void check_paths(RunOptions const& options) {
-    std::vector<NamedFile> files{{"the model", options.model},
-                                 {"--input", options.input},
-                                 {"--output", options.output},
-                                 {"--output while it is written", options.output + ".partial"}};
-    if (!options.plan_out.empty()) {
-        files.emplace_back("--plan-out", options.plan_out);
-        files.emplace_back("--plan-out while it is written", options.plan_out + ".partial");
-    }
+    std::vector<NamedFile> files{{"the model", options.model}, {"--input", options.input}};
     if (!options.machine.empty()) files.emplace_back("--machine", options.machine);
-    if (!options.logits.empty()) {
-        files.emplace_back("--logits", options.logits);
-        files.emplace_back("--logits while it is written", options.logits + ".partial");
-    }
+    add_output(files, "--output", options.output);
+    if (!options.logits.empty()) add_output(files, "--logits", options.logits);
+    if (!options.plan_out.empty()) add_output(files, "--plan-out", options.plan_out);
     check_distinct(files);
     if (!io::is_set(options.model)) return;
     auto const folder = resolve(options.model);
@@ -118,6 +110,11 @@ void check_paths(RunOptions const& options) {
     });
     if (inside == files.end()) return;
     throw kernels::InputError(inside->first + " is in the folder of the model: " + inside->second);
+}
+
+void add_output(std::vector<NamedFile>& files, std::string const& name, std::string const& path) {
+    files.emplace_back(name, path);
+    files.emplace_back(name + " while it is written", io::PartialFile(path).partial());
 }
 
 void check_distinct(std::span<NamedFile const> files) {

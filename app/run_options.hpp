@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace tesserank::app {
 
@@ -37,6 +38,8 @@ void check_paths(RunOptions const& options);
 
 /// What a file is for, in messages, and its path.
 using NamedFile = std::pair<std::string, std::string>;
+/// Adds a file that is written, under the name that it has until it is complete too.
+void add_output(std::vector<NamedFile>& files, std::string const& name, std::string const& path);
 /// Errors: InputError when two of them are the same file. A device or "-" may be several.
 void check_distinct(std::span<NamedFile const> files);
 

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <utility>
 
 namespace tesserank::io {
@@ -41,10 +42,24 @@ bool is_special_file(std::string const& path) {
     return stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode);
 }
 
-PartialFile::PartialFile(std::string path) : path_(std::move(path)), partial_(path_ + ".partial") {}
+std::string follow_links(std::string const& path) {
+    constexpr int most_links = 40;  // as the kernel
+    std::filesystem::path place(path);
+    std::error_code error;
+    for (int links = 0; links < most_links; ++links) {
+        auto const target = std::filesystem::read_symlink(place, error);
+        if (error) break;
+        place = place.parent_path() / target;
+    }
+    return place.string();
+}
+
+PartialFile::PartialFile(std::string path)
+    : path_(std::move(path)), target_(follow_links(path_)), partial_(target_ + ".partial") {}
 
 PartialFile::PartialFile(PartialFile&& other) noexcept
     : path_(std::move(other.path_)),
+      target_(std::move(other.target_)),
       partial_(std::move(other.partial_)),
       descriptor_{std::exchange(other.descriptor_, -1)},
       exists_(std::exchange(other.exists_, false)) {}
@@ -56,7 +71,11 @@ PartialFile::~PartialFile() {
 
 void PartialFile::check_place() const {
     struct stat status {};
-    if (stat(path_.c_str(), &status) != 0 || S_ISREG(status.st_mode)) return;
+    if (stat(path_.c_str(), &status) != 0) {
+        if (errno != ELOOP) return;
+        throw kernels::InputError(path_ + ": cannot be written: " + std::strerror(errno));
+    }
+    if (S_ISREG(status.st_mode)) return;
     throw kernels::InputError(path_ + ": is a " +
                               (S_ISDIR(status.st_mode) ? "folder" : "device or pipe") +
                               ", expected the name of a file to write");
@@ -93,15 +112,15 @@ void PartialFile::commit(Existing existing) {
     exists_ = false;
     // The new name survives a crash only once the folder is on the disk too. Not every file system
     // can do that; the data is safe either way.
-    auto const slash = path_.find_last_of('/');
-    sync_folder(slash == std::string::npos ? "." : path_.substr(0, slash + 1));
+    auto const slash = target_.find_last_of('/');
+    sync_folder(slash == std::string::npos ? "." : target_.substr(0, slash + 1));
 }
 
 /// A rename that replaces nothing is not to be had on every file system: a second name for the file
 /// is the next best, and where there are none the file that is to be kept was looked for before.
 void PartialFile::rename(Existing existing) const {
     auto const* const from = partial_.c_str();
-    auto const* const to = path_.c_str();
+    auto const* const to = target_.c_str();
     if (existing == Existing::keep) {
         if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) return;
         if (errno != EEXIST && link(from, to) == 0) {

@@ -8,11 +8,16 @@ namespace tesserank::io {
 /// Whether a device, a pipe or a socket is there, which a rename would replace by a file.
 bool is_special_file(std::string const& path);
 
+/// Where a symbolic link leads, and a link that it leads to, whether or not a file is there; any
+/// other path as it is.
+std::string follow_links(std::string const& path);
+
 /// What becomes of a file that has the path already.
 enum class Existing : std::uint8_t { keep, replace };
 
 /// A file that is being written: "<path>.partial" in the same folder, renamed to `path` when it is
-/// complete, removed otherwise. A lock keeps two writers of one path apart, and what a killed
+/// complete, removed otherwise. A symbolic link stays one: the file that it leads to is written, in
+/// that file's folder. A lock keeps two writers of one path apart, and what a killed
 /// writer left behind is overwritten. On a file system without locks nothing keeps two writers
 /// apart.
 class PartialFile {
@@ -23,7 +28,7 @@ class PartialFile {
     PartialFile(PartialFile&& other) noexcept;
     PartialFile& operator=(PartialFile&&) = delete;
 
-    /// Errors: InputError if something else than a file has the path.
+    /// Errors: InputError if something else than a file has the path, or links lead in a circle.
     void check_place() const;
     /// Makes the partial file, empty, and locks it.  Errors: InputError if none can be made there,
     /// or another process writes the same file.
@@ -41,8 +46,9 @@ class PartialFile {
     bool open_and_lock();
     void rename(Existing existing) const;
 
-    std::string path_, partial_;
-    int descriptor_ = -1;  ///< closed last: the lock ends when the partial name is gone
+    std::string path_;              ///< for messages
+    std::string target_, partial_;  ///< the same without links, and the name until it is complete
+    int descriptor_ = -1;           ///< closed last: the lock ends when the partial name is gone
     bool exists_ = false;
 };
 

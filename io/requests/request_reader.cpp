@@ -2,6 +2,7 @@
 
 #include "io/requests/json_text.hpp"
 #include "io/tokenizer/tokenizer.hpp"
+#include "io/tokenizer/utf8.hpp"
 #include "kernels/error.hpp"
 
 #include <algorithm>
@@ -42,18 +43,35 @@ std::string describe_length(RequestLimits const& limits) {
     return std::string(limits.max_length_of) + "'s " + std::to_string(limits.max_length);
 }
 
+constexpr std::size_t always_read = std::size_t{1} << 20;  // quick, and it may be mostly blanks
+
 /// Refuses what is too long for the context whatever its tokens are: tokenising takes seconds and
 /// hundreds of megabytes by then.
 void check_bytes(std::string const& text, FieldNames names, RequestLimits const& limits,
                  Tokenizer const& tokenizer) {
-    constexpr std::size_t always_read = std::size_t{1} << 20;  // quick, and it may be mostly blanks
-    constexpr std::size_t most_shrinking = 4;                  // by a normalizer
+    constexpr std::size_t most_shrinking = 4;  // by a normalizer
     auto const most =
         std::max(always_read, most_shrinking * tokenizer.longest_token_bytes() * limits.max_length);
     if (text.size() <= most) return;
     throw InputError(std::string(names.text) + ": has " + std::to_string(text.size()) +
                      " bytes, expected at most " + std::to_string(most) + " for " +
                      describe_length(limits) + " tokens");
+}
+
+/// Refuses a long text when a small part at its start has twice the tokens that fit: what follows
+/// can change the last few of them, and never halve them.
+void check_start(std::string_view text, FieldNames names, RequestLimits const& limits,
+                 Tokenizer const& tokenizer) {
+    constexpr std::size_t bytes_per_token = 8;  // of ordinary text: 3 to 5
+    auto const most_tokens = 2 * limits.max_length;
+    auto bytes = bytes_per_token * most_tokens;
+    if (text.size() <= std::max(always_read, 2 * bytes)) return;
+    while (detail::is_continuation(text[bytes])) --bytes;
+    auto const tokens = tokenizer.encode(text.substr(0, bytes), Tokenizer::SpecialTokens::omit);
+    if (tokens.size() <= most_tokens) return;
+    throw InputError(std::string(names.text) + ": its first " + std::to_string(bytes) + " of " +
+                     std::to_string(text.size()) + " bytes have " + std::to_string(tokens.size()) +
+                     " tokens, expected fewer than " + describe_length(limits));
 }
 
 std::vector<std::int32_t> encode(TextOrTokens&& given, FieldNames names,
@@ -71,6 +89,7 @@ std::vector<std::int32_t> encode(TextOrTokens&& given, FieldNames names,
                          std::string(names.tokens) + "\"");
     }
     check_bytes(text, names, limits, *tokenizer);
+    check_start(text, names, limits, *tokenizer);
     auto tokens = tokenizer->encode(text, special);
     // A normalizer may leave nothing of a text of blanks.
     if (tokens.empty()) fail_empty(names.text);

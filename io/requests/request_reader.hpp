@@ -28,7 +28,8 @@ struct RequestLimits {
 /// lines are skipped; each other line gives a checked request or a RequestError whose message
 /// starts with "line n: ". Text is encoded with the tokenizer: prompts with the special tokens that
 /// its post-processor adds, completions without. A text above 1 MiB is refused unread when it has
-/// more than 4 times the longest token's bytes for each token of max_length.
+/// more than 4 times the longest token's bytes for each token of max_length, and by its start when
+/// its first 16 bytes for each of them are more than two tokens each.
 class RequestReader {
   public:
     /// `lines` of at most longest_request_line bytes, none taken yet. Without a tokenizer they must

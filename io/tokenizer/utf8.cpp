@@ -51,7 +51,7 @@ Character character_at(std::string_view text, std::size_t position) {
 
 Character character_before(std::string_view text, std::size_t position) {
     auto start = position - 1;
-    while (start > 0 && (byte_at(text, start) & 0xC0) == 0x80) --start;
+    while (start > 0 && is_continuation(text[start])) --start;
     return character_at(text, start);
 }
 

@@ -15,6 +15,11 @@ constexpr std::size_t character_size(char first) {
     return byte < 0xF0 ? 3 : 4;
 }
 
+/// Whether `byte` stands within a character, in valid UTF-8.
+constexpr bool is_continuation(char byte) {
+    return (static_cast<unsigned char>(byte) & 0xC0) == 0x80;
+}
+
 /// A character of valid UTF-8, and its length in bytes.
 struct Character {
     char32_t value;

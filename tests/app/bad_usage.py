@@ -61,6 +61,27 @@ def input_from_pipe(run: Run) -> None:
     expect(len(run.output.read_text().splitlines()) == 1, "want one result")
 
 
+def convert_under_mpirun(run: Run) -> None:
+    result = run.start(["convert", run.checkpoint, run.model], run.options.ranks)
+    run.fails(result, 1, "convert runs as one process")
+    expect(not run.model.exists(), "there is a model file in spite of the failure")
+
+
+def output_through_link(run: Run) -> None:
+    """Not bad usage, but easily taken for it: the link stays, and no file of the run is left beside either."""
+    run.convert()
+    target = run.folder / "far" / "results.jsonl"
+    target.parent.mkdir()
+    target.write_text("old")
+    run.output.symlink_to(target)
+    result = run.start(["generate", run.model, "--input", run.write([GOOD]), "--output", run.output, "--quiet"],
+                       run.options.ranks)
+    expect(result.returncode == 0, f"exit status {result.returncode}: {result.stderr}")
+    expect(run.output.is_symlink(), "the link was replaced")
+    expect(len(target.read_text().splitlines()) == 1, "want one result where the link leads")
+    expect(not list(run.folder.rglob("*.partial")), "a partial file was left behind")
+
+
 def launcher_of_another_mpi(run: Run) -> None:
     run.convert()
     words = ["generate", run.model, "--input", run.write([GOOD]), "--output", run.output]

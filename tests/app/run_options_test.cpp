@@ -117,6 +117,15 @@ TEST(CheckPaths, FollowsLinks) {
     expect_clash(with_files(file, folder.path("hard")), "--input and --output");
 }
 
+TEST(CheckPaths, FollowsLinksToWhatIsNotThereYet) {
+    io::TemporaryFolder const folder;
+    std::filesystem::create_symlink("out", folder.path("link"));
+    expect_clash(with_files("in", folder.path("link"), folder.path("out")),
+                 "--output and --logits");
+    expect_clash(with_files(folder.write("out.partial", "x"), folder.path("link")),
+                 "--input and --output while it is written");
+}
+
 TEST(CheckPaths, LetsADeviceBeSeveralThings) {
     EXPECT_NO_THROW(check_paths(with_files("/dev/null", "/dev/null")));
     EXPECT_NO_THROW(check_paths(with_files("-", "-")));

@@ -132,6 +132,59 @@ TEST(OutputFile, TwoWritersOfOnePathAreKeptApart) {
     EXPECT_EQ(folder.read("out"), "second");
 }
 
+TEST(OutputFile, LinkStaysAndItsTargetIsReplaced) {
+    TemporaryFolder const folder;
+    std::filesystem::create_directory(folder.path("far"));
+    folder.write("far/out", "old");
+    std::filesystem::create_symlink("far/out", folder.path("near"));
+    std::filesystem::create_symlink(folder.path("near"), folder.path("link"));
+    OutputFile file(folder.path("link"));
+    file.write("new");
+    EXPECT_TRUE(folder.has("far/out.partial"));
+    EXPECT_EQ(folder.read("far/out"), "old");
+    file.commit();
+    EXPECT_EQ(folder.read("far/out"), "new");
+    EXPECT_TRUE(std::filesystem::is_symlink(folder.path("link")));
+    EXPECT_TRUE(std::filesystem::is_symlink(folder.path("near")));
+    EXPECT_FALSE(folder.has("far/out.partial"));
+}
+
+TEST(OutputFile, LinkToAFileThatIsNotThereMakesIt) {
+    TemporaryFolder const folder;
+    std::filesystem::create_symlink("out", folder.path("link"));
+    OutputFile file(folder.path("link"));
+    file.commit();
+    EXPECT_TRUE(std::filesystem::is_symlink(folder.path("link")));
+    EXPECT_FALSE(std::filesystem::is_symlink(folder.path("out")));
+    EXPECT_TRUE(folder.has("out"));
+}
+
+TEST(OutputFile, LinkToADeviceIsWrittenAsTheDevice) {
+    TemporaryFolder const folder;
+    std::filesystem::create_symlink("/dev/null", folder.path("link"));
+    OutputFile file(folder.path("link"));
+    file.write("gone");
+    file.commit();
+    EXPECT_TRUE(is_special_file("/dev/null"));
+    EXPECT_TRUE(std::filesystem::is_symlink(folder.path("link")));
+}
+
+TEST(OutputFile, LinksInACircleAreRefusedAtOnce) {
+    TemporaryFolder const folder;
+    std::filesystem::create_symlink("two", folder.path("one"));
+    std::filesystem::create_symlink("one", folder.path("two"));
+    EXPECT_THAT([&] { OutputFile(folder.path("one")); },
+                ThrowsMessage<kernels::InputError>(HasSubstr("one: cannot be written: Too many")));
+}
+
+TEST(OutputFile, WritersOfALinkAndOfItsTargetAreKeptApart) {
+    TemporaryFolder const folder;
+    std::filesystem::create_symlink("out", folder.path("link"));
+    OutputFile const first(folder.path("link"));
+    EXPECT_THAT([&] { OutputFile(folder.path("out")); },
+                ThrowsMessage<kernels::InputError>(HasSubstr("another process is writing it")));
+}
+
 TEST(PartialFile, KeepsAFileMadeMeanwhile) {
     TemporaryFolder const folder;
     PartialFile file(folder.path("out"));

@@ -226,6 +226,26 @@ TEST(RequestReader, ATextFarTooLongIsRefusedUnread) {
                 HasSubstr("completion: has 1048577 bytes"));
 }
 
+TEST(RequestReader, ALongTextIsRefusedByItsStart) {
+    auto const tokenizer = load_tokenizer("gpt2");
+    auto limits = limits_of(tokenizer);
+    limits.max_length = 30000;
+    auto const repeated = [](std::string_view word, std::size_t count) {
+        std::string line = R"({"id": "a", "prompt": ")";
+        for (std::size_t i = 0; i < count; ++i) line += word;
+        return line + R"("})";
+    };
+    EXPECT_THAT(error_of(repeated("q1", 640000), limits, &tokenizer),
+                HasSubstr("prompt: its first 480000 of 1280000 bytes have 480000 tokens, expected "
+                          "fewer than the context's 30000"));
+    // Never between the bytes of a character.
+    EXPECT_THAT(error_of(repeated("\xC3\xA9\xE4\xB8\xAD\xC3\xA9", 200000), limits, &tokenizer),
+                HasSubstr("prompt: its first 479999 of 1400000 bytes have"));
+    // Where a token takes many bytes, the whole text is counted.
+    EXPECT_THAT(error_of(repeated(" MERCHANTABILITY", 80000), limits, &tokenizer),
+                HasSubstr("the prompt has 80000 tokens, expected fewer than the context's 30000"));
+}
+
 TEST(LineReader, MissingFileAndFolderAreRefused) {
     EXPECT_THAT([] { LineReader("/nonexistent/in.jsonl", longest_request_line); },
                 ThrowsMessage<kernels::InputError>(
