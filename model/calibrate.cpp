@@ -77,16 +77,18 @@ class Calibration {
                  static_cast<double>(computations_.size() + messages_.size());
     }
 
-    /// A message stands behind every computation: collectives suffer most from other programs, so
-    /// that their samples have to lie far apart. Collective.
+    /// Messages stand between the computations, each once, then as many as take half of the time:
+    /// collectives suffer most from other programs, so that their samples have to lie far apart.
+    /// Collective.
     void run(Bench& bench, CalibrationProgress const& progress) {
+        double computing = 0, sending = 0;
         std::size_t next_message = 0;
         for (std::size_t round = 0; round < most_rounds; ++round) {
             for (auto const& computation : computations_) {
                 if (bench.elapsed() > seconds_ && missing_of(points()).empty()) return;
-                computation->measure(bench, limit_);
-                if (!messages_.empty()) {
-                    messages_[next_message++ % messages_.size()]->measure(bench, limit_);
+                computing += measure(*computation, bench);
+                if (next_message < messages_.size() || sending <= computing) {
+                    sending += measure_message(next_message++, bench);
                 }
                 if (progress) progress(std::min(1.0, bench.elapsed() / seconds_));
             }
@@ -102,6 +104,18 @@ class Calibration {
     }
 
   private:
+    /// Gives the seconds that it took, on every rank the same.
+    double measure(Probe& probe, Bench& bench) const {
+        double const start = bench.elapsed();
+        probe.measure(bench, limit_);
+        return bench.elapsed() - start;
+    }
+
+    double measure_message(std::size_t turn, Bench& bench) const {
+        if (messages_.empty()) return 0;
+        return measure(*messages_[turn % messages_.size()], bench);
+    }
+
     int ranks_;
     double seconds_;
     Probes computations_, messages_;

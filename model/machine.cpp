@@ -136,6 +136,7 @@ Machine::Machine(MachinePoints points) : points_{std::move(points)} {
     require(missing_of(points_).empty(), "a machine without some of its measurements");
     for (auto const& group : by_shape(points_.gemms, same_matrix)) {
         std::vector<Curve::Point> curve;
+        curve.reserve(group.size());
         for (auto const& [task, seconds] : group) curve.push_back(point(task.work.rows, seconds));
         matrices_.push_back({group.front().task, Curve(std::move(curve), Curve::Start::constant)});
     }
@@ -162,6 +163,7 @@ Machine::Machine(MachinePoints points) : points_{std::move(points)} {
 
 double Machine::Heads::at(std::size_t rows, std::size_t context) const {
     std::vector<Curve::Point> by_rows;
+    by_rows.reserve(by_rows_and_context.size());
     for (auto const& [measured, by_context] : by_rows_and_context) {
         by_rows.push_back(point(measured, by_context.at(number(context))));
     }

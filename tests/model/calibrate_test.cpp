@@ -115,7 +115,7 @@ TEST_F(CalibrateTest, GivesEveryRankTheSameMachine) {
 
 TEST_F(CalibrateTest, MeasuresWhatWasAskedFor) {
     auto request = small_request();
-    request.seconds = 10;  // enough for the first round on any machine
+    request.seconds = 10;  // more than all rounds take
     auto const points = calibrate(*backend, world, request).points();
     EXPECT_EQ(points.gemms.size(), request.gemms.size());
     for (auto const& task : request.gemms) {
