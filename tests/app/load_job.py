@@ -21,6 +21,10 @@ def expect(condition: bool, message: str) -> None:
         sys.exit(f"FAIL {message}")
 
 
+def loaded_event(log: str) -> dict:
+    return next(event for event in map(json.loads, log.splitlines()) if event["event"] == "loaded")
+
+
 class Job:
     """A folder with a model, and the program to run on it."""
 
@@ -70,7 +74,7 @@ class Job:
         events = self.run(ranks, *self.generate_words(model, "--log-json", *more), **environment)
         got = {row["id"]: row["tokens"] for row in map(json.loads, self.output.read_text().splitlines())}
         expect(got == self.greedy, f"{model.name} on {ranks} ranks, {more}: other tokens than the golden ones")
-        return json.loads(events.splitlines()[0])
+        return loaded_event(events)
 
     def make_set(self, ranks: int, placement: object, name: str = "set", *more: object) -> pathlib.Path:
         folder = self.model.parent / name

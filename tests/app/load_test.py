@@ -8,7 +8,7 @@ Bytes are counted by the program's own report, and by a library in every rank th
 import json
 import pathlib
 
-from load_job import PRESETS, Job, expect, flip_byte, main, sum_of_weights, write_checkpoint
+from load_job import PRESETS, Job, expect, flip_byte, loaded_event, main, sum_of_weights, write_checkpoint
 
 
 def golden_tokens(job: Job) -> None:
@@ -29,7 +29,7 @@ def bytes_read_once(job: Job) -> None:
     watch, tokens = job.watch(), set()
 
     def check(what: str, files: list[pathlib.Path], *words: object) -> None:
-        event = json.loads(job.run(4, *job.generate_words(*words, "--log-json"), **watch).splitlines()[0])
+        event = loaded_event(job.run(4, *job.generate_words(*words, "--log-json"), **watch))
         size, weights = sum(file.stat().st_size for file in files), sum(map(sum_of_weights, files))
         counted, asked = event["bytes_read"], job.watched(4)
         print(f"{what}: {counted} bytes counted, {asked} asked for, {size} in files, {asked / size:.4f}")
