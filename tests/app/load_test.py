@@ -5,7 +5,6 @@
 
 Bytes are counted by the program's own report, and by a library in every rank that sees each call that reads a file.
 """
-import json
 import pathlib
 
 from load_job import PRESETS, Job, expect, flip_byte, loaded_event, main, sum_of_weights, write_checkpoint
