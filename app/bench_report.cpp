@@ -11,6 +11,13 @@
 namespace tesserank::app {
 namespace {
 
+/// Rules for single layers can be longer than a screen is wide; the report for programs has them
+/// whole.
+std::string shortened(std::string const& placement) {
+    constexpr std::size_t most = 48;
+    return placement.size() <= most ? placement : placement.substr(0, most - 3) + "...";
+}
+
 using io::JsonObject;
 
 std::string number(char const* format, double value) {
@@ -52,8 +59,9 @@ void print_batch(std::ostream& out, BenchReport const& report, std::size_t batch
         bool const decodes = times.workload.new_tokens > 1;
         auto const& prefill = times.prefill_traffic;
         auto const& decode = times.decode_traffic;
-        table.add({plan.placement, spread(times.total), number("%.2f", times.total.median() / best),
-                   spread(times.prefill), number("%.0f", times.prompt_tokens_per_second()),
+        table.add({shortened(plan.placement), spread(times.total),
+                   number("%.2f", times.total.median() / best), spread(times.prefill),
+                   number("%.0f", times.prompt_tokens_per_second()),
                    decodes ? spread(times.decode, decode_steps(times)) : "-",
                    decodes ? number("%.1f", times.new_tokens_per_second()) : "-",
                    std::to_string(prefill.collectives + decode.collectives),

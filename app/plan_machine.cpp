@@ -4,9 +4,7 @@
 #include "io/input_file.hpp"
 #include "io/machine_file.hpp"
 #include "model/assumed_links.hpp"
-#include "model/calibrate.hpp"
 #include "model/rated_machine.hpp"
-#include "parallel/self_communicator.hpp"
 
 #include <cstddef>
 #include <sstream>
@@ -28,9 +26,7 @@ KnownMachine machine_from_file(std::string const& path, int ranks) {
 KnownMachine measured_here(model::ModelRun const& run) {
     constexpr double seconds = 2.0;
     auto const backend = make_backend("auto");
-    parallel::SelfCommunicator self;
-    auto const local = model::calibrate(*backend, self, model::quick_calibration(run, seconds));
-    return {model::with_assumed_links(local, run.ranks),
+    return {model::measure_with_assumed_links(*backend, run, seconds),
             std::string("work measured in this process; ") + model::assumed_links_note};
 }
 

@@ -25,8 +25,9 @@ struct ModelRun {
     int ranks = 1;
 };
 
-/// Adds the model's own shapes: matrices and heads whole and cut, for all rows of a step and for
-/// those of a rank when sequences are dealt out, and the messages of its activations.
+/// Adds what a search for the model's plan asks of a machine (module_work.hpp): matrices and heads
+/// whole and cut, for all rows of a step and for those of a rank when sequences are dealt out, and
+/// the messages of its activations and of the choice of tokens.
 void add_model_shapes(CalibrationRequest& request, ModelRun const& run);
 
 /// The shapes of this run alone, read from as much memory as the model has weights.

@@ -54,9 +54,8 @@ double MachineCosts::exchange(Collective kind, Rows rows) const {
 
 double MachineCosts::work(ModuleSpec const& module, Placement placement) const {
     return remembered(work_, {kind_of_work(model_, module), name_of(placement)}, [&] {
-        double const seconds = slowest([&](int rank, StepLoad const& load) {
-            return work_of(model_, module, placement, rank, load);
-        });
+        double const seconds = slowest(
+            [&](StepLoad const& load) { return works_of(model_, module, placement, load); });
         return seconds + seconds_within(module, placement);
     });
 }
@@ -76,9 +75,7 @@ double MachineCosts::seconds_within(ModuleSpec const& module, Placement placemen
 
 double MachineCosts::norm(parallel::LayoutKind stream) const {
     return remembered(norms_, name_of(stream), [&] {
-        return slowest([&](int rank, StepLoad const& load) {
-            return norm_work_of(model_, stream, rank, load);
-        });
+        return slowest([&](StepLoad const& load) { return norm_works_of(model_, stream, load); });
     });
 }
 
@@ -118,23 +115,16 @@ double MachineCosts::seconds_of(ModuleWork const& work, Busy busy) const {
     return seconds;
 }
 
-/// Over all loads, the time of the rank with most to do. A rank that works alone has the node's
-/// memory for itself.
-template <class WorkOn>
-double MachineCosts::slowest(WorkOn const& work_on) const {
+/// Over all loads, the time of the rank with most to do.
+template <class WorksOf>
+double MachineCosts::slowest(WorksOf const& works_of_load) const {
     double sum = 0.0;
     for (auto const& [load, count] : loads_) {
-        std::vector<ModuleWork> works;  // different ones: most ranks do the same
-        int busy_ranks = 0;
-        for (int rank = 0; rank < model_.ranks; ++rank) {
-            auto work = work_on(rank, load);
-            if (work.empty()) continue;
-            ++busy_ranks;
-            if (std::ranges::find(works, work) == works.end()) works.push_back(std::move(work));
-        }
-        auto const busy = busy_ranks == 1 && model_.ranks > 1 ? Busy::one : Busy::all;
+        auto const works = works_of_load(load);
         double most = 0.0;
-        for (auto const& work : works) most = std::max(most, seconds_of(work, busy));
+        for (auto const& work : works.different) {
+            most = std::max(most, seconds_of(work, works.busy));
+        }
         sum += static_cast<double>(count) * most;
     }
     return sum;

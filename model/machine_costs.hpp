@@ -41,8 +41,8 @@ class MachineCosts final : public RouteCosts {
     double seconds_within(ModuleSpec const& module, Placement placement) const;
     double gemm_seconds(GemmWork work, Busy busy) const;
     double exchange_seconds(parallel::Collective kind, std::size_t bytes) const;
-    template <class WorkOn>
-    double slowest(WorkOn const& work_on) const;
+    template <class WorksOf>
+    double slowest(WorksOf const& works_of_load) const;
 
     Machine const& machine_;
     PlannedWork model_;

@@ -130,6 +130,22 @@ class Work {
     std::size_t units_;
 };
 
+template <class WorkOn>
+RanksWork collect(int ranks, WorkOn const& work_on) {
+    RanksWork works;
+    int busy_ranks = 0;
+    for (int rank = 0; rank < ranks; ++rank) {
+        auto work = work_on(rank);
+        if (work.empty()) continue;
+        ++busy_ranks;
+        if (std::ranges::find(works.different, work) == works.different.end()) {
+            works.different.push_back(std::move(work));
+        }
+    }
+    if (busy_ranks == 1 && ranks > 1) works.busy = Busy::one;
+    return works;
+}
+
 }  // namespace
 
 std::vector<CountedLoad> loads_of(Workload const& workload, TransformerOptions const& options,
@@ -178,6 +194,16 @@ ModuleWork norm_work_of(PlannedWork const& model, LayoutKind stream, int rank,
     // The stream is read and written, the module's result read, the normed rows written.
     std::size_t const bytes = 3 * sizeof(float) + kernels::size_of(model.options.compute);
     return {.gemms = {}, .attention = {}, .pass_bytes = rows * model.config.hidden * bytes};
+}
+
+RanksWork works_of(PlannedWork const& model, ModuleSpec const& module, Placement placement,
+                   StepLoad const& load) {
+    return collect(model.ranks,
+                   [&](int rank) { return work_of(model, module, placement, rank, load); });
+}
+
+RanksWork norm_works_of(PlannedWork const& model, LayoutKind stream, StepLoad const& load) {
+    return collect(model.ranks, [&](int rank) { return norm_work_of(model, stream, rank, load); });
 }
 
 }  // namespace tesserank::model

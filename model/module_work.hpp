@@ -59,4 +59,14 @@ ModuleWork work_of(PlannedWork const& model, ModuleSpec const& module, Placement
 ModuleWork norm_work_of(PlannedWork const& model, parallel::LayoutKind stream, int rank,
                         StepLoad const& load);
 
+/// What the ranks compute of it at the same time.
+struct RanksWork {
+    std::vector<ModuleWork> different;  ///< none is empty; ranks that do the same are one
+    Busy busy = Busy::all;              ///< one: a rank has the node's memory for itself
+};
+RanksWork works_of(PlannedWork const& model, ModuleSpec const& module, Placement placement,
+                   StepLoad const& load);
+RanksWork norm_works_of(PlannedWork const& model, parallel::LayoutKind stream,
+                        StepLoad const& load);
+
 }  // namespace tesserank::model
