@@ -110,11 +110,9 @@ void check_paths(BenchOptions const& options) {
     auto const repeated = std::ranges::unique(plans);
     plans.erase(repeated.begin(), repeated.end());
     for (auto const& plan : plans) files.emplace_back("--placement", plan);
-    if (!options.json.empty()) {
-        files.emplace_back("--json", options.json);
-        files.emplace_back("--json while it is written", options.json + ".partial");
-    }
+    if (!options.json.empty()) add_output(files, "--json", options.json);
     check_distinct(files);
+    check_outside_set(std::span(files).subspan(2), options.model);
 }
 
 }  // namespace tesserank::app

@@ -6,6 +6,7 @@
 #include "app/plan_options.hpp"
 #include "app/progress.hpp"
 #include "app/rank_places.hpp"
+#include "app/run_options.hpp"
 #include "io/machine_file.hpp"
 #include "io/requests/output_file.hpp"
 #include "model/calibration_shapes.hpp"
@@ -47,6 +48,19 @@ Grammar grammar() {
 std::string output_in(po::variables_map const& values) {
     if (values.contains("output")) return values["output"].as<std::string>();
     throw UsageError("--output is missing: the file for what is measured, or - for stdout");
+}
+
+/// The model is not to be replaced by what is measured of it.
+void check_files(po::variables_map const& values, std::string const& output) {
+    std::vector<NamedFile> files;
+    add_output(files, "--output", output);
+    if (values.contains("model")) {
+        auto const& model = values["model"].as<std::string>();
+        check_outside_set(files, model);
+        files.emplace_back("--model", model);
+        files.emplace_back("the model's config", model + "/config.json");
+    }
+    check_distinct(files);
 }
 
 /// Made before anything is measured, so that a wrong path is known at once.
@@ -126,7 +140,9 @@ int run_calibrate(std::span<std::string const> arguments) {
     auto const backend = make_backend((*values)["backend"].as<std::string>());
     std::optional<io::OutputFile> output;
     parallel::agree(ranks, [&] {
-        if (speaks) output.emplace(open_output(path, values->contains("force")));
+        if (!speaks) return;
+        check_files(*values, path);
+        output.emplace(open_output(path, values->contains("force")));
     });
     auto const request = make_request(*values, static_cast<double>(seconds), ranks);
     auto const verbosity =

@@ -67,7 +67,11 @@ void check_files(po::variables_map const& values, std::string const& model) {
         add_output(files, "--" + name, path);
     }
     if (to_stdout > 1) throw UsageError("only one of --json, --html and --plan-out can be -");
+    if (values.contains("machine")) {
+        files.emplace_back("--machine", values["machine"].as<std::string>());
+    }
     check_distinct(files);
+    check_outside_set(std::span(files).subspan(2), model);
 }
 
 /// By default 128 tokens and 128 new ones, or what a smaller context has room for.
@@ -95,6 +99,13 @@ kernels::DType compute_in(po::variables_map const& values) {
     if (name == "f32") return kernels::DType::f32;
     if (name == "bf16") return kernels::DType::bf16;
     throw UsageError("--dtype is \"" + name + "\", expected f32 or bf16");
+}
+
+void note_what_does_not_fit(model::PlanFacts& facts, std::optional<std::size_t> limit) {
+    auto const most = std::ranges::max(facts.ranks, {}, &model::RankFacts::total).total();
+    if (!limit || most <= *limit) return;
+    facts.notes.push_back("the largest rank takes " + readable_bytes(most) + ", more than the " +
+                          readable_bytes(*limit) + " of --memory-limit");
 }
 
 /// All that is said of a plan.
@@ -145,6 +156,9 @@ int run_plan(std::span<std::string const> arguments) {
     auto const options = forward_options(model.config, compute_in(values),
                                          count_in(values, "prefill-chunk", 512, most_chunk));
     auto const& wish = values["placement"].as<std::string>();
+    if (values.contains("explain") && values.contains("json")) {
+        throw UsageError("--explain is for people: leave out --json");
+    }
     bool const search = wish == automatic || values.contains("explain");
     auto const machine =
         machine_in(values, {model.config, options, workload, model.dtype_of, ranks}, search);
@@ -156,9 +170,9 @@ int run_plan(std::span<std::string const> arguments) {
     if (search) best = search_plans(input);
     auto const plan = wish == automatic ? best.front().plan
                                         : plan_for(model.config, wish, ranks, options.compute);
-    Planned const planned{model,
-                          model::facts_of(model.config, plan, options, workload, model.dtype_of),
-                          predict(input, plan, machine.note)};
+    Planned planned{model, model::facts_of(model.config, plan, options, workload, model.dtype_of),
+                    predict(input, plan, machine.note)};
+    note_what_does_not_fit(planned.facts, input.bytes_per_rank);
     if (write_files(values, planned)) return exit_code::success;
     if (values.contains("explain")) {
         print_search(std::cout, best, model::describe_modules(model.config));

@@ -41,20 +41,23 @@ int run_verify(std::span<std::string const> arguments) {
     auto const verbosity =
         values->contains("quiet") || !speaks ? Verbosity::quiet : Verbosity::normal;
     auto const index = io::open_model((*values)["MODEL.h5"].as<std::string>(), ranks);
+    std::string damage;
     for (auto const& file : io::files_of(index, ranks)) {
         Progress progress("verifying", verbosity);
         auto const report = io::verify_model(file, ranks, [&](std::size_t done, std::size_t total) {
             progress.update(done, total);
         });
-        parallel::agree(ranks, [&] {
-            if (report.damaged.empty()) return;
-            throw kernels::InputError(describe_damage(file.path, report));
-        });
-        if (verbosity == Verbosity::quiet) continue;
-        std::printf("%s: every checksum is right: %zu tensors, %zu blocks, %s in %.2f s\n",
-                    file.path.c_str(), file.tensors.size(), report.blocks,
-                    megabytes(report.bytes).c_str(), progress.seconds());
+        if (!report.damaged.empty()) {
+            damage += (damage.empty() ? "" : "\n") + describe_damage(file.path, report);
+        } else if (verbosity == Verbosity::normal) {
+            std::printf("%s: every checksum is right: %zu tensors, %zu blocks, %s in %.2f s\n",
+                        file.path.c_str(), file.tensors.size(), report.blocks,
+                        megabytes(report.bytes).c_str(), progress.seconds());
+        }
     }
+    parallel::agree(ranks, [&] {
+        if (!damage.empty()) throw kernels::InputError(damage);
+    });
     return exit_code::success;
 }
 

@@ -8,6 +8,7 @@
 #include "io/requests/config_json.hpp"
 #include "io/requests/generation_defaults.hpp"
 #include "kernels/error.hpp"
+#include "model/candidates.hpp"
 #include "model/config_reader.hpp"
 #include "parallel/agree.hpp"
 
@@ -58,12 +59,13 @@ ModelSession::ModelSession(RunOptions const& options, parallel::MpiCommunicator&
     source_ = io::open_weights(index_, ranks_, *backend_, {.mode = load_mode(options_.load)});
     parallel::agree(ranks_, [this] { model::check_batch_wishes(batch_wishes()); });
     auto const bounds = forward_options();
-    auto const share =
-        static_cast<std::size_t>(ranks_.all_min(static_cast<long long>(memory_share(0))));
+    auto const share = static_cast<std::size_t>(ranks_.all_min(static_cast<long long>(
+        std::min(free_share(), options_.memory_limit.value_or(free_share())))));
     auto plan = plan_for_run(options_,
                              {.model = {config_, bounds, dtype_of_, ranks_.size()},
                               .bytes_per_rank = share,
-                              .new_tokens = default_max_new_tokens_,
+                              .new_tokens = options_.scores ? 1 : default_max_new_tokens_,
+                              .candidates = usual_candidates(),
                               .set = index_.set.get()},
                              *backend_, ranks_);
     parallel::agree(ranks_, [&] {
@@ -131,10 +133,11 @@ model::BatchLimitInput ModelSession::batch_wishes() const {
 /// Of every rank, on every rank. Collective.
 std::vector<CacheRoom> ModelSession::gather_cache_rooms() {
     std::size_t const taken = transformer_->weight_bytes() + transformer_->forward_bytes();
-    // A limit counts what is counted here; of the free memory other things want some too.
-    double const share = options_.memory_limit ? 1.0 : usable_share;
     CacheRoom const mine{
-        .bytes = static_cast<std::size_t>(static_cast<double>(memory_share(taken)) * share),
+        .bytes = std::min(
+            static_cast<std::size_t>(static_cast<double>(free_share()) * usable_share),
+            options_.memory_limit ? *options_.memory_limit - std::min(*options_.memory_limit, taken)
+                                  : std::numeric_limits<std::size_t>::max()),
         .per_token = transformer_->cache_bytes(1, 0),
         .per_own_token = transformer_->cache_bytes(0, 1)};
     std::vector<CacheRoom> rooms(static_cast<std::size_t>(ranks_.size()));
@@ -144,11 +147,8 @@ std::vector<CacheRoom> ModelSession::gather_cache_rooms() {
     return rooms;
 }
 
-std::size_t ModelSession::memory_share(std::size_t taken) const {
-    std::size_t const free =
-        backend_->memory_available() / static_cast<std::size_t>(ranks_.ranks_on_node());
-    if (!options_.memory_limit) return free;
-    return std::min(free, *options_.memory_limit - std::min(*options_.memory_limit, taken));
+std::size_t ModelSession::free_share() const {
+    return backend_->memory_available() / static_cast<std::size_t>(ranks_.ranks_on_node());
 }
 
 io::RequestLimits ModelSession::request_limits() const {
@@ -162,9 +162,18 @@ io::RequestLimits ModelSession::request_limits() const {
             .sampling = sampling_};
 }
 
+std::size_t ModelSession::usual_candidates() const {
+    model::GenerateRequest request;
+    request.sampling = sampling_;
+    return model::candidates_for(request, config_.vocabulary);
+}
+
 std::string ModelSession::plan_summary() const {
     return app::plan_summary({config_, transformer_->options(), dtype_of_, ranks_.size()},
-                             transformer_->plan(), limits_.batch);
+                             transformer_->plan(),
+                             {.rows = std::min(limits_.batch, transformer_->options().max_rows),
+                              .outputs = std::min(limits_.batch, transformer_->options().max_rows),
+                              .candidates = usual_candidates()});
 }
 
 std::string const& ModelSession::placement_words() const {

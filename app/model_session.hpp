@@ -63,9 +63,10 @@ class ModelSession {
     /// What the command line says; no memory is known yet.
     model::BatchLimitInput batch_wishes() const;
     std::vector<CacheRoom> gather_cache_rooms();
-    /// What this rank may take of the node's free memory and of --memory-limit, of which so many
-    /// bytes are taken already.
-    std::size_t memory_share(std::size_t taken) const;
+    /// Of the node's free memory, what this rank may take.
+    std::size_t free_share() const;
+    /// How many candidates a request without wishes of its own needs; see candidates_for().
+    std::size_t usual_candidates() const;
     /// What the plan was made from.
     std::string const& placement_words() const;
 

@@ -78,6 +78,15 @@ model::TransformerOptions forward_options(model::DecoderConfig const& config, DT
                 logit_bytes / (config.vocabulary * sizeof(float)), 1, prefill_chunk)};
 }
 
+void check_workload(model::Workload const& workload) {
+    constexpr std::size_t most_sequences = 1 << 16, most_tokens = std::size_t{1} << 30;
+    std::size_t const length = workload.prompt + workload.new_tokens;
+    if (workload.batch <= most_sequences && workload.batch * length <= most_tokens) return;
+    throw InputError("a batch of " + std::to_string(workload.batch) + " sequences of " +
+                     std::to_string(length) +
+                     " tokens each is beyond 65536 sequences or 2^30 tokens in all");
+}
+
 model::PlacementPlan plan_for(model::DecoderConfig const& config, std::string const& wish,
                               int ranks, DType compute) {
     auto const modules = model::describe_modules(config);

@@ -35,6 +35,9 @@ model::PlacementPlan plan_for(model::DecoderConfig const& config, std::string co
 model::TransformerOptions forward_options(model::DecoderConfig const& config,
                                           kernels::DType compute, std::size_t prefill_chunk);
 
+/// Errors: InputError for a batch beyond what a plan is made for: 65536 sequences, 2^30 tokens.
+void check_workload(model::Workload const& workload);
+
 /// The config that a model file holds. Errors: InputError naming the file and the key.
 model::DecoderConfig config_of(io::ModelIndex const& index);
 

@@ -44,13 +44,14 @@ std::string differences(RankedPlan const& first, RankedPlan const& other) {
          {other.decode.exchanges - first.decode.exchanges, "exchanges in decode"}}};
     std::ranges::sort(parts, std::greater<>(),
                       [](auto const& part) { return std::abs(part.first); });
+    if (parts.front().first == 0.0) return "the same times";
     std::string text;
     for (auto const& [seconds, name] : parts) {
         if (std::abs(seconds) < 0.05 * std::abs(parts.front().first)) continue;
         text += (text.empty() ? "" : ", ") + readable_seconds(std::abs(seconds)) +
                 (seconds >= 0 ? " less " : " more ") + std::string(name);
     }
-    return text.empty() ? "the same times" : text;
+    return text;
 }
 
 std::string memory_difference(RankedPlan const& first, RankedPlan const& other) {

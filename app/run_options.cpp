@@ -79,6 +79,11 @@ void check(RunOptions const& options) {
         throw UsageError("--input is missing: the file of requests, or - for stdin");
     if (options.output.empty())
         throw UsageError("--output is missing: the file for results, or - for stdout");
+    if (options.output == "-" && options.plan_out == "-")
+        throw UsageError("only one of --output and --plan-out can be -");
+    bool const searches = options.placement == automatic;
+    if (!searches && (!options.machine.empty() || options.prompt))
+        throw UsageError("--machine and --prompt are for --placement auto");
 }
 
 /// Links followed, as far as the folders are there.
@@ -99,12 +104,17 @@ bool are_same_file(std::string const& one, std::string const& other) {
 void check_paths(RunOptions const& options) {
     std::vector<NamedFile> files{{"the model", options.model}, {"--input", options.input}};
     if (!options.machine.empty()) files.emplace_back("--machine", options.machine);
+    if (names_plan_file(options.placement)) files.emplace_back("--placement", options.placement);
     add_output(files, "--output", options.output);
     if (!options.logits.empty()) add_output(files, "--logits", options.logits);
     if (!options.plan_out.empty()) add_output(files, "--plan-out", options.plan_out);
     check_distinct(files);
-    if (!io::is_set(options.model)) return;
-    auto const folder = resolve(options.model);
+    check_outside_set(files, options.model);
+}
+
+void check_outside_set(std::span<NamedFile const> files, std::string const& model) {
+    if (!io::is_set(model)) return;
+    auto const folder = resolve(model);
     auto const inside = std::ranges::find_if(files, [&](NamedFile const& file) {
         return !file.second.empty() && resolve(file.second).parent_path() == folder;
     });
@@ -144,6 +154,7 @@ std::optional<RunOptions> parse_run_options(std::string_view command,
     options.prefill_chunk =
         number_in(*values, "prefill-chunk", counts).value_or(options.prefill_chunk);
     options.memory_limit = bytes_in(*values, "memory-limit");
+    options.scores = command == "score";
     options.prompt = number_in(*values, "prompt", counts);
     options.seed = number_in(*values, "seed", seeds).value_or(options.seed);
     check(options);

@@ -28,6 +28,7 @@ struct RunOptions {
     std::optional<std::size_t> prompt;        ///< tokens of a usual prompt, for --placement auto
     std::size_t prefill_chunk = 512;
     std::uint64_t seed = 0;
+    bool scores = false;  ///< nothing is generated
     bool quiet = false;
     bool log_json = false;
 };
@@ -40,6 +41,9 @@ void check_paths(RunOptions const& options);
 using NamedFile = std::pair<std::string, std::string>;
 /// Adds a file that is written, under the name that it has until it is complete too.
 void add_output(std::vector<NamedFile>& files, std::string const& name, std::string const& path);
+/// Errors: InputError naming one of them that lies in the folder of a set, where `model` is one.
+/// The model's own files are not to be among them.
+void check_outside_set(std::span<NamedFile const> files, std::string const& model);
 /// Errors: InputError when two of them are the same file. A device or "-" may be several.
 void check_distinct(std::span<NamedFile const> files);
 

@@ -25,20 +25,25 @@ namespace {
 
 using kernels::InputError;
 
-/// A usual batch of the run: as far as it is not given, as in BatchLimits.
+/// A usual batch of the run, as far as nothing else is asked for.
 model::Workload workload_of(RunOptions const& options, RunPlanInput const& input) {
     constexpr std::size_t usual_prompt = 128;
-    std::size_t const context = input.model.config.context;
+    std::size_t const context = std::min(input.model.config.context,
+                                         options.max_length.value_or(input.model.config.context));
     std::size_t const prompt =
         options.prompt.value_or(std::min(usual_prompt, std::max<std::size_t>(context / 2, 1)));
     if (prompt >= context) {
         throw InputError("--prompt " + std::to_string(prompt) +
-                         " leaves no room for a new token in the model's context of " +
-                         std::to_string(context));
+                         " leaves no room for a new token in " + std::to_string(context) +
+                         " tokens");
     }
-    return {.batch = options.batch.value_or(model::largest_automatic_batch),
-            .prompt = prompt,
-            .new_tokens = std::min(input.new_tokens, context - prompt)};
+    model::Workload const workload{
+        .batch = options.batch.value_or(model::largest_automatic_batch),
+        .prompt = prompt,
+        .new_tokens = std::clamp<std::size_t>(input.new_tokens, 1, context - prompt),
+        .candidates = input.candidates};
+    check_workload(workload);
+    return workload;
 }
 
 /// On every rank, though only rank 0 needs it: what is measured is measured by all.
@@ -75,19 +80,32 @@ std::string search_text(RunOptions const& options, RunPlanInput const& input,
     std::string text;
     parallel::agree(ranks, [&] {
         if (ranks.rank() != 0) return;
-        auto const best = search_plans({.model = input.model,
-                                        .workload = workload,
-                                        .machine = machine,
-                                        .bytes_per_rank = input.bytes_per_rank});
-        text = io::plan_text(best.front().plan, model::describe_modules(input.model.config));
+        model::PlannerInput question{.model = input.model,
+                                     .workload = workload,
+                                     .machine = machine,
+                                     .bytes_per_rank = input.bytes_per_rank};
+        // As in BatchLimits: a batch that was not asked for shrinks until it fits.
+        while (!options.batch && question.workload.batch > 1 &&
+               model::fitting_presets(question.model, question.workload, input.bytes_per_rank)
+                   .empty()) {
+            question.workload.batch /= 2;
+        }
+        text = io::plan_text(search_plans(question).front().plan,
+                             model::describe_modules(input.model.config));
     });
     return text;
 }
 
-/// Before anything is allocated: the weights, a forward pass, and the shortest sequence.
-void check_memory(RunPlanInput const& input, model::PlacementPlan const& plan, int rank) {
+/// Before anything is allocated: the weights, a forward pass, and the batch that was asked for, or
+/// the shortest sequence.
+void check_memory(RunOptions const& wishes, RunPlanInput const& input,
+                  model::PlacementPlan const& plan, int rank) {
     auto const& [config, options, dtype_of, ranks] = input.model;
-    model::Workload const least{.batch = 1, .prompt = 1, .new_tokens = 1};
+    // As much as arithmetic can count; what is beyond does not fit either.
+    constexpr std::size_t most_sequences = 1 << 16, most_length = 1 << 20;
+    model::Workload const least{.batch = std::min(wishes.batch.value_or(1), most_sequences),
+                                .prompt = std::min(wishes.max_length.value_or(2), most_length) - 1,
+                                .new_tokens = 1};
     auto const memory = model::memory_of(config, plan, options, least, dtype_of);
     std::size_t const needed = memory[static_cast<std::size_t>(rank)].total();
     if (needed <= input.bytes_per_rank) return;
@@ -99,7 +117,8 @@ void check_memory(RunPlanInput const& input, model::PlacementPlan const& plan, i
         "the model takes " + readable_bytes(needed) + " on this rank under this plan, " +
         readable_bytes(needed - input.bytes_per_rank) +
         " more than its share of the free memory, " + readable_bytes(input.bytes_per_rank) + "; " +
-        (advice.empty() ? "no preset fits: use more nodes" : advice + " would fit"));
+        (advice.empty() ? "no preset fits: use more nodes" : advice + " would fit") +
+        (wishes.batch ? ", or give a smaller --batch" : ""));
 }
 
 }  // namespace
@@ -136,13 +155,13 @@ model::PlacementPlan plan_for_run(RunOptions const& options, RunPlanInput const&
     parallel::agree(ranks, [&] {
         plan = io::parse_plan(text, "the plan", modules, ranks.size());
         if (plan.streams.empty()) model::settle_streams(plan, modules, compute);
-        check_memory(input, plan, ranks.rank());
+        check_memory(options, input, plan, ranks.rank());
     });
     return plan;
 }
 
 std::string plan_summary(model::PlannedWork const& model, model::PlacementPlan const& plan,
-                         std::size_t batch) {
+                         model::StepShape const& step) {
     auto const& [config, options, dtype_of, ranks] = model;
     std::vector<std::size_t> weights(static_cast<std::size_t>(ranks), 0);
     auto const modules = model::describe_modules(config);
@@ -154,12 +173,10 @@ std::string plan_summary(model::PlannedWork const& model, model::PlacementPlan c
     auto text = model::wish_for(plan, modules) + ": weights " + readable_bytes(least);
     if (least != most) text += " to " + readable_bytes(most);
     text += " on each rank";
-    std::size_t const rows = std::min(batch, options.max_rows);
-    auto const exchanges =
-        model::exchanges_of(config, plan, options, {.rows = rows, .outputs = rows});
+    auto const exchanges = model::exchanges_of(config, plan, options, step);
     std::size_t bytes = 0;
     for (auto const& exchange : exchanges) bytes += exchange.bytes;
-    return text + "; a decode step of " + std::to_string(rows) + " row(s) has " +
+    return text + "; a decode step of " + std::to_string(step.rows) + " row(s) has " +
            std::to_string(exchanges.size()) + " collectives over " + readable_bytes(bytes);
 }
 

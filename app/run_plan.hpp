@@ -17,6 +17,7 @@ struct RunPlanInput {
     model::PlannedWork model;
     std::size_t bytes_per_rank = 0;     ///< that the ranks may take, the least of all
     std::size_t new_tokens = 1;         ///< of a usual request
+    std::size_t candidates = 1;         ///< of a usual request; see candidates_for()
     io::SetIndex const* set = nullptr;  ///< which has a plan already
 };
 
@@ -29,8 +30,8 @@ model::PlacementPlan plan_for_run(RunOptions const& options, RunPlanInput const&
                                   kernels::Backend& backend, parallel::MpiCommunicator& ranks);
 
 /// For people, on one line: the placements, what the ranks hold, and what they send in a decode
-/// step of `batch` sequences.
+/// step.
 std::string plan_summary(model::PlannedWork const& model, model::PlacementPlan const& plan,
-                         std::size_t batch);
+                         model::StepShape const& step);
 
 }  // namespace tesserank::app

@@ -9,7 +9,7 @@
 
 namespace tesserank::model {
 
-/// A grid of shapes that serves any model: matrices of 512 to 8192 rows and columns, 1 to 512 rows
+/// A grid of shapes that serves any model: matrices of 512 to 8192 rows and columns, 1 to 256 rows
 /// of activations, messages of 4 bytes to 16 MiB.
 CalibrationRequest general_calibration(double seconds);
 

@@ -144,6 +144,7 @@ bool is_preset(std::string_view word) {
 }
 
 std::string wish_for(PlacementPlan const& plan, std::span<ModuleSpec const> modules) {
+    if (plan.ranks == 1) return name_of(Placement::replicate);
     for (auto const preset : presets()) {
         if (make_plan(modules, preset, plan.ranks).placements == plan.placements) {
             return std::string(preset);

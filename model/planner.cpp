@@ -83,12 +83,32 @@ class Planner {
         }
         auto plan = route(stops);
         if (fits(most_bytes_of(input_.model, input_.workload, *plan))) return plan;
-        for (auto& stop : stops) {
-            for (auto const placement : choices) {
-                stop.bytes.push_back(bytes_of(*stop.module, placement));
+        return within_memory(std::move(stops));
+    }
+
+    /// What a tied table takes on a rank depends on both of its ends, so each place of the lm_head
+    /// is a search of its own.
+    std::optional<PlacementPlan> within_memory(std::vector<RouteStop> stops) const {
+        auto const heads = stops.back().choices;
+        RouteMemory const memory{.limit = room()};
+        std::optional<PlacementPlan> best;
+        double least = 0.0;
+        for (auto const head : heads) {
+            stops.back().choices = {head};
+            for (auto& stop : stops) {
+                stop.bytes.clear();
+                for (auto const placement : stop.choices) {
+                    stop.bytes.push_back(bytes_of(*stop.module, placement, head));
+                }
             }
+            auto plan = route(stops, memory);
+            if (!plan) continue;
+            double const seconds = ranked(*plan).seconds();
+            if (best && seconds >= least) continue;
+            best = std::move(plan);
+            least = seconds;
         }
-        return route(stops, RouteMemory{.limit = room()});
+        return best;
     }
 
     /// For weights and cache, what is left beside the norms and the memory of a forward pass.
@@ -96,7 +116,8 @@ class Planner {
         auto const& [config, options, dtype_of, ranks] = input_.model;
         std::size_t norms = 0;
         for (auto const& module : modules_) {
-            if (module.kind == ModuleKind::norm) norms += bytes_of(module, Placement::replicate)[0];
+            if (module.kind == ModuleKind::norm)
+                norms += bytes_of(module, Placement::replicate, Placement::replicate)[0];
         }
         std::vector<std::size_t> left;
         for (int rank = 0; rank < ranks; ++rank) {
@@ -113,12 +134,12 @@ class Planner {
     }
 
     /// By rank: weights, and of attention the KV cache.
-    std::vector<std::size_t> bytes_of(ModuleSpec const& module, Placement placement) const {
+    std::vector<std::size_t> bytes_of(ModuleSpec const& module, Placement placement,
+                                      Placement head) const {
         auto const& [config, options, dtype_of, ranks] = input_.model;
         PlacementPlan plan{.ranks = ranks, .placements = {}, .streams = {}};
-        for (auto const& name : {std::string("embedding"), std::string("lm_head"), module.name}) {
-            plan.placements[name] = placement;
-        }
+        plan.placements["lm_head"] = head;
+        plan.placements[module.name] = placement;
         auto bytes = weight_bytes_of(config, plan, module, dtype_of);
         if (module.kind != ModuleKind::attention) return bytes;
         std::size_t const length = input_.workload.prompt + input_.workload.new_tokens;

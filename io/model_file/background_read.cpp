@@ -11,9 +11,10 @@ std::span<std::byte> StagingBuffer::first(std::size_t bytes) const {
 }
 
 void BackgroundRead::start(std::span<Block const> blocks, std::span<std::byte> memory) {
-    running_ = std::async(std::launch::async, [this, blocks, memory] {
-        return seconds_of([&] { read_checked(file_, blocks, memory); });
-    });
+    running_ = std::async(when_ == When::now ? std::launch::async : std::launch::deferred,
+                          [this, blocks, memory] {
+                              return seconds_of([&] { read_checked(file_, blocks, memory); });
+                          });
 }
 
 }  // namespace tesserank::io

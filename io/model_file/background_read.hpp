@@ -4,6 +4,7 @@
 #include "io/model_file/block.hpp"
 
 #include <cstddef>
+#include <cstdint>
 #include <future>
 #include <memory>
 #include <span>
@@ -29,7 +30,12 @@ class StagingBuffer {
 /// does nothing besides and makes no MPI calls; from start() to finish() the memory is its own.
 class BackgroundRead {
   public:
-    explicit BackgroundRead(InputFile const& file) : file_{file} {}
+    enum class When : std::uint8_t {
+        now,     ///< in the thread
+        at_end,  ///< by finish(): where no core is left for the thread
+    };
+    explicit BackgroundRead(InputFile const& file, When when = When::now)
+        : file_{file}, when_{when} {}
 
     /// `blocks` stay where they are until finish().
     void start(std::span<Block const> blocks, std::span<std::byte> memory);
@@ -38,6 +44,7 @@ class BackgroundRead {
 
   private:
     InputFile const& file_;
+    When when_;
     std::future<double> running_;  ///< waits for the thread when it is destroyed
 };
 

@@ -7,6 +7,8 @@
 #include "kernels/error.hpp"
 #include "parallel/agree.hpp"
 
+#include <sched.h>
+
 #include <algorithm>
 #include <numeric>
 #include <utility>
@@ -33,6 +35,15 @@ class Cursor {
     std::span<std::byte> left_;
 };
 
+/// Whether each rank of this node has a core besides the one on which MPI waits busily: without one
+/// a reading thread and the exchange only take turns.
+bool has_spare_core(parallel::MpiCommunicator const& ranks) {
+    cpu_set_t cores;
+    CPU_ZERO(&cores);
+    if (sched_getaffinity(0, sizeof cores, &cores) != 0) return false;
+    return CPU_COUNT(&cores) >= 2 * ranks.ranks_on_node();
+}
+
 }  // namespace
 
 std::size_t CooperativeLoad::Hop::sent() const { return sum(send); }
@@ -49,7 +60,8 @@ CooperativeLoad::CooperativeLoad(LoadRounds rounds, CooperativeTools const& tool
       report_{report},
       before_{report},
       rank_{tools.ranks.rank()},
-      reader_{tools.file} {
+      reader_{tools.file, has_spare_core(tools.ranks) ? BackgroundRead::When::now
+                                                      : BackgroundRead::When::at_end} {
     while (!rounds_.done()) steps_.push_back(step_of(rounds_.next()));
 }
 

@@ -17,7 +17,7 @@ using kernels::InputError;
 
 constexpr std::string_view set_format = "tesserank-set";
 constexpr std::int64_t set_format_version = 1;
-constexpr std::size_t most_index_bytes = std::size_t{1} << 30;
+constexpr std::size_t most_index_bytes = std::size_t{64} << 20;
 constexpr auto most_bytes = std::numeric_limits<std::int64_t>::max();
 
 std::string file_text(SetFile const& file) {
@@ -227,6 +227,10 @@ ModelIndex read_set(std::string const& folder) {
     auto const set =
         std::make_shared<SetIndex const>(parse_set(read_text_file(path, most_index_bytes), folder));
     auto index = open_part(*set, 0);
+    // The list of tensors says what is allocated: it has to be that of the files.
+    if (model_sha256(index.sources, set->tensors) != set->model_sha256) {
+        throw InputError(path + ": its tensors are not those of the model" + what_to_do(*set));
+    }
     if (!index.documents.contains("config")) {
         throw InputError(index.path + ": /config is missing");
     }

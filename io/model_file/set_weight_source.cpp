@@ -97,6 +97,12 @@ WeightRequest SetWeightSource::own_request(WeightRequest const& request) const {
         throw InputError(own_.path + ": has not the part of tensor " + request.tensor +
                          " that the plan gives to this rank. Convert the model again.");
     }
+    if (found->second->dtype != whole_.at(request.tensor)->dtype) {
+        throw InputError(own_.path + ": tensor " + request.tensor + " is " +
+                         std::string(kernels::name_of(found->second->dtype)) + ", but " +
+                         std::string(kernels::name_of(whole_.at(request.tensor)->dtype)) +
+                         " in the set's list. Convert the model again.");
+    }
     region.rows.begin -= held.rows.begin;
     region.cols.begin -= held.cols.begin;
     return {request.tensor, {region}, request.destination};

@@ -132,5 +132,13 @@ TEST(CheckPaths, LetsADeviceBeSeveralThings) {
     EXPECT_NO_THROW(check_paths(with_files("a", "b", "c")));
 }
 
+TEST(RunOptions, AskForAMachineOnlyWhereAPlanIsSearched) {
+    EXPECT_EQ(parse({"--placement", "auto", "--machine", "m.json", "--prompt=9"}).prompt, 9U);
+    expect_refused({"--machine", "m.json"}, "--placement auto");
+    expect_refused({"--prompt", "9"}, "--placement auto");
+    expect_refused({"--memory-limit", "7Q"}, "--memory-limit");
+    EXPECT_EQ(parse({"--memory-limit", "3GiB"}).memory_limit, std::size_t{3} << 30);
+}
+
 }  // namespace
 }  // namespace tesserank::app

@@ -56,6 +56,13 @@ def wrong_sets(job: Job) -> None:
         index["files"][2]["sha256"] = "0" * 64
         (folder / "set.json").write_text(json.dumps(index))
 
+    def other_tensor(key: str, value: object):
+        def spoil(folder: pathlib.Path) -> None:
+            index = json.loads((folder / "set.json").read_text())
+            index["tensors"][3][key] = value
+            (folder / "set.json").write_text(json.dumps(index))
+        return spoil
+
     nothing = lambda folder: None
     refused(lambda folder: (folder / "rank1.h5").unlink(), "rank1.h5", "missing", "--force")
     refused(lambda folder: (folder / "shared.h5").unlink(), "shared.h5", "missing")
@@ -67,6 +74,8 @@ def wrong_sets(job: Job) -> None:
     refused(copy(another, "rank0.h5"), "rank0.h5", "another model")
     refused(lambda folder: shutil.copy(folder / "rank2.h5", folder / "rank1.h5"), "rank1.h5", "rank 2")
     refused(edit, "rank1.h5", "another content")
+    refused(other_tensor("dtype", "f16"), "set.json", "not those of the model")
+    refused(other_tensor("shape", [8, 8]), "set.json")
     refused(truncate, "rank1.h5")
     refused(lambda folder: (folder / "rank1.h5").write_text("x" * 100), "rank1.h5")
     refused(lambda folder: (folder / "set.json").write_text("{}"), "set.json", "format")

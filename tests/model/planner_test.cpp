@@ -161,6 +161,22 @@ TEST(Planner, MixesPlacementsInsteadOfShardingAllLayersWhenTheMemoryIsShort) {
     EXPECT_GT(mlps.size(), 1U) << wish_for(best[0].plan, describe_modules(question.config));
 }
 
+TEST(Planner, CountsATiedTableOnceForBothItsEnds) {
+    // A table as large as the rest: a rank that has the whole lm_head has the whole embedding.
+    Question question;
+    question.config.tied_embeddings = true;
+    question.config.vocabulary = 40000;
+    question.rates.latency = 2e-3;
+    auto const free = question.best(1).front();
+    for (int tenths = 4; tenths < 10; ++tenths) {
+        std::size_t const limit = free.most_bytes * static_cast<std::size_t>(tenths) / 10;
+        question.bytes_per_rank = limit;
+        for (auto const& entry : question.best(5)) EXPECT_LE(entry.most_bytes, limit) << tenths;
+    }
+    question.bytes_per_rank = free.most_bytes * 7 / 10;
+    EXPECT_FALSE(question.best(5).empty());
+}
+
 TEST(Planner, RanksDifferentPlansByTheirPredictedTime) {
     auto const best = Question().best(5);
     ASSERT_EQ(best.size(), 5U);
