@@ -69,6 +69,11 @@ void check_word(std::string const& name, std::string const& word,
 }
 
 void check(BenchOptions const& options) {
+    if (std::ranges::find(options.placements, automatic) != options.placements.end()) {
+        throw UsageError(
+            "bench measures plans that are given: write the plan of auto with "
+            "`tesserank plan --plan-out FILE.json` and measure that file");
+    }
     constexpr std::array<std::string_view, 3> backends{"auto", "kokkos", "reference"};
     constexpr std::array<std::string_view, 3> dtypes{"auto", "f32", "bf16"};
     check_word("backend", options.backend, backends, "auto, kokkos or reference (this build)");

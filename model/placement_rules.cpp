@@ -75,7 +75,7 @@ Placement parse_placement(std::string_view word, std::string_view rule, int rank
 void apply_rule(PlacementPlan& plan, std::span<ModuleSpec const> modules, std::string_view rule) {
     auto const equals = rule.find('=');
     if (equals == std::string_view::npos) {
-        throw InputError("--placement is " + quoted(rule) + ", expected a preset (" +
+        throw InputError("--placement is " + quoted(rule) + ", expected auto, a preset (" +
                          std::string(preset_names) +
                          "), a plan file, or rules such as '*.attention=replicate'");
     }

@@ -56,6 +56,7 @@ TEST(BenchOptions, RefuseNumbersAndWordsOutOfRange) {
     expect_refused({"--repeat", "0"}, "--repeat is 0, expected an integer from 1 to 1000");
     expect_refused({"--warmup", "1001"}, "--warmup is 1001");
     expect_refused({"--dtype", "f16"}, "--dtype is \"f16\", expected auto, f32 or bf16");
+    expect_refused({"--placement", "auto"}, "plans that are given");
     expect_refused({"--backend", "cuda"}, "--backend is \"cuda\"");
     expect_refused({"--ranks", "2"}, "--ranks");
 }
