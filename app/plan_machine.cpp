@@ -1,24 +1,18 @@
 #include "app/plan_machine.hpp"
 
 #include "app/backend.hpp"
+#include "app/plan_options.hpp"
 #include "io/input_file.hpp"
 #include "io/machine_file.hpp"
 #include "model/assumed_links.hpp"
 #include "model/rated_machine.hpp"
 
-#include <cstddef>
 #include <sstream>
 #include <utility>
 
 namespace tesserank::app {
-namespace {
-
-constexpr std::size_t most_file_bytes = std::size_t{64} << 20;
-
-}  // namespace
-
 KnownMachine machine_from_file(std::string const& path, int ranks) {
-    auto file = io::parse_machine(io::read_text_file(path, most_file_bytes), path,
+    auto file = io::parse_machine(io::read_text_file(path, most_json_bytes), path,
                                   {.ranks = ranks, .backend = {}});
     return {std::move(file.machine), path + ", measured " + file.origin.time};
 }

@@ -21,8 +21,6 @@ namespace fs = std::filesystem;
 using kernels::DType;
 using kernels::InputError;
 
-constexpr std::size_t most_bytes = std::size_t{64} << 20;
-
 /// Logits of a whole prefill chunk can be larger than the model: bounded to what a cache of some
 /// levels digests.
 constexpr std::size_t logit_bytes = std::size_t{64} << 20;
@@ -90,9 +88,9 @@ void check_workload(model::Workload const& workload) {
 model::PlacementPlan plan_for(model::DecoderConfig const& config, std::string const& wish,
                               int ranks, DType compute) {
     auto const modules = model::describe_modules(config);
-    auto plan = names_plan_file(wish)
-                    ? io::parse_plan(io::read_text_file(wish, most_bytes), wish, modules, ranks)
-                    : model::make_plan(modules, wish, ranks);
+    auto plan = names_plan_file(wish) ? io::parse_plan(io::read_text_file(wish, most_json_bytes),
+                                                       wish, modules, ranks)
+                                      : model::make_plan(modules, wish, ranks);
     if (plan.streams.empty()) model::settle_streams(plan, modules, compute);
     return plan;
 }
@@ -102,7 +100,7 @@ std::optional<ConfigText> read_config_text(std::string const& path) {
     bool const folder = fs::is_directory(path, error) && !io::is_set(path);
     if (!folder && !path.ends_with(".json")) return std::nullopt;
     auto origin = folder ? (fs::path(path) / "config.json").string() : path;
-    auto text = io::read_text_file(origin, most_bytes);
+    auto text = io::read_text_file(origin, most_json_bytes);
     return ConfigText{std::move(origin), std::move(text)};
 }
 

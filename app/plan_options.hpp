@@ -22,6 +22,10 @@ inline constexpr char const* placement_help =
     "(the best that is found), rules such as '*.attention=replicate,lm_head=single:0', or a plan "
     "file";
 
+/// Configs, plans and machines are JSON files of a few megabytes at most; a longer one is a
+/// mistake.
+inline constexpr std::size_t most_json_bytes = std::size_t{64} << 20;
+
 /// Whether this is the path of a plan file, not a preset or rules.
 bool names_plan_file(std::string const& wish);
 

@@ -51,7 +51,6 @@ model::Machine machine_for_run(RunOptions const& options, RunPlanInput const& in
                                model::Workload const& workload, kernels::Backend& backend,
                                parallel::MpiCommunicator& ranks) {
     constexpr double seconds = 3.0;
-    constexpr std::size_t most_file_bytes = std::size_t{64} << 20;
     if (options.machine.empty()) {
         auto const& [config, forward, dtype_of, count] = input.model;
         return model::calibrate(
@@ -60,7 +59,7 @@ model::Machine machine_for_run(RunOptions const& options, RunPlanInput const& in
     }
     std::string text;
     parallel::agree(ranks, [&] {
-        if (ranks.rank() == 0) text = io::read_text_file(options.machine, most_file_bytes);
+        if (ranks.rank() == 0) text = io::read_text_file(options.machine, most_json_bytes);
     });
     text = ranks.broadcast_text(std::move(text), 0);
     std::optional<io::MachineFile> file;
