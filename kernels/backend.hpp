@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kernels/buffer.hpp"
+#include "kernels/device_span.hpp"
 #include "kernels/dtype.hpp"
 #include "kernels/shapes.hpp"
 #include "kernels/tensor.hpp"
@@ -20,6 +21,20 @@ struct Segment {
     /// Position of the first new token; as many tokens stand in the cache already.
     std::size_t first_position = 0;
     std::size_t cache_row = 0;  ///< row of the sequence's position 0 in the KV cache
+};
+
+/// The pieces of one step, in the backend's memory, and what the host has to know of them to launch
+/// work: bounds, which a recording keeps for all its replays.
+struct Segments {
+    DeviceSpan<Segment const> list;
+    std::size_t longest = 0;  ///< no segment has more tokens
+    std::size_t context = 0;  ///< no segment's first_position + tokens is larger
+};
+
+/// How the heads of q and k are normalised before they are rotated: rms_norm by head.
+struct HeadNorms {
+    ConstTensorView query, key;  ///< [1, D] each, any dtype; no data: not at all
+    float eps = 0.0F;
 };
 
 /// The heads that a rank computes. Local query head h reads local kv head (first_query + h) /
@@ -61,13 +76,16 @@ struct TokenLogit {
     float logit = 0.0F;
 };
 
+class ResidentDecode;
+
 /// The operations that a model is made of, on one device. Three implementations: `reference/` is
 /// plain loops and the truth that the others are tested against; `kokkos/` is portable; `cuda/` is
 /// for NVIDIA GPUs.
 ///
-/// Tensors are views of memory that allocate() gave (host memory for host backends). Operations are
-/// queued in order; what they read must stay alive until synchronize(). Weights are f32, bf16 or
-/// f16; activations f32, and where "f32|bf16" is written, bf16 too. All sums are accumulated in
+/// Tensors and DeviceSpans are views of memory that allocate() gave (host memory for host
+/// backends); spans are host memory, read or written before the call returns. Operations are queued
+/// in order; the device memory that they read must stay alive until synchronize(). Weights are f32,
+/// bf16 or f16; activations f32, and where "f32|bf16" is written, bf16 too. All sums are accumulated in
 /// f32. Shapes that do not fit are LogicErrors. Any dimension may be 0 (a rank that holds nothing
 /// of a module): the operation then does nothing, or, where a sum over no terms is asked for, gives
 /// zeros.
@@ -89,12 +107,12 @@ class Backend {
     virtual void copy(ConstTensorView source, TensorView destination) = 0;
 
     /// y[t] = table[ids[t] - first_id], zeros when that row is not in the table (vocabulary cut
-    /// over ranks). ids [T] host memory; table [v, H] any dtype; y [T, H] f32.
-    virtual void embed(std::span<std::int32_t const> ids, ConstTensorView table,
+    /// over ranks). ids [T]; table [v, H] any dtype; y [T, H] f32.
+    virtual void embed(DeviceSpan<std::int32_t const> ids, ConstTensorView table,
                        std::int32_t first_id, TensorView y) = 0;
 
     /// y = x W^T + bias.  x [T, K] f32|bf16, w [N, K] any dtype, bias [1, N] any dtype or no data,
-    /// y [T, N] f32.
+    /// y [T, N] f32|bf16.
     virtual void gemm(ConstTensorView x, ConstTensorView w, ConstTensorView bias, TensorView y) = 0;
 
     /// y = x / sqrt(mean(x^2) + eps) * weight, by row.  x [T, H] f32, weight [1, H] any dtype, y
@@ -105,14 +123,14 @@ class Backend {
     /// H] f32.
     virtual void add_rms_norm(TensorView residual, ConstTensorView delta, ConstTensorView weight,
                               float eps, TensorView y) = 0;
-    /// rms_norm of each head of x [T, heads*D] f32 in place; weight [1, D].
+    /// rms_norm of each head of x [T, heads*D] f32|bf16 in place; weight [1, D].
     virtual void head_rms_norm(TensorView x, std::size_t head_dim, ConstTensorView weight,
                                float eps) = 0;
-    /// y[t] = sum of x[t]^2: a rank's part of what an rms_norm of cut rows needs.  x [T, N], y [T,
-    /// 1], f32.
+    /// y[t] = sum of x[t]^2: a rank's part of what an rms_norm of cut rows needs.  x [T, N]
+    /// f32|bf16, y [T, 1] f32.
     virtual void square_sums(ConstTensorView x, TensorView y) = 0;
     /// The rest of it, in place: x = x / sqrt(sums[t] / width + eps) * weight, where x is a part of
-    /// rows of `width` columns.  x [T, N] f32, sums [T, 1] f32, weight [1, N] any dtype.
+    /// rows of `width` columns.  x [T, N] f32|bf16, sums [T, 1] f32, weight [1, N] any dtype.
     virtual void scale_by_square_sums(TensorView x, ConstTensorView sums, std::size_t width,
                                       ConstTensorView weight, float eps) = 0;
     /// y = (x - mean) / sqrt(variance + eps) * weight + bias, by row; bias may have no data.
@@ -122,30 +140,39 @@ class Backend {
     /// x += y.  [T, H] f32.
     virtual void add(TensorView x, ConstTensorView y) = 0;
 
-    /// Rotates the pairs (i, i + D/2) of each head of x [T, heads*D] f32 in place.
+    /// Rotates the pairs (i, i + D/2) of each head of x [T, heads*D] f32|bf16 in place.
     /// cos_sin [T, D] f32: the D/2 cosines, then the D/2 sines, of each row.
     /// Source: Su et al. 2021, https://arxiv.org/abs/2104.09864, in the "rotate half" pairing of
     /// Hugging Face files.
     virtual void rotary(TensorView x, std::size_t head_dim, ConstTensorView cos_sin) = 0;
 
-    /// y = act(gate) * up.  gate, up [T, I] f32, y [T, I] f32|bf16; y may be gate.
+    /// y = act(gate) * up.  gate, up [T, I] f32|bf16, both alike; y [T, I] f32|bf16; y may be gate.
     virtual void gated_activation(Activation kind, ConstTensorView gate, ConstTensorView up,
                                   TensorView y) = 0;
 
     /// Writes the new tokens' keys and values to their rows of the cache.
-    /// k, v [T, K*D] f32; k_cache, v_cache [cache tokens, K*D] f32|bf16.
-    virtual void store_kv(ConstTensorView k, ConstTensorView v, std::span<Segment const> segments,
+    /// k, v [T, K*D] f32|bf16, both alike; k_cache, v_cache [cache tokens, K*D] f32|bf16.
+    virtual void store_kv(ConstTensorView k, ConstTensorView v, Segments const& segments,
                           TensorView k_cache, TensorView v_cache) = 0;
 
+    /// All that happens between the qkv GEMM and attention, in one pass over memory: normalises and
+    /// rotates the heads of q and k in place, and stores k and v in the cache.  qkv [T, (Q+2K)*D]
+    /// f32|bf16: the columns of q, of k, of v. By default made of head_rms_norm, rotary and
+    /// store_kv.
+    virtual void prepare_attention(TensorView qkv, AttentionShape const& shape,
+                                   HeadNorms const& norms, ConstTensorView cos_sin,
+                                   Segments const& segments, TensorView k_cache,
+                                   TensorView v_cache);
+
     /// Causal attention of the new tokens to their sequence's cache, which holds the new tokens too
-    /// (store_kv first). Ragged: each segment is a piece of another sequence.  q [T, Q*D] f32, y
-    /// [T, Q*D] f32|bf16.
+    /// (store_kv first). Ragged: each segment is a piece of another sequence; rows of y that none of
+    /// them covers stay as they are.  q [T, Q*D] f32|bf16, y [T, Q*D] f32|bf16.
     virtual void attention_prefill(ConstTensorView q, ConstTensorView k_cache,
-                                   ConstTensorView v_cache, std::span<Segment const> segments,
+                                   ConstTensorView v_cache, Segments const& segments,
                                    AttentionShape const& shape, TensorView y) = 0;
-    /// The same for segments of one token each.
+    /// The same for segments of one token each, or of none: a sequence that has ended.
     virtual void attention_decode(ConstTensorView q, ConstTensorView k_cache,
-                                  ConstTensorView v_cache, std::span<Segment const> segments,
+                                  ConstTensorView v_cache, Segments const& segments,
                                   AttentionShape const& shape, TensorView y) = 0;
 
     /// y[i] = x[rows[i]].  x, y f32.
@@ -173,6 +200,10 @@ class Backend {
     /// without columns. count is at most V.
     virtual void top_logits(ConstTensorView logits, std::size_t count, std::span<TokenLogit> top,
                             std::span<float> log_sums) = 0;
+
+    /// Decoding whose state stays on the device; null where the host computes, since there nothing
+    /// is won by it.
+    virtual ResidentDecode* resident_decode() { return nullptr; }
 };
 
 /// A contiguous zero-filled [rows, cols] tensor.

@@ -1,0 +1,112 @@
+#pragma once
+
+#include "kernels/backend.hpp"
+#include "kernels/cuda/stream.hpp"
+#include "kernels/resident_decode.hpp"
+
+#include <cuda_runtime.h>
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string_view>
+
+namespace tesserank::kernels::cuda {
+
+class CublasLt;
+
+/// Backend for NVIDIA GPUs from compute capability 8.0 on. One stream; every operation is queued on
+/// it. The definitions are spread over the files of this folder by operation, each with its
+/// kernels.
+class CudaBackend final : public Backend, public ResidentDecode {
+  public:
+    explicit CudaBackend(int device);
+    ~CudaBackend() override;
+
+    std::string_view name() const override { return "cuda"; }
+    cudaStream_t stream() const { return stream_.get(); }
+    cudaDeviceProp const& properties() const { return properties_; }
+
+    // memory.cpp
+    Buffer allocate(std::size_t bytes) override;
+    std::size_t memory_available() const override;
+    void copy_from_host(std::span<std::byte const> source, std::byte* destination) override;
+    void copy_to_host(std::byte const* source, std::span<std::byte> destination) override;
+    void synchronize() override;
+    void copy(ConstTensorView source, TensorView destination) override;  // elementwise.cu
+
+    // embedding.cu
+    void embed(DeviceSpan<std::int32_t const> ids, ConstTensorView table, std::int32_t first_id,
+               TensorView y) override;
+    // gemm.cpp
+    void gemm(ConstTensorView x, ConstTensorView w, ConstTensorView bias, TensorView y) override;
+    // norm.cu
+    void rms_norm(ConstTensorView x, ConstTensorView weight, float eps, TensorView y) override;
+    void add_rms_norm(TensorView residual, ConstTensorView delta, ConstTensorView weight, float eps,
+                      TensorView y) override;
+    void layer_norm(ConstTensorView x, ConstTensorView weight, ConstTensorView bias, float eps,
+                    TensorView y) override;
+    void square_sums(ConstTensorView x, TensorView y) override;
+    void scale_by_square_sums(TensorView x, ConstTensorView sums, std::size_t width,
+                              ConstTensorView weight, float eps) override;
+    // elementwise.cu
+    void add(TensorView x, ConstTensorView y) override;
+    void gated_activation(Activation kind, ConstTensorView gate, ConstTensorView up,
+                          TensorView y) override;
+    void gather_rows(ConstTensorView x, std::span<std::size_t const> rows, TensorView y) override;
+    void round(ConstTensorView x, TensorView y) override;
+    // prepare_attention.cu
+    void head_rms_norm(TensorView x, std::size_t head_dim, ConstTensorView weight,
+                       float eps) override;
+    void rotary(TensorView x, std::size_t head_dim, ConstTensorView cos_sin) override;
+    void store_kv(ConstTensorView k, ConstTensorView v, Segments const& segments,
+                  TensorView k_cache, TensorView v_cache) override;
+    void prepare_attention(TensorView qkv, AttentionShape const& shape, HeadNorms const& norms,
+                           ConstTensorView cos_sin, Segments const& segments, TensorView k_cache,
+                           TensorView v_cache) override;
+    // attention_prefill.cu
+    void attention_prefill(ConstTensorView q, ConstTensorView k_cache, ConstTensorView v_cache,
+                           Segments const& segments, AttentionShape const& shape,
+                           TensorView y) override;
+    // attention_decode.cu
+    void attention_decode(ConstTensorView q, ConstTensorView k_cache, ConstTensorView v_cache,
+                          Segments const& segments, AttentionShape const& shape,
+                          TensorView y) override;
+    // sampling.cu
+    void sample(ConstTensorView logits, std::span<SamplingParams const> params,
+                std::span<TokenLogprob> chosen) override;
+    void log_probabilities(ConstTensorView logits, std::span<std::int32_t const> tokens,
+                           std::span<float> logprobs) override;
+    void top_log_probabilities(ConstTensorView logits, std::span<TokenLogprob> top) override;
+    void top_logits(ConstTensorView logits, std::size_t count, std::span<TokenLogit> top,
+                    std::span<float> log_sums) override;
+
+    // resident_decode.cpp, resident_decode.cu
+    ResidentDecode* resident_decode() override { return this; }
+    std::unique_ptr<Recording> record(std::function<void()> const& work) override;
+    std::unique_ptr<Landing> make_landing(std::size_t bytes) override;
+    void top_logits(ConstTensorView logits, std::size_t count, std::int32_t first_id,
+                    DeviceSpan<TokenLogit> top, DeviceSpan<float> log_sums) override;
+    void choose(ChoiceSource const& source, DecodeTable const& table,
+                DeviceSpan<DecodeOutput> chosen, std::size_t top_count,
+                DeviceSpan<TokenLogprob> top) override;
+    void advance(DeviceSpan<DecodeOutput const> chosen, DecodeTable const& table) override;
+
+  private:
+    /// Device memory that lives until the next synchronize() at least: for what one operation needs
+    /// between its kernels, and for host spans on their way. Calls within one operation give
+    /// different memory; the next operation may get the same. Grows outside of recordings only.
+    std::byte* scratch(std::size_t bytes);
+    /// Copies host elements to scratch memory.
+    template <class T>
+    DeviceSpan<T const> upload(std::span<T const> host);
+
+    int device_;
+    cudaDeviceProp properties_{};
+    Stream stream_;
+    std::unique_ptr<CublasLt> cublas_lt_;
+    struct Memory;
+    std::unique_ptr<Memory> memory_;  ///< scratch and pinned staging
+};
+
+}  // namespace tesserank::kernels::cuda

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <cstddef>
+
+namespace tesserank::kernels {
+
+/// Consecutive elements in a backend's memory, which the host may be unable to read. Never owns.
+template <class T>
+struct DeviceSpan {
+    T* data = nullptr;
+    std::size_t size = 0;
+
+    DeviceSpan() = default;
+    DeviceSpan(T* first, std::size_t count) : data{first}, size{count} {}
+    /// Of elements that may be written to elements that are only read.
+    operator DeviceSpan<T const>() const { return {data, size}; }
+
+    DeviceSpan from(std::size_t first, std::size_t count) const { return {data + first, count}; }
+};
+
+}  // namespace tesserank::kernels
