@@ -39,6 +39,8 @@ void attention(ConstTensorView const& q, CacheViews const& cache, std::span<Segm
 /// On top of attention(): each segment has one token.
 void single_tokens(std::span<Segment const> segments);
 
+void cut_patches(ConstTensorView const& pixels, PatchShape const& shape, TensorView const& y);
+void pixel_shuffle(ConstTensorView const& x, ShuffleShape const& shape, TensorView const& y);
 void gather_rows(ConstTensorView const& x, std::span<std::size_t const> rows, TensorView const& y);
 void round(ConstTensorView const& x, TensorView const& y);
 void sample(ConstTensorView const& logits, std::span<SamplingParams const> params,
