@@ -50,6 +50,21 @@ struct AttentionShape {
     std::size_t window = 0;  ///< position i sees i-window+1 .. i; 0: all of 0 .. i
 };
 
+/// Pictures of one size, and the square patches that they are cut into.
+struct PatchShape {
+    std::size_t channels = 3;
+    std::size_t height = 0, width = 0;  ///< pixels; multiples of patch
+    std::size_t patch = 1;
+};
+
+/// A grid of tokens whose squares of `factor` x `factor` become one token each.
+struct ShuffleShape {
+    std::size_t height = 0, width = 0;  ///< tokens; multiples of factor
+    std::size_t factor = 1;
+    /// The new tokens go down the columns of the grid, not along its rows: version 1 of InternVL.
+    bool by_columns = false;
+};
+
 enum class Activation : std::uint8_t { silu, gelu, gelu_tanh };
 
 /// How one token is chosen from one row of logits.
@@ -180,6 +195,15 @@ class Backend {
     virtual void attention_decode(ConstTensorView q, ConstTensorView k_cache,
                                   ConstTensorView v_cache, Segments const& segments,
                                   AttentionShape const& shape, TensorView y) = 0;
+
+    /// Every patch of n pictures as a row, so that a product with [H, C*p*p] is their convolution.
+    /// pixels [n*C, height*width] f32; y [n*patches, C*p*p] f32|bf16: patches along the rows of
+    /// each picture, their columns by channel, then row, then column of the patch.
+    virtual void cut_patches(ConstTensorView pixels, PatchShape const& shape, TensorView y) = 0;
+    /// Puts the squares of a grid of tokens side by side.  x [n*height*width, H] f32; y
+    /// [n*height*width/factor^2, factor^2 * H] f32|bf16, the columns by row, then column within the
+    /// square. Source: pixel_shuffle of InternVL, https://arxiv.org/abs/2404.16821
+    virtual void pixel_shuffle(ConstTensorView x, ShuffleShape const& shape, TensorView y) = 0;
 
     /// y[i] = x[rows[i]].  x, y f32.
     virtual void gather_rows(ConstTensorView x, std::span<std::size_t const> rows,

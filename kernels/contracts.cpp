@@ -157,6 +157,32 @@ void segments_inside(Segments const& segments, std::size_t rows, std::size_t cac
     }
 }
 
+void cut_patches(ConstTensorView const& pixels, PatchShape const& shape, TensorView const& y) {
+    is_f32(pixels);
+    is_activation(y);
+    require(shape.channels > 0 && shape.patch > 0 && shape.height % shape.patch == 0 &&
+                shape.width % shape.patch == 0,
+            "pictures are no multiple of their patches");
+    require(pixels.rows % shape.channels == 0 && pixels.cols == shape.height * shape.width,
+            "pictures have another size");
+    std::size_t const area = shape.patch * shape.patch;
+    require(y.cols == shape.channels * area &&
+                y.rows == pixels.rows / shape.channels * (pixels.cols / area),
+            "patches do not fit their pictures");
+}
+
+void pixel_shuffle(ConstTensorView const& x, ShuffleShape const& shape, TensorView const& y) {
+    is_f32(x);
+    is_activation(y);
+    require(shape.factor > 0 && shape.height % shape.factor == 0 &&
+                shape.width % shape.factor == 0 && shape.height > 0 && shape.width > 0,
+            "a grid is no multiple of its squares");
+    std::size_t const square = shape.factor * shape.factor;
+    require(x.rows % (shape.height * shape.width) == 0, "tokens do not fill their grids");
+    require(y.rows == x.rows / square && y.cols == x.cols * square,
+            "shuffled tokens do not fit the grid");
+}
+
 void gather_rows(ConstTensorView const& x, std::span<std::size_t const> rows, TensorView const& y) {
     is_f32(x);
     is_f32(y);

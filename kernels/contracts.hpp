@@ -42,6 +42,8 @@ void single_tokens(Segments const& segments);
 /// its bounds.
 void segments_inside(Segments const& segments, std::size_t rows, std::size_t cache_rows);
 
+void cut_patches(ConstTensorView const& pixels, PatchShape const& shape, TensorView const& y);
+void pixel_shuffle(ConstTensorView const& x, ShuffleShape const& shape, TensorView const& y);
 void gather_rows(ConstTensorView const& x, std::span<std::size_t const> rows, TensorView const& y);
 void round(ConstTensorView const& x, TensorView const& y);
 void sample(ConstTensorView const& logits, std::span<SamplingParams const> params,
