@@ -16,6 +16,8 @@ CudaLibraries find_cuda_libraries() {
 
 std::unique_ptr<Backend> make_cuda_backend(int /*device*/) { throw SystemError(absent); }
 
+void* cuda_stream_of(Backend& /*backend*/) { return nullptr; }
+
 TraceRange::TraceRange(char const* /*name*/) noexcept {}
 TraceRange::~TraceRange() = default;
 

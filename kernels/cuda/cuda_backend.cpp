@@ -51,4 +51,9 @@ std::unique_ptr<Backend> make_cuda_backend(int device) {
     return std::make_unique<cuda::CudaBackend>(device);
 }
 
+void* cuda_stream_of(Backend& backend) {
+    auto const* const on_gpu = dynamic_cast<cuda::CudaBackend const*>(&backend);
+    return on_gpu == nullptr ? nullptr : on_gpu->stream();
+}
+
 }  // namespace tesserank::kernels
