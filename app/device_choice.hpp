@@ -14,7 +14,6 @@ namespace tesserank::app {
 
 /// What one rank has of GPUs; plain bytes, to be sent as they are.
 struct RankGpu {
-    int node = 0;           ///< where the rank is: the lowest rank there
     int device = -1;        ///< which one it takes, as it counts them; -1: none
     bool is_there = false;  ///< the machine has a GPU, be it one that cannot be used
     bool has_nccl = false;
@@ -34,6 +33,9 @@ int rank_on_node(std::span<int const> nodes, int rank);
 /// Deals the devices that a rank sees, and that are new enough, out to the ranks of its node.
 /// Fills device and what describes it, or why_not.
 void pick_device(kernels::CudaDevices const& visible, int rank_on_node, RankGpu& gpu);
+
+/// The first rank that has no GPU to compute on, and why; empty: all have one.
+std::string why_not_cuda(std::span<RankGpu const> gpus);
 
 /// A word of the command line, and what people should know of why.
 struct Choice {
