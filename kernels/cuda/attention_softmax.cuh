@@ -13,6 +13,9 @@
 /// lanes of a quad share the rows.
 namespace tesserank::kernels::cuda {
 
+/// e^x = 2^(x log2(e)), and scores are scaled anyway.
+constexpr float log2_of_e = 1.4426950408889634F;
+
 /// -infinity for keys that a row does not see. `first_key` is the position of column 0.
 template <int Elements>
 __device__ __forceinline__ void hide(float (&scores)[Elements], KeyRange const (&seen)[2],
