@@ -121,7 +121,7 @@ __global__ void __launch_bounds__(threads, MmaTiles<HeadDim>::blocks_per_multipr
         for (int step = 0; step < Tiles::steps; ++step) load_queries(kept[step], step);
     }
 
-    float const exponent_scale = call.scale * 1.4426950408889634F;  // e^x = 2^(x log2(e))
+    float const exponent_scale = call.scale * log2_of_e;
     int const token = first_token + thread % 32 / 4;
     int const position = tile.first_position + token;
     KeyRange const ranges[2] = {call.visibility.of(position, tile.context),

@@ -1,4 +1,5 @@
 #include "kernels/cuda/attention_panels.cuh"
+#include "kernels/cuda/attention_pipeline.cuh"
 #include "kernels/cuda/attention_prefill.hpp"
 #include "kernels/cuda/attention_softmax.cuh"
 #include "kernels/cuda/device/barrier.cuh"
@@ -17,9 +18,6 @@
 namespace tesserank::kernels::cuda {
 namespace {
 
-constexpr int group_threads = 128;
-constexpr int computing_groups = 2;
-constexpr int computing_warps = computing_groups * group_threads / 32;
 constexpr int threads = group_threads * (1 + computing_groups);
 constexpr int group_queries = tensor_tile_tokens / computing_groups;
 // (40 + 2 * 232) * 128 registers are 63 Ki of the 64 Ki there are; each number a multiple of 8.
@@ -30,73 +28,16 @@ template <int HeadDim>
 struct WgmmaTiles {
     /// Of a key tile. With 256 columns the result takes 128 registers, and the scores get less.
     static constexpr int positions = HeadDim == 256 ? 64 : 128;
-    static constexpr int slots = 2;  ///< of key tiles in shared memory, and of value tiles
     using Queries = Panels<tensor_tile_tokens, HeadDim>;
     using Keys = Panels<positions, HeadDim>;
     /// A product is at most 128 columns wide here.
     static constexpr int parts = HeadDim > 128 ? 2 : 1;
     static constexpr int part_columns = HeadDim / parts;
-    static constexpr int shared_bytes = Queries::bytes + 2 * slots * Keys::bytes;
+    static constexpr int shared_bytes = Queries::bytes + 2 * tile_slots * Keys::bytes;
 };
 
 template <int HeadDim>
 using Result = float[WgmmaTiles<HeadDim>::parts][WgmmaTiles<HeadDim>::part_columns / 2];
-
-/// A slot of shared memory goes from the copying warpgroup (full) to the computing ones and back
-/// (empty).
-struct Slot {
-    Barrier full;
-    Barrier empty;
-};
-
-struct Slots {
-    Slot queries;
-    Slot keys[2];
-    Slot values[2];
-
-    __device__ void initialise_all() {
-        Slot* const all = &queries;
-        for (int i = 0; i < static_cast<int>(sizeof(Slots) / sizeof(Slot)); ++i) {
-            initialise(&all[i].full, group_threads);
-            initialise(&all[i].empty, computing_warps);
-        }
-    }
-};
-
-/// Which slot comes next, and how often all have been through.
-struct Ring {
-    int slot = 0;
-    unsigned round = 0;
-
-    __device__ void advance() {
-        slot ^= 1;
-        round += slot == 0 ? 1 : 0;
-    }
-    /// For wait() on `full`; the one for `empty` is the opposite, since slots are empty at first.
-    __device__ unsigned parity() const { return round % 2; }
-};
-
-/// The items of this block in order, the same for all its threads.
-struct Items {
-    PrefillCall const& call;
-    std::size_t round = 0;
-    QueryTile tile{};
-    int head = 0;
-
-    /// False when there is none left.
-    __device__ bool next() {
-        auto const heads = static_cast<std::size_t>(call.query_heads);
-        for (;; ++round) {
-            if (round * gridDim.x >= call.tile_count * heads) return false;
-            std::size_t const item = item_of_round(round, blockIdx.x, gridDim.x);
-            if (item >= call.tile_count * heads) continue;
-            tile = call.tiles[item / heads];
-            head = static_cast<int>(item % heads);
-            ++round;
-            return tile.tokens > 0;
-        }
-    }
-};
 
 /// The copying warpgroup. Copies are announced two behind the newest, so that three are under way.
 template <int HeadDim>
@@ -147,14 +88,14 @@ struct Copying {
         int const last = (seen.end - 1) / Tiles::positions;
         int const first = seen.begin / Tiles::positions;
         std::byte* const key_slots = shared + Tiles::Queries::bytes;
-        std::byte* const value_slots = key_slots + Tiles::slots * Keys::bytes;
+        std::byte* const value_slots = key_slots + tile_slots * Keys::bytes;
         auto const rows = [&](std::byte const* cache, int index) {
             return positions_of(call, cache, tile, head, index * Tiles::positions);
         };
-        wait(&slots.queries.empty, items % 2 ^ 1U);
+        wait(&slots.queries_read, items % 2 ^ 1U);
         load_panels<typename Tiles::Queries, group_threads>(shared, queries_of(call, tile, head),
                                                             thread());
-        started(&slots.queries.full);
+        // Announced together with the queries.
         load_tile(keys, slots.keys, key_slots, rows(call.k, last));
         for (int index = last; index > first; --index) {
             load_tile(keys, slots.keys, key_slots, rows(call.k, index - 1));
@@ -178,15 +119,14 @@ struct Computing {
     std::byte const* shared;
     int group;  ///< 0 or 1
     Ring keys{}, values{};
-    unsigned items = 0;
 
     /// The groups take turns in starting products; group 0 begins.
     __device__ void wait_for_turn() const { sync_named(1 + group, 2 * group_threads); }
     __device__ void pass_turn() const { arrive_named(1 + (group ^ 1), 2 * group_threads); }
 
-    __device__ static void release(Slot& slot) {
+    __device__ static void release(Barrier& empty) {
         __syncwarp();
-        if (threadIdx.x % 32 == 0) arrive(&slot.empty);
+        if (threadIdx.x % 32 == 0) arrive(&empty);
     }
 
     /// Starts scores = q k^T with the keys of the ring's slot.
@@ -210,7 +150,7 @@ struct Computing {
     __device__ void start_sums(Result<HeadDim>& result,
                                std::uint32_t (&weights)[positions / 16][4]) const {
         std::uint64_t const v = matrix_descriptor(
-            shared + Tiles::Queries::bytes + (Tiles::slots + values.slot) * Keys::bytes,
+            shared + Tiles::Queries::bytes + (tile_slots + values.slot) * Keys::bytes,
             Keys::panel_bytes);
         for (auto& part : result) pin(part);
         for (auto& operand : weights) pin(operand);
@@ -233,7 +173,7 @@ struct Computing {
         int const position = tile.first_position + token;
         KeyRange const ranges[2] = {call.visibility.of(position, tile.context),
                                     call.visibility.of(position + 8, tile.context)};
-        float const exponent_scale = call.scale * 1.4426950408889634F;  // e^x = 2^(x log2(e))
+        float const exponent_scale = call.scale * log2_of_e;
         KeyRange const seen = call.visibility.of_any(tile);
         int const last = (seen.end - 1) / positions;
         int const first = seen.begin / positions;
@@ -257,14 +197,13 @@ struct Computing {
             }
         };
 
-        wait(&slots.queries.full, items % 2);
         wait(&slots.keys[keys.slot].full, keys.parity());
         wait_for_turn();
         start_scores(scores);
         pass_turn();
         wait_for_products<0>();
         pin(scores);
-        release(slots.keys[keys.slot]);
+        release(slots.keys[keys.slot].empty);
         keys.advance();
         hide_unseen(scores, last);
         softmax.weigh(scores, exponent_scale, correction);
@@ -278,26 +217,25 @@ struct Computing {
             pass_turn();
             wait_for_products<1>();
             pin(scores);
-            release(slots.keys[keys.slot]);
+            release(slots.keys[keys.slot].empty);
             keys.advance();
             hide_unseen(scores, index);
             softmax.weigh(scores, exponent_scale, correction);
             wait_for_products<0>();
             for (auto& part : result) pin(part);
-            release(slots.values[values.slot]);
+            release(slots.values[values.slot].empty);
             values.advance();
             for (auto& part : result) multiply_rows(part, correction);
             pack();
         }
-        release(slots.queries);
+        release(slots.queries_read);
         wait(&slots.values[values.slot].full, values.parity());
         start_sums(result, weights);
         float const normalisers[2] = {softmax.normaliser(0), softmax.normaliser(1)};
         wait_for_products<0>();
         for (auto& part : result) pin(part);
-        release(slots.values[values.slot]);
+        release(slots.values[values.slot].empty);
         values.advance();
-        ++items;
 
 #pragma unroll
         for (int part = 0; part < Tiles::parts; ++part) {

@@ -13,6 +13,9 @@
 /// lanes of a quad share the rows.
 namespace tesserank::kernels::cuda {
 
+/// e^x = 2^(x log2(e)), and scores are scaled anyway.
+constexpr float log2_of_e = 1.4426950408889634F;
+
 /// -infinity for keys that a row does not see. `first_key` is the position of column 0.
 template <int Elements>
 __device__ __forceinline__ void hide(float (&scores)[Elements], KeyRange const (&seen)[2],
@@ -29,27 +32,28 @@ __device__ __forceinline__ void hide(float (&scores)[Elements], KeyRange const (
 /// Softmax of rows whose scores arrive tile by tile.
 /// Source: Milakov and Gimelshein 2018, https://arxiv.org/abs/1805.02867
 struct RunningSoftmax {
-    float largest[2] = {-INFINITY, -INFINITY};  ///< score so far, before scaling
+    float largest[2] = {-INFINITY, -INFINITY};  ///< exponent so far: exponent_scale * score
     float sum[2] = {0.0F, 0.0F};                ///< of this thread's weights, relative to it
 
-    /// Turns scores into weights 2^(exponent_scale (score - largest)). What was summed up with
-    /// earlier weights is to be multiplied by `correction`.
+    /// Turns scores into weights 2^(exponent_scale score - largest). What was summed up with
+    /// earlier weights is to be multiplied by `correction`: exactly 1 where no key was larger.
     template <int Elements>
     __device__ __forceinline__ void weigh(float (&scores)[Elements], float exponent_scale,
                                           float (&correction)[2]) {
         float shift[2];
 #pragma unroll
         for (int row = 0; row < 2; ++row) {
-            float most = largest[row];
+            float most = -INFINITY;
 #pragma unroll
             for (int i = 2 * row; i < Elements; i += 4) {
                 most = fmaxf(most, fmaxf(scores[i], scores[i + 1]));
             }
             most = fmaxf(most, __shfl_xor_sync(full_warp, most, 1));
             most = fmaxf(most, __shfl_xor_sync(full_warp, most, 2));
+            most = fmaxf(largest[row], most * exponent_scale);
             // A row that has seen no key yet: -infinity minus itself would not be a number.
-            shift[row] = most == -INFINITY ? 0.0F : most * exponent_scale;
-            correction[row] = fast_exp2(largest[row] * exponent_scale - shift[row]);
+            shift[row] = most == -INFINITY ? 0.0F : most;
+            correction[row] = fast_exp2(largest[row] - shift[row]);
             largest[row] = most;
             sum[row] *= correction[row];
         }

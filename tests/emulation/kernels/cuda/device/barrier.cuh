@@ -22,8 +22,9 @@ inline void arrive(Barrier* barrier) {
         emulation::fail("arrives at a barrier that nobody initialised");
     }
     *barrier -= one;
-    if (missing > 1) return;
-    *barrier = (*barrier | (*barrier & mask) << 20) ^ phase;
+    if (missing == 1) *barrier = (*barrier | (*barrier & mask) << 20) ^ phase;
+    // The others go on before this thread does: who forgot to wait for what it does next is caught.
+    emulation::wait_until([looks = 0]() mutable { return looks++ > 0; }, "its turn");
 }
 
 inline void wait(Barrier* barrier, unsigned parity) {
