@@ -77,13 +77,13 @@ struct SplitBounds {
     std::size_t most_splits = 1;      ///< for which there is memory
 };
 
-/// Splits of least cost in a simple model, in which a block takes a time for each position and one
-/// to start: blocks run in waves; where there are several, sequences of several lengths leave about
-/// half a part idle at the end; merging reads all parts.
+/// Splits of least cost in a simple model, not fitted to measurements: a block takes a time for
+/// each position and one to start; blocks run in waves; where there are several, sequences of
+/// different lengths leave about half a part idle at the end; merging takes the time of a start,
+/// and a little for each part.
 constexpr std::size_t choose_splits(SplitBounds const& bounds) {
-    constexpr std::size_t start =
-        128;  // the time of so many positions, of about 30 ns each on H100
-    constexpr std::size_t merge = 2;
+    constexpr std::size_t start = 128;  // in positions, like all costs
+    constexpr std::size_t merge_part = 2;
     std::size_t const turns = ceil_divide(bounds.positions, positions_per_turn);
     std::size_t best = 1, least = static_cast<std::size_t>(-1);
     for (std::size_t splits = 1; splits <= std::min(bounds.most_splits, turns); ++splits) {
@@ -91,7 +91,8 @@ constexpr std::size_t choose_splits(SplitBounds const& bounds) {
         std::size_t const blocks = bounds.groups * splits_used(bounds.positions, splits);
         std::size_t const waves = ceil_divide(blocks, bounds.resident_blocks);
         std::size_t const idle = waves > 1 ? part / 2 : 0;
-        std::size_t const cost = waves * (part + start) + idle + (splits - 1) * merge;
+        std::size_t const merge = splits > 1 ? start + splits * merge_part : 0;
+        std::size_t const cost = waves * (part + start) + idle + merge;
         if (cost < least) {
             least = cost;
             best = splits;

@@ -90,6 +90,8 @@ TEST(DecodeSplitsTest, FewSequencesAreSplitUntilTheDeviceIsFull) {
     SplitBounds bounds{.groups = 8, .positions = 1024, .resident_blocks = resident};
     bounds.most_splits = 128;
     EXPECT_EQ(choose_splits(bounds), 16) << "a part is one turn";
+    bounds.positions = 128;
+    EXPECT_EQ(choose_splits(bounds), 1) << "merging takes longer than a turn";
     bounds.positions = std::size_t{1} << 17;
     EXPECT_EQ(choose_splits(bounds), resident / 8) << "one wave";
     bounds.most_splits = 5;
