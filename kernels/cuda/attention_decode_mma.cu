@@ -9,7 +9,7 @@
 /// rows unused. That is why one kernel serves all groups, single queries too: at 128 columns a tile
 /// of 8 KiB takes 32 multiplications, about a quarter of the time in which an H100 loads it.
 ///
-/// In flight on each multiprocessor of an H100, with two blocks: 2 blocks * 4 decode_warps * 4
+/// In flight on each multiprocessor of an H100, with two blocks: 2 blocks * 4 warps * 4
 /// tiles of 4 KiB = 128 KiB, where 3.3 TB/s over 132 multiprocessors and a latency of 1 us ask for
 /// 25 KiB. Rows in shared memory are padded by 16 bytes: the eight rows that ldmatrix reads at a
 /// time then lie in different banks for every head_dim that is a multiple of 16.
