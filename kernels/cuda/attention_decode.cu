@@ -10,8 +10,6 @@ namespace {
 /// Memory for parts of split sequences, half of what scratch() has.
 constexpr std::size_t partial_bytes = std::size_t{32} << 20;
 constexpr std::size_t most_splits = 128;
-/// Groups that are split at all; with more of them the device is full without.
-constexpr std::size_t most_counters = 8192;
 
 /// What a kernel's blocks occupy of a multiprocessor.
 struct BlockNeeds {
@@ -22,7 +20,7 @@ struct BlockNeeds {
 BlockNeeds block_needs(DecodeWork const& work, bool tensor_cores) {
     std::size_t const dim = work.shape.head_dim;
     if (tensor_cores) return {tensor_core_shared_bytes(dim), 2};
-    return {plain_shared_bytes(work.tile_rows, dim), 3};
+    return {plain_shared_bytes(work.tile_rows, dim), 4};
 }
 
 std::size_t resident_blocks(cudaDeviceProp const& device, BlockNeeds const& needs) {
@@ -47,9 +45,7 @@ std::size_t choose_splits_of(DecodeWork const& work, Segments const& segments,
         {.groups = groups,
          .positions = window > 0 ? std::min(window, segments.context) : segments.context,
          .resident_blocks = resident,
-         .most_splits = groups > most_counters
-                            ? 1
-                            : std::min(most_splits, partial_bytes / part_bytes / groups)});
+         .most_splits = std::min(most_splits, partial_bytes / part_bytes / groups)});
 }
 
 }  // namespace
@@ -66,8 +62,11 @@ void CudaBackend::attention_decode(ConstTensorView q, ConstTensorView k_cache,
     work.query_tiles = query_tiles(shape, work.tile_rows);
     if (work.groups() == 0 || segments.context == 0 || shape.head_dim == 0) return;
 
-    work.splits = choose_splits_of(work, segments,
-                                   resident_blocks(properties(), block_needs(work, tensor_cores)));
+    // With more groups than counters the device is full without splits.
+    if (work.groups() <= counters) {
+        work.splits = choose_splits_of(
+            work, segments, resident_blocks(properties(), block_needs(work, tensor_cores)));
+    }
     if (work.splits > 1) {
         std::size_t const rows = work.groups() * work.splits * rows_of_part(work);
         work.partials = {
@@ -75,7 +74,6 @@ void CudaBackend::attention_decode(ConstTensorView q, ConstTensorView k_cache,
             .norms = reinterpret_cast<float2*>(scratch(rows * sizeof(float2))),
             .rows = rows_of_part(work),
             .row_stride = shape.head_dim};
-        if (counters_ == nullptr) counters_ = allocate(most_counters * sizeof(std::uint32_t));
         work.finished = reinterpret_cast<std::uint32_t*>(counters_.get());
     }
     tensor_cores ? launch_tensor_core_decode(work, stream()) : launch_plain_decode(work, stream());

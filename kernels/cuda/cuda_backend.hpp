@@ -116,7 +116,8 @@ class CudaBackend final : public Backend, public ResidentDecode {
     struct Memory;
     std::unique_ptr<Memory> memory_;  ///< scratch and pinned staging
     /// Zeros between operations: a kernel that counts its blocks with them sets them back.
-    Buffer counters_;
+    static constexpr std::size_t counters = 8192;
+    Buffer counters_;  ///< of 32 bits
 };
 
 }  // namespace tesserank::kernels::cuda

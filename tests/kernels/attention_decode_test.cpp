@@ -1,6 +1,8 @@
+#include "kernels/resident_decode.hpp"
 #include "tests/kernels/backend_test.hpp"
 
 #include <algorithm>
+#include <span>
 
 namespace tesserank::kernels {
 namespace {
@@ -184,6 +186,33 @@ TEST_P(AttentionDecodeTest, ShorterContextsThanTheBoundGiveTheSame) {
     reference->attention_decode(q.view(), k.view(), v.view(),
                                 segments_on(*reference, single({0, 300})), shape, expected.view());
     expect_close(y.matrix(), expected.matrix(), tolerance({.shape = shape, .y = DType::f32}));
+}
+
+/// One recording serves all steps: lengths come from the device, which here changes them between
+/// two replays.
+TEST_P(AttentionDecodeTest, ARecordingReplaysForOtherLengths) {
+    auto* const resident = backend->resident_decode();
+    if (resident == nullptr) GTEST_SKIP() << "the host records nothing";
+    auto const shape = shape_of(1, 4, 64);
+    auto const q = aligned(2, 4 * 64, DType::bf16);
+    auto const k = aligned(1300, 64, DType::bf16);
+    auto const v = aligned(1300, 64, DType::bf16);
+    auto y = aligned(2, 4 * 64, DType::f32);
+    auto const memory = backend->allocate(2 * sizeof(Segment));
+    Segments const segments{
+        .list = {reinterpret_cast<Segment const*>(memory.get()), 2}, .longest = 1, .context = 1024};
+    auto const q_view = q.view(), k_view = k.view(), v_view = v.view();
+    auto const y_view = y.view();
+    auto const recording = resident->record(
+        [&] { backend->attention_decode(q_view, k_view, v_view, segments, shape, y_view); });
+    for (auto const& list : {single({0, 1000}), single({700, 40}), single({1023, 63})}) {
+        backend->copy_from_host(std::as_bytes(std::span(list)), memory.get());
+        recording->replay();
+        auto expected = y;
+        reference->attention_decode(q.view(), k.view(), v.view(), segments_on(*reference, list),
+                                    shape, expected.view());
+        expect_close(y.matrix(), expected.matrix(), tolerance({.shape = shape, .y = DType::f32}));
+    }
 }
 
 INSTANTIATE_TEST_SUITE_P(Backends, AttentionDecodeTest, ::testing::ValuesIn(backends_under_test()),
