@@ -19,7 +19,6 @@
 #include "kernels/cuda/device/convert.cuh"
 #include "kernels/cuda/device/mma.cuh"
 
-#include <algorithm>
 #include <numbers>
 
 namespace tesserank::kernels::cuda {
