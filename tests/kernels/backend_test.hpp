@@ -175,10 +175,10 @@ inline void expect_close(Matrix const& actual, Matrix const& expected, Tolerance
     ASSERT_EQ(actual.cols(), expected.cols());
     EXPECT_TRUE(actual.gaps_untouched());
     for (std::size_t r = 0; r < expected.rows(); ++r) {
+        auto const got = actual.row(r), want = expected.row(r);
         for (std::size_t c = 0; c < expected.cols(); ++c) {
-            float const want = expected.at(r, c);
-            float const bound = tolerance.relative * std::abs(want) + tolerance.absolute;
-            ASSERT_NEAR(actual.at(r, c), want, bound) << "row " << r << ", column " << c;
+            float const bound = tolerance.relative * std::abs(want[c]) + tolerance.absolute;
+            ASSERT_NEAR(got[c], want[c], bound) << "row " << r << ", column " << c;
         }
     }
 }
