@@ -56,12 +56,11 @@ bool CublasLt::multiply(Product const& product, cudaStream_t stream) {
 }
 
 CublasLt::Key CublasLt::key_of(Product const& product) {
-    auto const& [x, w, bias, y, x_scales, w_scales] = product;
+    auto const& [x, w, bias, y] = product;
     return {.x = x.dtype,
             .w = w.dtype,
             .y = y.dtype,
             .has_bias = bias.data != nullptr,
-            .has_scales = w_scales != nullptr,
             .tokens = x.rows,
             .rows = w.rows,
             .depth = x.cols,

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "kernels/cuda/cublas_lt_library.hpp"
-#include "kernels/tensor.hpp"
+#include "kernels/cuda/product.hpp"
 
 #include <cuda_runtime.h>
 
@@ -13,16 +13,6 @@
 #include <type_traits>
 
 namespace tesserank::kernels::cuda {
-
-/// y = x w^T + bias on row-major views of device memory: x [T, K], w [N, K], bias [1, N] or no
-/// data, y [T, N].
-struct Product {
-    ConstTensorView x, w, bias;
-    TensorView y;
-    /// Of fp8 x and w: each product is multiplied by its row's element, [T] and [N].
-    float const* x_scales = nullptr;
-    float const* w_scales = nullptr;
-};
 
 /// cuBLASLt as row-major products on one stream. An algorithm is chosen once for each shape;
 /// a product allocates nothing on the device and waits for nothing, so that it can be captured.
@@ -50,7 +40,7 @@ class CublasLt {
     /// All that an algorithm's choice depends on.
     struct Key {
         DType x, w, y;
-        bool has_bias, has_scales;
+        bool has_bias;
         std::size_t tokens, rows, depth;
         std::size_t x_stride, w_stride, y_stride;
         std::uint32_t x_alignment, w_alignment, y_alignment, bias_alignment;
