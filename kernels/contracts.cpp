@@ -17,7 +17,8 @@ void is_f32(ConstTensorView const& x, Where where = Where::current()) {
 }
 
 void is_activation(ConstTensorView const& x, Where where = Where::current()) {
-    require(x.dtype != DType::f16, "activation is neither f32 nor bf16", where);
+    require(x.dtype == DType::f32 || x.dtype == DType::bf16, "activation is neither f32 nor bf16",
+            where);
 }
 
 void is_vector(ConstTensorView const& x, std::size_t cols, Where where = Where::current()) {
