@@ -85,7 +85,8 @@ class ResidentDecode;
 /// Tensors and DeviceSpans are views of memory that allocate() gave (host memory for host
 /// backends); spans are host memory, read or written before the call returns. Operations are queued
 /// in order; the device memory that they read must stay alive until synchronize(). Weights are f32,
-/// bf16 or f16; activations f32, and where "f32|bf16" is written, bf16 too. All sums are accumulated in
+/// bf16 or f16, and not written between the last synchronize() and the operations that read them;
+/// activations f32, and where "f32|bf16" is written, bf16 too. All sums are accumulated in
 /// f32. Shapes that do not fit are LogicErrors. Any dimension may be 0 (a rank that holds nothing
 /// of a module): the operation then does nothing, or, where a sum over no terms is asked for, gives
 /// zeros.
@@ -114,6 +115,15 @@ class Backend {
     /// y = x W^T + bias.  x [T, K] f32|bf16, w [N, K] any dtype, bias [1, N] any dtype or no data,
     /// y [T, N] f32|bf16.
     virtual void gemm(ConstTensorView x, ConstTensorView w, ConstTensorView bias, TensorView y) = 0;
+
+    /// w8 = w / scales by row, rounded to fp8, where a row's scale makes its largest element 448, the
+    /// largest of fp8. A row with an infinity or a NaN gets the scale NaN.  w [N, K] f32|bf16|f16,
+    /// w8 [N, K] f8e4m3, scales [1, N] f32.
+    virtual void quantise_rows(ConstTensorView w, TensorView w8, TensorView scales) = 0;
+    /// gemm with the weights of quantise_rows: y = (x w8^T) * scales + bias. With more than 16 rows
+    /// of bf16 x a backend may quantise them too.
+    virtual void gemm_scaled(ConstTensorView x, ConstTensorView w8, ConstTensorView scales,
+                             ConstTensorView bias, TensorView y) = 0;
 
     /// y = x / sqrt(mean(x^2) + eps) * weight, by row.  x [T, H] f32, weight [1, H] any dtype, y
     /// [T, H] f32|bf16. y may be x. Source: Zhang and Sennrich 2019,

@@ -60,6 +60,22 @@ void gemm(ConstTensorView const& x, ConstTensorView const& w, ConstTensorView co
     if (bias.data != nullptr) is_vector(bias, w.rows);
 }
 
+void quantise_rows(ConstTensorView const& w, TensorView const& w8, TensorView const& scales) {
+    same_shape(w, w8);
+    is_f32(scales);
+    is_vector(scales, w.rows);
+    require(w.dtype != DType::f8e4m3 && w8.dtype == DType::f8e4m3,
+            "quantise_rows makes f8e4m3 of another dtype");
+}
+
+void gemm_scaled(ConstTensorView const& x, ConstTensorView const& w8, ConstTensorView const& scales,
+                 ConstTensorView const& bias, TensorView const& y) {
+    gemm(x, w8, bias, y);
+    is_f32(scales);
+    is_vector(scales, w8.rows);
+    require(w8.dtype == DType::f8e4m3, "gemm_scaled is for f8e4m3 weights");
+}
+
 void norm(ConstTensorView const& x, ConstTensorView const& weight, ConstTensorView const& bias,
           TensorView const& y) {
     is_f32(x);
