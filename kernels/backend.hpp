@@ -85,11 +85,10 @@ class ResidentDecode;
 /// Tensors and DeviceSpans are views of memory that allocate() gave (host memory for host
 /// backends); spans are host memory, read or written before the call returns. Operations are queued
 /// in order; the device memory that they read must stay alive until synchronize(). Weights are f32,
-/// bf16 or f16, and not written between the last synchronize() and the operations that read them;
-/// activations f32, and where "f32|bf16" is written, bf16 too. All sums are accumulated in
-/// f32. Shapes that do not fit are LogicErrors. Any dimension may be 0 (a rank that holds nothing
-/// of a module): the operation then does nothing, or, where a sum over no terms is asked for, gives
-/// zeros.
+/// bf16 or f16; activations f32, and where "f32|bf16" is written, bf16 too. All sums are
+/// accumulated in f32. Shapes that do not fit are LogicErrors. Any dimension may be 0 (a rank that
+/// holds nothing of a module): the operation then does nothing, or, where a sum over no terms is
+/// asked for, gives zeros.
 class Backend {
   public:
     virtual ~Backend() = default;
@@ -113,12 +112,13 @@ class Backend {
                        std::int32_t first_id, TensorView y) = 0;
 
     /// y = x W^T + bias.  x [T, K] f32|bf16, w [N, K] any dtype, bias [1, N] any dtype or no data,
-    /// y [T, N] f32|bf16.
+    /// y [T, N] f32|bf16. w and bias may be read before earlier operations have run: what writes
+    /// them is followed by synchronize().
     virtual void gemm(ConstTensorView x, ConstTensorView w, ConstTensorView bias, TensorView y) = 0;
 
-    /// w8 = w / scales by row, rounded to fp8, where a row's scale makes its largest element 448, the
-    /// largest of fp8. A row with an infinity or a NaN gets the scale NaN.  w [N, K] f32|bf16|f16,
-    /// w8 [N, K] f8e4m3, scales [1, N] f32.
+    /// w8 = w / scales by row, rounded to fp8, where a row's scale makes its largest element 448,
+    /// the largest of fp8. A row with an infinity or a NaN gets the scale NaN.  w [N, K]
+    /// f32|bf16|f16, w8 [N, K] f8e4m3, scales [1, N] f32.
     virtual void quantise_rows(ConstTensorView w, TensorView w8, TensorView scales) = 0;
     /// gemm with the weights of quantise_rows: y = (x w8^T) * scales + bias. With more than 16 rows
     /// of bf16 x a backend may quantise them too.
@@ -175,8 +175,8 @@ class Backend {
                                    TensorView v_cache);
 
     /// Causal attention of the new tokens to their sequence's cache, which holds the new tokens too
-    /// (store_kv first). Ragged: each segment is a piece of another sequence; rows of y that none of
-    /// them covers stay as they are.  q [T, Q*D] f32|bf16, y [T, Q*D] f32|bf16.
+    /// (store_kv first). Ragged: each segment is a piece of another sequence; rows of y that none
+    /// of them covers stay as they are.  q [T, Q*D] f32|bf16, y [T, Q*D] f32|bf16.
     virtual void attention_prefill(ConstTensorView q, ConstTensorView k_cache,
                                    ConstTensorView v_cache, Segments const& segments,
                                    AttentionShape const& shape, TensorView y) = 0;

@@ -4,8 +4,8 @@
 
 namespace tesserank::kernels {
 
-/// What backends on host memory share: memory and transfers, and fp8 weights, which are for GPUs and
-/// only have to be right here. Nothing is queued.
+/// What backends on host memory share: memory and transfers, and fp8 weights, which are for GPUs
+/// and only have to be right here. Nothing is queued.
 class HostBackend : public Backend {
   public:
     Buffer allocate(std::size_t bytes) override;
