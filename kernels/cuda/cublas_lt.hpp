@@ -27,9 +27,12 @@ class CublasLt {
     /// 120900 for 12.9.0.
     std::size_t version() const { return functions_.version(); }
 
-    /// Queues a product that is not empty. x and w are both f32 with a y of f32, or both bf16; the
-    /// bias has y's type and is aligned to 16 bytes. False, and nothing is queued, when there is no
-    /// algorithm for its shape, strides and alignments.
+    /// Whether there is an algorithm for the shape, types, strides and alignments of a product that
+    /// is not empty. x and w are both f32 with a y of f32, or both bf16; the bias has y's type. Or
+    /// both are fp8 with scales, and the bias is bf16. The bias is aligned to 16 bytes.
+    bool can_multiply(Product const& product) { return plan_for(product).possible; }
+
+    /// Queues it, or, when there is no algorithm, nothing and returns false.
     bool multiply(Product const& product, cudaStream_t stream);
 
   private:
@@ -55,6 +58,7 @@ class CublasLt {
     };
 
     static Key key_of(Product const& product);
+    Plan const& plan_for(Product const& product);
     Plan make_plan(Key const& key, Product const& product) const;
     void choose_algorithm(Key const& key, Plan& plan) const;
     Owner<cublasLtMatmulDesc_t> make_description(Key const& key) const;

@@ -24,6 +24,8 @@ __device__ __forceinline__ float load_element(ConstElements from, std::size_t in
             return load_float(static_cast<BFloat16 const*>(from.data)[index]);
         case DType::f16:
             return load_float(static_cast<Float16 const*>(from.data)[index]);
+        case DType::f8e4m3:
+            return load_float(static_cast<Float8 const*>(from.data)[index]);
         default:
             return static_cast<float const*>(from.data)[index];
     }

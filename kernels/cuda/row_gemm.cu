@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstdint>
+#include <type_traits>
 
 /// y = x w^T on the ordinary cores: for the types, shapes and alignments that stream_gemm() and
 /// cuBLASLt do not take. A warp multiplies one row of w with one token, or with 4, which share the
@@ -20,29 +21,29 @@ constexpr unsigned chunk = 8;  ///< columns of a lane at a time
 
 struct RowArguments {
     ConstElements x, w, bias;
+    float const* scales;
     Elements y;
     std::size_t x_stride, w_stride, y_stride;
     std::size_t tokens, rows, depth;
 };
 
-/// How the elements of a row are read: one by one, or 16 bytes at a time, which they are aligned
-/// to.
+/// How the elements of a row are read: one by one, or a chunk in vectors, which it is aligned to.
 enum class Access { scalar, vector };
 
 template <Access access, class T>
 __device__ __forceinline__ void load_chunk(T const* from, float (&values)[chunk]) {
     if constexpr (access == Access::vector) {
-        constexpr unsigned vectors = chunk * sizeof(T) / 16;
-        constexpr unsigned per_vector = 16 / sizeof(T);
-        struct alignas(16) Vector {
-            T elements[per_vector];
+        using Vector = std::conditional_t<sizeof(T) == 1, uint2, uint4>;
+        constexpr unsigned per_vector = sizeof(Vector) / sizeof(T);
+        struct Elements {
+            T values[per_vector];
         };
 #pragma unroll
-        for (unsigned v = 0; v < vectors; ++v) {
-            auto const vector = std::bit_cast<Vector>(reinterpret_cast<uint4 const*>(from)[v]);
+        for (unsigned v = 0; v < chunk / per_vector; ++v) {
+            auto const elements = std::bit_cast<Elements>(reinterpret_cast<Vector const*>(from)[v]);
 #pragma unroll
             for (unsigned i = 0; i < per_vector; ++i) {
-                values[v * per_vector + i] = load_float(vector.elements[i]);
+                values[v * per_vector + i] = load_float(elements.values[i]);
             }
         }
     } else {
@@ -108,13 +109,14 @@ __global__ void __launch_bounds__(warps * 32) multiply_rows(RowArguments argumen
             sums[t] = add_products(sums[t], weights, values);
         }
     }
+    float const scale = arguments.scales == nullptr ? 1.0F : arguments.scales[row];
     float const offset = arguments.bias.data == nullptr ? 0.0F : load_element(arguments.bias, row);
 #pragma unroll
     for (unsigned t = 0; t < tokens; ++t) {
         float const sum = warp_sum(sums[t]);
         std::size_t const token = first_token + t;
         if (lane == 0 && token < arguments.tokens) {
-            store_element(arguments.y, token * arguments.y_stride + row, sum + offset);
+            store_element(arguments.y, token * arguments.y_stride + row, fmaf(sum, scale, offset));
         }
     }
 }
@@ -137,10 +139,11 @@ void launch_rows(RowArguments const& arguments, Access access, cudaStream_t stre
 }  // namespace
 
 void row_gemm(Product const& product, cudaStream_t stream) {
-    auto const& [x, w, bias, y] = product;
+    auto const& [x, w, bias, y, w_scales, x_scales] = product;
     RowArguments const arguments{.x = {x.data, x.dtype},
                                  .w = {w.data, w.dtype},
                                  .bias = {bias.data, bias.dtype},
+                                 .scales = reinterpret_cast<float const*>(w_scales.data),
                                  .y = {y.data, y.dtype},
                                  .x_stride = x.stride,
                                  .w_stride = w.stride,
@@ -149,13 +152,18 @@ void row_gemm(Product const& product, cudaStream_t stream) {
                                  .rows = w.rows,
                                  .depth = x.cols};
     Access const access = rows_aligned(x) && rows_aligned(w) ? Access::vector : Access::scalar;
-    visit_dtype(w.dtype, [&]<class W>(W) {
+    auto const launch_for = [&]<class W>(W) {
         if (x.dtype == DType::bf16) {
             launch_rows<BFloat16, W>(arguments, access, stream);
         } else {
             launch_rows<float, W>(arguments, access, stream);
         }
-    });
+    };
+    if (w.dtype == DType::f8e4m3) {
+        launch_for(Float8{});
+    } else {
+        visit_dtype(w.dtype, launch_for);
+    }
 }
 
 }  // namespace tesserank::kernels::cuda
