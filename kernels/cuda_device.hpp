@@ -40,4 +40,7 @@ CudaLibraries find_cuda_libraries();
 /// Errors: SystemError when the device or a library is not there.
 std::unique_ptr<Backend> make_cuda_backend(int device);
 
+/// The cudaStream_t on which a CUDA backend queues its operations; null for any other backend.
+void* cuda_stream_of(Backend& backend);
+
 }  // namespace tesserank::kernels
