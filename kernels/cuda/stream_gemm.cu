@@ -147,9 +147,9 @@ __device__ __forceinline__ void multiply(float (&sums)[4], Weights<Float8> const
 template <class W>
 __device__ __forceinline__ void prefetch_rest(StreamArguments const& arguments,
                                               unsigned first_row) {
+    constexpr unsigned line = 128 / sizeof(W);
     unsigned const row = first_row + threadIdx.x / 32;
-    unsigned const column =
-        Deal<W>::steps_ahead * warps * step + threadIdx.x % 32 * (128 / sizeof(W));
+    unsigned const column = Deal<W>::steps_ahead * warps * step + threadIdx.x % 32 * line;
     if (row < arguments.rows && column < arguments.depth) {
         prefetch_l2(static_cast<W const*>(arguments.w) + row * arguments.w_stride + column);
     }
