@@ -112,8 +112,7 @@ __global__ void __launch_bounds__(warps * 32) multiply_rows(RowArguments argumen
 
     float sums[tokens] = {};
     std::size_t const whole = depth / chunk * chunk;
-    constexpr unsigned chunks_ahead = tokens == 1 ? 4 : 1;
-#pragma unroll chunks_ahead
+#pragma unroll(tokens == 1 ? 4 : 1)
     for (std::size_t column = lane * chunk; column < whole; column += 32 * chunk) {
         float weights[chunk];
         w.load(column, weights);
