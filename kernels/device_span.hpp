@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <type_traits>
 
 namespace tesserank::kernels {
 
@@ -13,7 +14,7 @@ struct DeviceSpan {
     DeviceSpan() = default;
     DeviceSpan(T* first, std::size_t count) : data{first}, size{count} {}
     /// Of elements that may be written to elements that are only read.
-    operator DeviceSpan<T const>() const { return {data, size}; }
+    operator DeviceSpan<T const>() const requires(!std::is_const_v<T>) { return {data, size}; }
 
     DeviceSpan from(std::size_t first, std::size_t count) const { return {data + first, count}; }
 };

@@ -150,7 +150,7 @@ TEST_F(EmulationTest, BlocksTransposeThroughSharedMemoryAndNeedTheBarrier) {
 }
 
 TEST_F(EmulationTest, ThreadsThatWaitForEachOtherAreNamed) {
-    launch(half_of_the_block_waits, {.grid = 2, .block = 64}, stream);
+    launch(half_of_the_block_waits, {.grid = 1, .block = 64}, stream);
     EXPECT_THAT(fault(), ::testing::AllOf(HasSubstr("half_of_the_block_waits"),
                                           HasSubstr("block (0, 0, 0)")));
 }

@@ -38,9 +38,7 @@ bool captures(cudaStream_t stream) { return stream != nullptr && stream->capture
 cudaError_t enqueue(cudaStream_t stream, Work work) {
     if (faulted()) return cudaErrorLaunchFailure;
     if (stream == nullptr) {
-        if (cudaError_t const error = forbidden_in_capture(); error != cudaSuccess) {
-            return cudaErrorStreamCaptureImplicit;
-        }
+        if (cudaError_t const error = forbidden_in_capture(); error != cudaSuccess) return error;
         run_blocking_streams();
         work();
         return device_state();
