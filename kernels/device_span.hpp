@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <type_traits>
 
 namespace tesserank::kernels {
 
@@ -13,7 +14,8 @@ struct DeviceSpan {
     DeviceSpan() = default;
     DeviceSpan(T* first, std::size_t count) : data{first}, size{count} {}
     /// Of elements that may be written to elements that are only read.
-    operator DeviceSpan<T const>() const { return {data, size}; }
+    DeviceSpan(DeviceSpan<std::remove_const_t<T>> const& other) requires std::is_const_v<T>
+        : data{other.data}, size{other.size} {}
 
     DeviceSpan from(std::size_t first, std::size_t count) const { return {data + first, count}; }
 };
