@@ -22,16 +22,6 @@ std::string capability(int major, int minor) {
     return std::to_string(major) + "." + std::to_string(minor);
 }
 
-/// Which rank comes first of those without a GPU, and why; empty: all have one.
-std::string why_not_cuda(std::span<RankGpu const> gpus) {
-    auto const without = std::ranges::find(gpus, -1, &RankGpu::device);
-    if (without == gpus.end()) return {};
-    std::string const why = without->why_not.data();
-    bool const all = std::ranges::all_of(
-        gpus, [&](RankGpu const& gpu) { return gpu.device == -1 && why == gpu.why_not.data(); });
-    return (all ? "" : "rank " + std::to_string(without - gpus.begin()) + ": ") + why;
-}
-
 /// "0, 1 and 4"
 std::string list_ranks(std::span<int const> ranks) {
     std::string text;
@@ -88,6 +78,15 @@ void pick_device(kernels::CudaDevices const& visible, int rank_on_node, RankGpu&
     gpu.uuid = device.uuid;
     set_text(gpu.name, device.name);
     set_text(gpu.pci_bus_id, device.pci_bus_id);
+}
+
+std::string why_not_cuda(std::span<RankGpu const> gpus) {
+    auto const without = std::ranges::find(gpus, -1, &RankGpu::device);
+    if (without == gpus.end()) return {};
+    std::string const why = without->why_not.data();
+    bool const all = std::ranges::all_of(
+        gpus, [&](RankGpu const& gpu) { return gpu.device == -1 && why == gpu.why_not.data(); });
+    return (all ? "" : "rank " + std::to_string(without - gpus.begin()) + ": ") + why;
 }
 
 Choice choose_backend(std::string_view wish, std::span<RankGpu const> gpus) {

@@ -35,6 +35,9 @@ int rank_on_node(std::span<int const> nodes, int rank);
 /// Fills device and what describes it, or why_not.
 void pick_device(kernels::CudaDevices const& visible, int rank_on_node, RankGpu& gpu);
 
+/// The first rank that has no GPU to compute on, and why; empty: all have one.
+std::string why_not_cuda(std::span<RankGpu const> gpus);
+
 /// A word of the command line, and what people should know of why.
 struct Choice {
     std::string name, note{};
