@@ -1,6 +1,7 @@
 #include "app/bench_options.hpp"
 
 #include "app/arguments.hpp"
+#include "app/backend.hpp"
 #include "app/plan_options.hpp"
 #include "app/run_options.hpp"
 #include "app/usage_error.hpp"
@@ -37,7 +38,8 @@ Grammar grammar(BenchOptions& options) {
         "prompt tokens per forward pass (512)");
     add("dtype", po::value(&options.dtype)->value_name("TYPE"),
         "what GEMMs read besides weights, and the KV cache: f32 (auto) or bf16");
-    add("backend", po::value(&options.backend)->value_name("NAME"), "auto, kokkos or reference");
+    add("backend", po::value(&options.backend)->value_name("NAME"), backend_help);
+    add("comm", po::value(&options.comm)->value_name("NAME"), comm_help);
     add("json", po::value(&options.json)->value_name("FILE"),
         "the result for programs; - for stdout, without the table");
     add("quiet,q", po::bool_switch(&options.quiet), "no progress");
@@ -74,9 +76,9 @@ void check(BenchOptions const& options) {
             "bench measures plans that are given: write the plan of auto with "
             "`tesserank plan --plan-out FILE.json` and measure that file");
     }
-    constexpr std::array<std::string_view, 3> backends{"auto", "kokkos", "reference"};
     constexpr std::array<std::string_view, 3> dtypes{"auto", "f32", "bf16"};
-    check_word("backend", options.backend, backends, "auto, kokkos or reference (this build)");
+    check_backend_word(options.backend);
+    check_comm_word(options.comm);
     check_word("dtype", options.dtype, dtypes, "auto, f32 or bf16");
 }
 

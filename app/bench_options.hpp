@@ -17,6 +17,7 @@ struct BenchOptions {
     std::size_t repeat = 5, warmup = 1;
     std::size_t prefill_chunk = 512;
     std::string backend = "auto";
+    std::string comm = "auto";
     std::string dtype = "f32";
     std::string json;  ///< file for the result, "-" for stdout; empty: none
     bool quiet = false;

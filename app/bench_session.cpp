@@ -1,6 +1,5 @@
 #include "app/bench_session.hpp"
 
-#include "app/backend.hpp"
 #include "app/usage_error.hpp"
 #include "io/model_file/set_weight_source.hpp"
 #include "io/plan_file.hpp"
@@ -44,8 +43,10 @@ std::vector<std::int32_t> prompt_of(std::size_t sequence, std::size_t tokens,
 
 BenchSession::BenchSession(BenchOptions const& options, parallel::MpiCommunicator& ranks,
                            Progress& progress)
-    : options_{options}, ranks_{ranks}, progress_{progress} {
-    parallel::agree(ranks_, [this] { backend_ = make_backend(options_.backend); });
+    : options_{options},
+      ranks_{ranks},
+      progress_{progress},
+      device_{options.backend, options.comm, ranks} {
     open_model();
     check_workloads();
     bounds_ = forward_options(model_.config,
@@ -68,15 +69,15 @@ void BenchSession::open_model() {
     if (ranks_.all_sum(config ? 1 : 0) == 0) {
         auto index = io::open_model(options_.model, ranks_);
         parallel::agree(ranks_, [&] { model_ = planned_from(index); });
-        source_ = io::open_weights(index, ranks_, *backend_, {});
+        source_ = io::open_weights(index, ranks_, device_.backend(), {});
         weights_ = "file";
         return;
     }
     ConfigText shared{ranks_.broadcast_text(config ? config->path : "", 0),
                       ranks_.broadcast_text(config ? config->text : "", 0)};
     parallel::agree(ranks_, [&] { model_ = planned_from(shared); });
-    source_ = std::make_unique<io::SyntheticWeights>(model::describe_modules(model_.config),
-                                                     model_.dtype_of, ranks_.rank(), *backend_);
+    source_ = std::make_unique<io::SyntheticWeights>(
+        model::describe_modules(model_.config), model_.dtype_of, ranks_.rank(), device_.backend());
     weights_ = "synthetic";
 }
 
@@ -149,8 +150,7 @@ void BenchSession::check_memory() {
         for (auto const& candidate : candidates_) {
             needed += candidate.bytes_on(static_cast<std::size_t>(ranks_.rank()));
         }
-        std::size_t const free =
-            backend_->memory_available() / static_cast<std::size_t>(ranks_.ranks_on_node());
+        std::size_t const free = device_.memory_share();
         if (needed <= free) return;
         throw kernels::InputError(
             "the " + std::to_string(candidates_.size()) + " plan(s) take " + mebibytes(needed) +
@@ -164,7 +164,8 @@ void BenchSession::load(Candidate& candidate) {
     auto const start = Clock::now();
     parallel::agree(ranks_, [&] {
         candidate.transformer = std::make_unique<model::Transformer>(
-            model_.config, candidate.facts.front().plan, *backend_, ranks_, *source_, bounds_);
+            model_.config, candidate.facts.front().plan, device_.backend(), device_.tensors(),
+            *source_, bounds_);
     });
     candidate.transformer->load();
     candidate.times.load_seconds = slowest(seconds_between(start, Clock::now()));
@@ -177,7 +178,7 @@ BenchReport BenchSession::measure() {
         }
     }
     BenchReport report{.title = model_.title,
-                       .backend = std::string(backend_->name()),
+                       .backend = std::string(device_.backend().name()),
                        .dtype = std::string(kernels::name_of(bounds_.compute)),
                        .weights = weights_,
                        .ranks = ranks_.size(),

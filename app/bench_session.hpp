@@ -4,7 +4,7 @@
 #include "app/bench_report.hpp"
 #include "app/plan_options.hpp"
 #include "app/progress.hpp"
-#include "kernels/backend.hpp"
+#include "app/rank_device.hpp"
 #include "model/request.hpp"
 #include "model/transformer.hpp"
 #include "model/weight_source.hpp"
@@ -57,7 +57,7 @@ class BenchSession {
     BenchOptions const& options_;
     parallel::MpiCommunicator& ranks_;
     Progress& progress_;
-    std::unique_ptr<kernels::Backend> backend_;
+    RankDevice device_;
     PlannedModel model_;
     std::string weights_;
     std::unique_ptr<model::WeightSource> source_;

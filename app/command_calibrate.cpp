@@ -5,6 +5,7 @@
 #include "app/exit_code.hpp"
 #include "app/plan_options.hpp"
 #include "app/progress.hpp"
+#include "app/rank_device.hpp"
 #include "app/rank_places.hpp"
 #include "app/run_options.hpp"
 #include "io/machine_file.hpp"
@@ -38,7 +39,8 @@ Grammar grammar() {
     add("model", po::value<std::string>()->value_name("MODEL.h5|config.json"),
         "also measure the shapes of this model");
     add("backend", po::value<std::string>()->value_name("NAME")->default_value("auto"),
-        "auto, kokkos or reference");
+        backend_help);
+    add("comm", po::value<std::string>()->value_name("NAME")->default_value("auto"), comm_help);
     add("seconds", po::value<long long>()->value_name("N"), "what it may take, about (45)");
     add("force", "replace an existing output");
     add("quiet,q", "no progress and no table");
@@ -137,7 +139,11 @@ int run_calibrate(std::span<std::string const> arguments) {
     if (!values) return exit_code::success;
     auto const path = output_in(*values);
     auto const seconds = number_in(*values, "seconds", {1, 3600, "1 to 3600"}).value_or(45);
-    auto const backend = make_backend((*values)["backend"].as<std::string>());
+    auto const& backend = (*values)["backend"].as<std::string>();
+    auto const& comm = (*values)["comm"].as<std::string>();
+    check_backend_word(backend);
+    check_comm_word(comm);
+    RankDevice device(backend, comm, ranks);
     std::optional<io::OutputFile> output;
     parallel::agree(ranks, [&] {
         if (!speaks) return;
@@ -148,10 +154,10 @@ int run_calibrate(std::span<std::string const> arguments) {
     auto const verbosity =
         values->contains("quiet") || !speaks ? Verbosity::quiet : Verbosity::normal;
     std::optional<Progress> progress(std::in_place, "measuring", verbosity);
-    auto machine = model::calibrate(*backend, ranks, request,
+    auto machine = model::calibrate(device.backend(), device.tensors(), request,
                                     [&](double share_done) { progress->update(share_done); });
     progress.reset();
-    io::MachineFile const file{std::move(machine), origin_of(*backend, ranks)};
+    io::MachineFile const file{std::move(machine), origin_of(device.backend(), ranks)};
     parallel::agree(ranks, [&] {
         if (!speaks) return;
         output->write(io::machine_text(file));

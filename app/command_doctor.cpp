@@ -1,14 +1,20 @@
 #include "app/arguments.hpp"
 #include "app/command.hpp"
+#include "app/device_choice.hpp"
 #include "app/exit_code.hpp"
 #include "app/machine.hpp"
+#include "app/rank_device.hpp"
 #include "app/rank_places.hpp"
 #include "io/requests/json_text.hpp"
+#include "kernels/cuda_device.hpp"
 #include "parallel/mpi_communicator.hpp"
 #include "parallel/mpi_library.hpp"
+#include "parallel/nccl.hpp"
 
+#include <algorithm>
 #include <fstream>
 #include <iostream>
+#include <iterator>
 #include <span>
 #include <utility>
 #include <vector>
@@ -20,24 +26,52 @@ namespace po = boost::program_options;
 
 using Fact = std::pair<std::string_view, std::string>;
 
-/// All that is the same on every rank, and of the CPU what rank 0 sees.
-std::vector<Fact> list_facts(std::size_t ranks) {
+struct Report {
+    std::vector<Fact> facts;  ///< of all ranks, and of the CPU and the libraries what rank 0 sees
+    std::vector<RankPlace> places;
+    std::vector<RankGpu> gpus;
+    std::vector<std::string> warnings;
+};
+
+std::string what_auto_takes(std::span<RankGpu const> gpus) {
+    auto const why_not = why_not_cuda(gpus);
+    return choose_backend("auto", gpus).name + (why_not.empty() ? "" : ", no GPU: " + why_not);
+}
+
+/// What a run on GPUs loads, and what of it is missing.
+std::vector<Fact> list_gpu_facts() {
+    auto const libraries = kernels::find_cuda_libraries();
+    auto const nccl = parallel::find_nccl();
+    auto const found = [](std::string const& version) {
+        return version.empty() ? "not found" : version;
+    };
+    return {{"cuda", TESSERANK_CUDA},
+            {"cuda_driver", found(libraries.driver)},
+            {"cublaslt", found(libraries.cublas_lt)},
+            {"nccl", nccl.why_none.empty() ? nccl.version + ", " + nccl.path : nccl.why_none},
+            {"cuda_missing", libraries.missing.empty() ? "nothing" : libraries.missing}};
+}
+
+std::vector<Fact> list_facts(std::span<RankGpu const> gpus) {
     std::ifstream cpuinfo("/proc/cpuinfo");
     auto const cpu = read_cpu(cpuinfo);
     std::string features;
     for (auto const& feature : cpu.features) features += (features.empty() ? "" : " ") + feature;
-    return {{"version", TESSERANK_VERSION},
-            {"build", TESSERANK_BUILD},
-            {"mpi", parallel::mpi_library_version()},
-            {"mpi_threads", parallel::mpi_thread_level()},
-            {"ranks", std::to_string(ranks)},
-            {"cpu", cpu.model},
-            {"cpu_features", features.empty() ? "none of those the kernels use" : features},
-            {"hdf5", TESSERANK_HDF5},
-            {"kokkos", TESSERANK_KOKKOS},
-            {"onednn", TESSERANK_ONEDNN},
-            {"backends", "kokkos reference"},
-            {"cuda", "not in this build"}};
+    std::vector<Fact> facts{
+        {"version", TESSERANK_VERSION},
+        {"build", TESSERANK_BUILD},
+        {"mpi", parallel::mpi_library_version()},
+        {"mpi_threads", parallel::mpi_thread_level()},
+        {"ranks", std::to_string(gpus.size())},
+        {"cpu", cpu.model},
+        {"cpu_features", features.empty() ? "none of those the kernels use" : features},
+        {"hdf5", TESSERANK_HDF5},
+        {"kokkos", TESSERANK_KOKKOS},
+        {"onednn", TESSERANK_ONEDNN},
+        {"backends", TESSERANK_BACKENDS},
+        {"auto", what_auto_takes(gpus)}};
+    std::ranges::move(list_gpu_facts(), std::back_inserter(facts));
+    return facts;
 }
 
 std::string gibibytes(std::size_t bytes) {
@@ -51,36 +85,56 @@ std::string describe(RankPlace const& place) {
            gibibytes(place.shm_bytes) + " in /dev/shm";
 }
 
-void print_text(std::vector<Fact> const& facts, std::vector<RankPlace> const& places,
-                std::vector<std::string> const& warnings) {
+std::string describe_gpu(RankGpu const& gpu) {
+    if (gpu.device == -1) return std::string("no GPU: ") + gpu.why_not.data();
+    return "GPU " + std::to_string(gpu.device) + ", " + describe(gpu) + ", " +
+           gibibytes(gpu.memory_bytes) + ", compute capability " + std::to_string(gpu.major) + "." +
+           std::to_string(gpu.minor);
+}
+
+void print_text(Report const& report) {
     std::size_t constexpr width = 14;
     auto const print = [](std::string name, std::string const& value) {
         name.resize(width, ' ');
         std::cout << name << value << '\n';
     };
-    for (auto const& [name, value] : facts) print(std::string(name), value);
-    for (std::size_t rank = 0; rank < places.size(); ++rank) {
-        print("rank " + std::to_string(rank), describe(places[rank]));
+    for (auto const& [name, value] : report.facts) print(std::string(name), value);
+    for (std::size_t rank = 0; rank < report.places.size(); ++rank) {
+        print("rank " + std::to_string(rank),
+              describe(report.places[rank]) + "; " + describe_gpu(report.gpus[rank]));
     }
-    for (auto const& warning : warnings) print("warning", warning);
-    if (warnings.empty()) print("warnings", "none");
+    for (auto const& warning : report.warnings) print("warning", warning);
+    if (report.warnings.empty()) print("warnings", "none");
 }
 
-void print_json(std::vector<Fact> const& facts, std::vector<RankPlace> const& places,
-                std::vector<std::string> const& warnings) {
-    io::JsonObject report;
-    for (auto const& [name, value] : facts) report.add(name, value);
+std::string gpu_json(RankGpu const& gpu) {
+    io::JsonObject object;
+    if (gpu.device == -1) return object.add("why_none", gpu.why_not.data()).close();
+    return object.add("device", gpu.device)
+        .add("name", gpu.name.data())
+        .add("uuid", uuid_text(gpu.uuid))
+        .add("pci_bus_id", gpu.pci_bus_id.data())
+        .add("memory_bytes", gpu.memory_bytes)
+        .add("compute_capability", std::to_string(gpu.major) + "." + std::to_string(gpu.minor))
+        .close();
+}
+
+void print_json(Report const& report) {
+    io::JsonObject object;
+    for (auto const& [name, value] : report.facts) object.add(name, value);
     std::string list;
-    for (auto const& place : places) {
+    for (std::size_t rank = 0; rank < report.places.size(); ++rank) {
+        auto const& place = report.places[rank];
         list += (list.empty() ? "" : ", ") + io::JsonObject()
                                                  .add("host", std::string(place.host))
                                                  .add("cores", list_cores(place.cores))
                                                  .add("memory_bytes", place.memory_bytes)
                                                  .add("shm_bytes", place.shm_bytes)
+                                                 .add_json("gpu", gpu_json(report.gpus[rank]))
                                                  .close();
     }
-    report.add_json("places", "[" + list + "]").add("warnings", std::span(warnings));
-    std::cout << report.close() << '\n';
+    object.add_json("places", "[" + list + "]").add("warnings", std::span(report.warnings));
+    std::cout << object.close() << '\n';
 }
 
 }  // namespace
@@ -93,10 +147,15 @@ int run_doctor(std::span<std::string const> arguments) {
     auto const values = parse_arguments(grammar, arguments, speaks);
     if (!values) return exit_code::success;
 
-    auto const places = gather_places(ranks);
+    Report report{
+        .facts = {}, .places = gather_places(ranks), .gpus = gather_gpus(ranks), .warnings = {}};
     if (!speaks) return exit_code::success;
+    report.facts = list_facts(report.gpus);
+    report.warnings = find_warnings(report.places);
+    std::ranges::move(find_far_ranks(report.gpus, report.places),
+                      std::back_inserter(report.warnings));
     auto const print = values->contains("json") ? print_json : print_text;
-    print(list_facts(places.size()), places, find_warnings(places));
+    print(report);
     return exit_code::success;
 }
 

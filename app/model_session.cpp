@@ -1,6 +1,5 @@
 #include "app/model_session.hpp"
 
-#include "app/backend.hpp"
 #include "app/plan_options.hpp"
 #include "app/run_plan.hpp"
 #include "io/model_file/set_weight_source.hpp"
@@ -51,26 +50,28 @@ std::size_t longest_sequences(std::span<CacheRoom const> rooms, std::size_t batc
 }  // namespace
 
 ModelSession::ModelSession(RunOptions const& options, parallel::MpiCommunicator& ranks)
-    : options_{options}, ranks_{ranks}, index_{open_index()} {
-    parallel::agree(ranks_, [this] {
-        backend_ = make_backend(options_.backend);
-        describe();
-    });
-    source_ = io::open_weights(index_, ranks_, *backend_, {.mode = load_mode(options_.load)});
+    : options_{options},
+      ranks_{ranks},
+      index_{open_index()},
+      device_{options.backend, options.comm, ranks} {
+    parallel::agree(ranks_, [this] { describe(); });
+    source_ =
+        io::open_weights(index_, ranks_, device_.backend(), {.mode = load_mode(options_.load)});
     parallel::agree(ranks_, [this] { model::check_batch_wishes(batch_wishes()); });
     auto const bounds = forward_options();
-    auto const share = static_cast<std::size_t>(ranks_.all_min(static_cast<long long>(
-        std::min(free_share(), options_.memory_limit.value_or(free_share())))));
+    auto const free = device_.memory_share();
+    auto const share = static_cast<std::size_t>(ranks_.all_min(
+        static_cast<long long>(std::min(free, options_.memory_limit.value_or(free)))));
     auto plan = plan_for_run(options_,
                              {.model = {config_, bounds, dtype_of_, ranks_.size()},
                               .bytes_per_rank = share,
                               .new_tokens = options_.scores ? 1 : default_max_new_tokens_,
                               .candidates = usual_candidates(),
                               .set = index_.set.get()},
-                             *backend_, ranks_);
+                             device_, ranks_);
     parallel::agree(ranks_, [&] {
-        transformer_ = std::make_unique<model::Transformer>(config_, std::move(plan), *backend_,
-                                                            ranks_, *source_, bounds);
+        transformer_ = std::make_unique<model::Transformer>(
+            config_, std::move(plan), device_.backend(), device_.tensors(), *source_, bounds);
     });
 }
 
@@ -135,7 +136,7 @@ std::vector<CacheRoom> ModelSession::gather_cache_rooms() {
     std::size_t const taken = transformer_->weight_bytes() + transformer_->forward_bytes();
     CacheRoom const mine{
         .bytes = std::min(
-            static_cast<std::size_t>(static_cast<double>(free_share()) * usable_share),
+            static_cast<std::size_t>(static_cast<double>(device_.memory_share()) * usable_share),
             options_.memory_limit ? *options_.memory_limit - std::min(*options_.memory_limit, taken)
                                   : std::numeric_limits<std::size_t>::max()),
         .per_token = transformer_->cache_bytes(1, 0),
@@ -145,10 +146,6 @@ std::vector<CacheRoom> ModelSession::gather_cache_rooms() {
     ranks_.all_gather(std::as_bytes(std::span(&mine, 1)), bytes,
                       std::as_writable_bytes(std::span(rooms)));
     return rooms;
-}
-
-std::size_t ModelSession::free_share() const {
-    return backend_->memory_available() / static_cast<std::size_t>(ranks_.ranks_on_node());
 }
 
 io::RequestLimits ModelSession::request_limits() const {
@@ -194,7 +191,7 @@ std::string ModelSession::summary() const {
     std::ostringstream text;
     text << config_.model_type << ", " << static_cast<double>(parameters) / 1e6 << " M parameters, "
          << config_.layers << " layers; " << ranks_.size() << " rank(s), placement "
-         << placement_words() << ", backend " << backend_->name() << ", dtype "
+         << placement_words() << ", " << device_.summary() << ", dtype "
          << kernels::name_of(transformer_->options().compute) << ", batch " << limits_.batch
          << ", at most " << limits_.max_length << " tokens a sequence";
     return text.str();

@@ -1,12 +1,12 @@
 #pragma once
 
 #include "app/load_line.hpp"
+#include "app/rank_device.hpp"
 #include "app/run_options.hpp"
 #include "io/model_file/file_weights.hpp"
 #include "io/model_file/model_index.hpp"
 #include "io/requests/request_reader.hpp"
 #include "io/tokenizer/tokenizer.hpp"
-#include "kernels/backend.hpp"
 #include "model/batch_limits.hpp"
 #include "model/plan_facts.hpp"
 #include "model/transformer.hpp"
@@ -63,8 +63,6 @@ class ModelSession {
     /// What the command line says; no memory is known yet.
     model::BatchLimitInput batch_wishes() const;
     std::vector<CacheRoom> gather_cache_rooms();
-    /// Of the node's free memory, what this rank may take.
-    std::size_t free_share() const;
     /// How many candidates a request without wishes of its own needs; see candidates_for().
     std::size_t usual_candidates() const;
     /// What the plan was made from.
@@ -72,9 +70,9 @@ class ModelSession {
 
     RunOptions const& options_;
     parallel::MpiCommunicator& ranks_;
-    std::unique_ptr<kernels::Backend> backend_;
     double open_seconds_ = 0;  ///< of the index
     io::ModelIndex index_;
+    RankDevice device_;
     model::DecoderConfig config_;
     model::DTypeOf dtype_of_;
     std::unique_ptr<io::FileWeights> source_;

@@ -19,7 +19,7 @@ KnownMachine machine_from_file(std::string const& path, int ranks) {
 
 KnownMachine measured_here(model::ModelRun const& run) {
     constexpr double seconds = 2.0;
-    auto const backend = make_backend("auto");
+    auto const backend = make_backend_alone();
     return {model::measure_with_assumed_links(*backend, run, seconds),
             std::string("work measured in this process; ") + model::assumed_links_note};
 }

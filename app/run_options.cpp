@@ -1,6 +1,7 @@
 #include "app/run_options.hpp"
 
 #include "app/arguments.hpp"
+#include "app/backend.hpp"
 #include "app/plan_options.hpp"
 #include "app/usage_error.hpp"
 #include "io/model_file/set_index.hpp"
@@ -43,8 +44,8 @@ Grammar grammar(std::string_view command, RunOptions& options) {
     add("load", po::value(&options.load)->value_name("HOW"),
         "cooperative (each byte is read once in the job and sent on), direct (each rank reads what "
         "it needs), or auto (begins cooperatively, goes on with what is faster here)");
-    add("backend", po::value(&options.backend)->value_name("NAME"), "auto, kokkos or reference");
-    add("comm", po::value(&options.comm)->value_name("NAME"), "auto or mpi");
+    add("backend", po::value(&options.backend)->value_name("NAME"), backend_help);
+    add("comm", po::value(&options.comm)->value_name("NAME"), comm_help);
     add("dtype", po::value(&options.dtype)->value_name("TYPE"),
         "what GEMMs read besides weights, and the KV cache: f32 (auto) or bf16");
     add("batch", po::value<long long>()->value_name("N"),
@@ -70,10 +71,9 @@ void check(RunOptions const& options) {
         throw UsageError("--" + std::string(name) + " is \"" + value + "\", expected " +
                          std::string(expected));
     };
-    one_of("backend", options.backend, {"auto", "kokkos", "reference"},
-           "auto, kokkos or reference (this build)");
+    check_backend_word(options.backend);
+    check_comm_word(options.comm);
     one_of("load", options.load, {"auto", "cooperative", "direct"}, "auto, cooperative or direct");
-    one_of("comm", options.comm, {"auto", "mpi"}, "auto or mpi (this build)");
     one_of("dtype", options.dtype, {"auto", "f32", "bf16"}, "auto, f32 or bf16");
     if (options.input.empty())
         throw UsageError("--input is missing: the file of requests, or - for stdin");

@@ -48,13 +48,13 @@ model::Workload workload_of(RunOptions const& options, RunPlanInput const& input
 
 /// On every rank, though only rank 0 needs it: what is measured is measured by all.
 model::Machine machine_for_run(RunOptions const& options, RunPlanInput const& input,
-                               model::Workload const& workload, kernels::Backend& backend,
+                               model::Workload const& workload, RankDevice& device,
                                parallel::MpiCommunicator& ranks) {
     constexpr double seconds = 3.0;
     if (options.machine.empty()) {
         auto const& [config, forward, dtype_of, count] = input.model;
         return model::calibrate(
-            backend, ranks,
+            device.backend(), device.tensors(),
             model::quick_calibration({config, forward, workload, dtype_of, count}, seconds));
     }
     std::string text;
@@ -64,18 +64,18 @@ model::Machine machine_for_run(RunOptions const& options, RunPlanInput const& in
     text = ranks.broadcast_text(std::move(text), 0);
     std::optional<io::MachineFile> file;
     parallel::agree(ranks, [&] {
-        file.emplace(io::parse_machine(text, options.machine,
-                                       {.ranks = ranks.size(), .backend = backend.name()}));
+        file.emplace(io::parse_machine(
+            text, options.machine, {.ranks = ranks.size(), .backend = device.backend().name()}));
     });
     return std::move(file->machine);
 }
 
 /// Rank 0's plan as a text; collective where something is measured.
-std::string search_text(RunOptions const& options, RunPlanInput const& input,
-                        kernels::Backend& backend, parallel::MpiCommunicator& ranks) {
+std::string search_text(RunOptions const& options, RunPlanInput const& input, RankDevice& device,
+                        parallel::MpiCommunicator& ranks) {
     model::Workload workload;
     parallel::agree(ranks, [&] { workload = workload_of(options, input); });
-    auto const machine = machine_for_run(options, input, workload, backend, ranks);
+    auto const machine = machine_for_run(options, input, workload, device, ranks);
     std::string text;
     parallel::agree(ranks, [&] {
         if (ranks.rank() != 0) return;
@@ -123,14 +123,14 @@ void check_memory(RunOptions const& wishes, RunPlanInput const& input,
 }  // namespace
 
 model::PlacementPlan plan_for_run(RunOptions const& options, RunPlanInput const& input,
-                                  kernels::Backend& backend, parallel::MpiCommunicator& ranks) {
+                                  RankDevice& device, parallel::MpiCommunicator& ranks) {
     auto const& config = input.model.config;
     auto const compute = input.model.options.compute;
     auto const modules = model::describe_modules(config);
     std::string text;
     bool const searched = options.placement == automatic;
     if (searched && input.set == nullptr) {
-        text = search_text(options, input, backend, ranks);
+        text = search_text(options, input, device, ranks);
     } else {
         // Rank 0's plan for all: others may not see a plan file, or see another one.
         parallel::agree(ranks, [&] {

@@ -1,8 +1,8 @@
 #pragma once
 
+#include "app/rank_device.hpp"
 #include "app/run_options.hpp"
 #include "io/model_file/set_index.hpp"
-#include "kernels/backend.hpp"
 #include "model/module_work.hpp"
 #include "model/placement.hpp"
 #include "parallel/mpi_communicator.hpp"
@@ -27,7 +27,7 @@ struct RunPlanInput {
 /// rank: InputError, also when the plan does not fit the memory, naming by how much and which
 /// presets would.
 model::PlacementPlan plan_for_run(RunOptions const& options, RunPlanInput const& input,
-                                  kernels::Backend& backend, parallel::MpiCommunicator& ranks);
+                                  RankDevice& device, parallel::MpiCommunicator& ranks);
 
 /// For people, on one line: the placements, what the ranks hold, and what they send in a decode
 /// step.

@@ -15,15 +15,19 @@ endfunction()
 # Warnings and sanitizers for a target of ours.
 function(tesserank_compile_options target)
   target_compile_definitions(${target} PRIVATE OMPI_SKIP_MPICXX)
-  target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow
-                                           $<$<BOOL:${TESSERANK_WERROR}>:-Werror>)
+  set(warnings -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow $<$<BOOL:${TESSERANK_WERROR}>:-Werror>)
+  target_compile_options(${target} PRIVATE "$<$<COMPILE_LANGUAGE:C,CXX>:${warnings}>")
+  # What nvcc generates around kernels is neither pedantic nor free of conversions.
+  target_compile_options(${target} PRIVATE
+    "$<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr;-lineinfo;SHELL:-Xcompiler -Wall,-Wextra,-Wshadow>"
+    "$<$<AND:$<COMPILE_LANGUAGE:CUDA>,$<BOOL:${TESSERANK_WERROR}>>:SHELL:-Werror all-warnings>")
   # g++ 12 takes `"text" + std::string` for an overlapping copy (GCC bug 105651, mended in 13).
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-    target_compile_options(${target} PRIVATE -Wno-restrict)
+    target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:C,CXX>:-Wno-restrict>)
   endif()
   if(TESSERANK_SANITIZE)
-    target_compile_options(${target} PRIVATE -fsanitize=${TESSERANK_SANITIZE} -fno-omit-frame-pointer
-                                             -fno-sanitize-recover=undefined)
+    target_compile_options(${target} PRIVATE
+      "$<$<COMPILE_LANGUAGE:C,CXX>:-fsanitize=${TESSERANK_SANITIZE};-fno-omit-frame-pointer;-fno-sanitize-recover=undefined>")
     target_link_options(${target} PUBLIC -fsanitize=${TESSERANK_SANITIZE})
   endif()
 endfunction()

@@ -16,7 +16,7 @@ struct CudaDevice {
     int index = 0;
     std::string name;
     std::array<std::byte, 16> uuid{};
-    std::string pci_bus_id;  ///< "0000:3b:00.0"
+    std::string pci_bus_id;    ///< "0000:3b:00.0"
     int major = 0, minor = 0;  ///< compute capability
     std::size_t memory_bytes = 0;
     int multiprocessors = 0;
@@ -39,5 +39,8 @@ CudaLibraries find_cuda_libraries();
 
 /// Errors: SystemError when the device or a library is not there.
 std::unique_ptr<Backend> make_cuda_backend(int device);
+
+/// The cudaStream_t on which a CUDA backend queues its operations; null for any other backend.
+void* cuda_stream_of(Backend& backend);
 
 }  // namespace tesserank::kernels

@@ -3,13 +3,15 @@
 #include "kernels/dtype.hpp"
 
 #include <cstddef>
+#include <memory>
 #include <span>
 
 namespace tesserank::parallel {
 
 /// Collectives over the ranks of one model, on memory of the backend's device. Every call is
 /// collective: all ranks call the same one with matching sizes. Sums of bf16 and f16 are added in
-/// f32 and rounded once at the end. On one rank nothing is sent and callers need no special case.
+/// f32 and rounded once at the end, but by NCCL, which rounds where its algorithm passes a sum on
+/// (see NcclCommunicator). On one rank nothing is sent and callers need no special case.
 /// Counts are elements (or bytes for `std::byte`) and may be zero on some ranks, or on all. Errors:
 /// SystemError with the library's text.
 class Communicator {
@@ -17,6 +19,20 @@ class Communicator {
     virtual ~Communicator() = default;
     virtual int rank() const = 0;
     virtual int size() const = 0;
+
+    /// Whether calls are queued behind the operations of the backend, as its operations are, and
+    /// the host need not wait before or after them.
+    virtual bool queued() const { return false; }
+
+    /// For who waits for queued work: to be called again and again meanwhile, with the seconds that
+    /// the wait has taken. Errors: SystemError when a rank or the library failed, or the work takes
+    /// so long that it will not end; the queued work then ends unfinished.
+    virtual void check(double /*seconds_waited*/) {}
+
+    /// Tells the library of memory that many calls will use, so that it can reach it without
+    /// copies. Holds until the result dies, which must be before the memory and this communicator.
+    /// Collective, with the same size everywhere.
+    virtual std::shared_ptr<void> register_memory(std::span<std::byte> /*memory*/) { return {}; }
 
     /// data becomes the sum over the ranks, the same bits on every rank (but for the payload of a
     /// NaN). Sends 2 (P-1)/P of its bytes.

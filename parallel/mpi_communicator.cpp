@@ -2,6 +2,7 @@
 
 #include "kernels/error.hpp"
 #include "parallel/mpi_check.hpp"
+#include "parallel/pieces.hpp"
 
 #include <mpi.h>
 
@@ -27,10 +28,6 @@ void for_each_chunk(std::size_t total, std::size_t limit, Work const& work) {
     for (std::size_t first = 0; first < total; first += limit) {
         work(first, static_cast<int>(std::min(limit, total - first)));
     }
-}
-
-std::size_t sum(std::span<std::size_t const> counts) {
-    return std::accumulate(counts.begin(), counts.end(), std::size_t{0});
 }
 
 void widen(std::byte const* source, DType dtype, std::size_t count, float* destination) {
@@ -66,21 +63,6 @@ struct MpiCommunicator::State {
         counts.assign(bytes.begin(), bytes.end());
         begins.resize(counts.size());
         std::exclusive_scan(counts.begin(), counts.end(), begins.begin(), 0);
-    }
-    /// Checks the sizes of a gather to, or scatter from, this root; `all` is looked at there alone.
-    void check_pieces(std::size_t mine, std::span<std::size_t const> bytes, std::size_t all,
-                      int root) const {
-        require(root >= 0 && root < size, "the root is no rank");
-        require(bytes.size() == static_cast<std::size_t>(size), "one size for each rank is needed");
-        require(mine == bytes[static_cast<std::size_t>(rank)],
-                "the size of this rank is not that of its piece");
-        require(rank != root || all == sum(bytes), "the sizes do not add up to the whole");
-    }
-    /// This rank's piece of the whole.
-    template <class Byte>
-    std::span<Byte> own_piece(std::span<Byte> all, std::span<std::size_t const> bytes) const {
-        auto const own = static_cast<std::size_t>(rank);
-        return all.subspan(sum(bytes.first(own)), bytes[own]);
     }
 
     MPI_Comm comm = MPI_COMM_NULL;
@@ -138,7 +120,7 @@ std::vector<int> const& MpiCommunicator::nodes() const { return state_->nodes; }
 // from the same group participating in these operations receive identical results" (MPI 3.1,
 // section 5.9.6), whatever algorithm the library picks. The tests watch it.
 void MpiCommunicator::all_reduce(std::span<std::byte> data, DType dtype) {
-    require(data.size() % kernels::size_of(dtype) == 0, "data holds a broken element");
+    check_elements(data, dtype);
     if (state_->size == 1) return;
     if (dtype != DType::f32) return all_reduce_staged(data, dtype);
     auto* const values = reinterpret_cast<float*>(data.data());
@@ -167,10 +149,10 @@ void MpiCommunicator::reduce_scatter(std::span<std::byte> data, DType dtype,
                                      std::span<std::byte> mine) {
     std::size_t const width = kernels::size_of(dtype);
     std::size_t const total = sum(counts);
-    require(counts.size() == static_cast<std::size_t>(size()), "one count for each rank is needed");
-    require(data.size() == total * width, "the counts do not add up to the data");
-    std::size_t const own = counts[static_cast<std::size_t>(rank())];
-    require(mine.size() == own * width, "the count of this rank is not the size of its piece");
+    check_elements(data, dtype);
+    check_elements(mine, dtype);
+    check_pieces(mine.size() / width, counts, data.size() / width, rank(), size());
+    std::size_t const own = mine.size() / width;
     if (state_->size == 1) {
         std::copy(data.begin(), data.end(), mine.begin());
     } else if (dtype == DType::f32) {
@@ -209,11 +191,8 @@ void MpiCommunicator::reduce_scatter_f32(float const* data, std::span<std::size_
 void MpiCommunicator::all_gather(std::span<std::byte const> mine,
                                  std::span<std::size_t const> bytes, std::span<std::byte> all) {
     State& s = *state_;
-    auto const own = static_cast<std::size_t>(s.rank);
-    require(bytes.size() == static_cast<std::size_t>(s.size), "one size for each rank is needed");
-    require(all.size() == sum(bytes), "the sizes do not add up to the whole");
-    require(mine.size() == bytes[own], "the size of this rank is not that of its piece");
-    auto const slot = s.own_piece(all, bytes);
+    check_pieces(mine.size(), bytes, all.size(), s.rank, s.size);
+    auto const slot = piece_of(all, bytes, s.rank);
     if (slot.data() != mine.data()) std::copy(mine.begin(), mine.end(), slot.begin());
     if (s.size == 1 || all.empty()) return;
     if (all.size() <= s.limit) {
@@ -232,8 +211,8 @@ void MpiCommunicator::all_gather(std::span<std::byte const> mine,
 
 void MpiCommunicator::reduce(std::span<std::byte> data, DType dtype, int root) {
     std::size_t const width = kernels::size_of(dtype), elements = data.size() / width;
-    require(data.size() == elements * width, "data holds a broken element");
-    require(root >= 0 && root < state_->size, "the root is no rank");
+    check_elements(data, dtype);
+    check_root(root, state_->size);
     if (state_->size == 1) return;
     if (dtype == DType::f32)
         return reduce_f32(reinterpret_cast<float*>(data.data()), elements, root);
@@ -263,9 +242,9 @@ void MpiCommunicator::gather(std::span<std::byte const> mine, std::span<std::siz
     auto const own = static_cast<std::size_t>(s.rank);
     bool const here = s.rank == root;
     std::size_t const total = sum(bytes);
-    s.check_pieces(mine.size(), bytes, all.size(), root);
+    check_pieces_at_root(mine.size(), bytes, all.size(), root, s.rank, s.size);
     if (here) {
-        auto const slot = s.own_piece(all, bytes);
+        auto const slot = piece_of(all, bytes, s.rank);
         if (slot.data() != mine.data()) std::copy(mine.begin(), mine.end(), slot.begin());
     }
     if (s.size == 1 || total == 0) return;
@@ -293,9 +272,9 @@ void MpiCommunicator::scatter(std::span<std::byte const> all, std::span<std::siz
     auto const own = static_cast<std::size_t>(s.rank);
     bool const here = s.rank == root;
     std::size_t const total = sum(bytes);
-    s.check_pieces(mine.size(), bytes, all.size(), root);
+    check_pieces_at_root(mine.size(), bytes, all.size(), root, s.rank, s.size);
     if (here) {
-        auto const slot = s.own_piece(all, bytes);
+        auto const slot = piece_of(all, bytes, s.rank);
         if (slot.data() != mine.data()) std::copy(slot.begin(), slot.end(), mine.begin());
     }
     if (s.size == 1 || total == 0) return;
@@ -333,7 +312,7 @@ void MpiCommunicator::transfer(std::span<std::byte> data, int from, int to) {
 
 void MpiCommunicator::broadcast(std::span<std::byte> data, int root) {
     State& s = *state_;
-    require(root >= 0 && root < s.size, "the root is no rank");
+    check_root(root, s.size);
     if (s.size == 1) return;
     for_each_chunk(data.size(), s.limit, [&](std::size_t first, int count) {
         check_mpi(MPI_Bcast(data.data() + first, count, MPI_BYTE, root, s.comm), "MPI_Bcast");
@@ -347,13 +326,8 @@ void MpiCommunicator::all_to_all(std::span<std::byte const> send,
                                  std::span<std::byte> received,
                                  std::span<std::size_t const> received_bytes) {
     State& s = *state_;
-    auto const ranks = static_cast<std::size_t>(s.size);
     auto const own = static_cast<std::size_t>(s.rank);
-    require(send_bytes.size() == ranks && received_bytes.size() == ranks,
-            "one size for each rank is needed");
-    require(send.size() == sum(send_bytes) && received.size() == sum(received_bytes),
-            "the sizes do not add up to the whole");
-    require(send_bytes[own] == received_bytes[own], "a rank gets from itself what it sends");
+    check_all_to_all(send.size(), send_bytes, received.size(), received_bytes, s.rank, s.size);
     s.requests.clear();
     for (int peer = 0; peer < s.size; ++peer) {
         std::size_t const length = received_bytes[static_cast<std::size_t>(peer)];

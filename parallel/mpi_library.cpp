@@ -3,6 +3,9 @@
 #include "parallel/mpi_check.hpp"
 
 #include <mpi.h>
+#if __has_include(<mpi-ext.h>)
+#include <mpi-ext.h>
+#endif
 
 #include <array>
 
@@ -32,6 +35,14 @@ std::string mpi_thread_level() {
         default:
             return "thread level " + std::to_string(level);
     }
+}
+
+bool mpi_reaches_cuda() {
+#ifdef MPIX_CUDA_AWARE_SUPPORT  // Open MPI's
+    return MPIX_Query_cuda_support() == 1;
+#else
+    return false;
+#endif
 }
 
 }  // namespace tesserank::parallel

@@ -20,6 +20,10 @@ class CublasLt;
 /// kernels.
 class CudaBackend final : public Backend, public ResidentDecode {
   public:
+    /// What one operation may take of scratch memory; it works in pieces where it needs more.
+    static constexpr std::size_t scratch_capacity = std::size_t{64} << 20U;
+
+    /// Errors: SystemError when there is no such device, it is too old, or a library is missing.
     explicit CudaBackend(int device);
     ~CudaBackend() override;
 
@@ -93,13 +97,17 @@ class CudaBackend final : public Backend, public ResidentDecode {
     void advance(DeviceSpan<DecodeOutput const> chosen, DecodeTable const& table) override;
 
   private:
-    /// Device memory that lives until the next synchronize() at least: for what one operation needs
-    /// between its kernels, and for host spans on their way. Calls within one operation give
-    /// different memory; the next operation may get the same. Grows outside of recordings only.
+    /// Device memory that no other operation writes before this one's work has run: for what it
+    /// needs between its kernels, and for host spans on their way. Calls within one operation give
+    /// different memory, scratch_capacity bytes in all; a later operation may get the same.
     std::byte* scratch(std::size_t bytes);
     /// Copies host elements to scratch memory.
     template <class T>
-    DeviceSpan<T const> upload(std::span<T const> host);
+    DeviceSpan<T const> upload(std::span<T const> host) {
+        std::byte* const device = scratch(host.size_bytes());
+        copy_from_host(std::as_bytes(host), device);
+        return {reinterpret_cast<T const*>(device), host.size()};
+    }
 
     int device_;
     cudaDeviceProp properties_{};

@@ -11,6 +11,6 @@ command -v clang-format >/dev/null || { echo "clang-format is not installed"; ex
 how=(--dry-run -Werror)
 if [[ ${1:-} == --fix ]]; then how=(-i); fi
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-find app io model parallel kernels tests \( -name '*.hpp' -o -name '*.cpp' \) -print0 |
+find app io model parallel kernels tests -regex '.*\.\(hpp\|cpp\|cuh\|cu\)' -print0 |
     xargs -0 -n 40 -P "$(nproc)" clang-format --style=file "${how[@]}"
 echo "formatted as .clang-format says"

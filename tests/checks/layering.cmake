@@ -7,13 +7,14 @@
 set(layers kernels parallel model io app) # from the bottom; a folder may include itself and those before it
 
 # Standard headers have no dot and no slash; these are the others, as regular expressions of the text within <>.
-set(posix "(fcntl|unistd|signal|sched|pthread|dlfcn|poll|sys/[a-z]+|netinet/[a-z]+)\\.h")
+set(posix "(fcntl|unistd|signal|sched|pthread|dlfcn|link|poll|sys/[a-z]+|netinet/[a-z]+)\\.h")
 set(third_party_kernels "${posix}|Random123/.*")
 set(third_party_kernels_kokkos "Kokkos_.*|oneapi/dnnl/.*|dnnl.*|omp\\.h|[a-z]*intrin\\.h|cpuid\\.h")
-set(third_party_parallel "${posix}|mpi\\.h")
+set(third_party_kernels_cuda "cuda(_[a-z0-9]+)?\\.h|cublasLt\\.h|nvtx3/.*")
+set(third_party_parallel "${posix}|mpi(-ext)?\\.h|nccl\\.h")
 set(third_party_model "fnmatch\\.h") # the shell's patterns, for rules over module names
 set(third_party_io "${posix}|hdf5(_hl)?\\.h|H5.*|nlohmann/.*|pcre2\\.h|utf8proc\\.h|xxhash\\.h|openssl/.*")
-set(third_party_app "${posix}|boost/program_options.*")
+set(third_party_app "${posix}|boost/program_options.*|hwloc\\.h")
 
 function(check_include file line_number line)
   if(NOT line MATCHES "^[ \t]*#[ \t]*include[ \t]*([<\"])([^>\"]+)[>\"]")
@@ -34,9 +35,11 @@ function(check_include file line_number line)
     endif()
   elseif(included MATCHES "[./]")
     set(allowed "${third_party_${folder}}")
-    if(file MATCHES "^kernels/kokkos/")
-      string(APPEND allowed "|${third_party_kernels_kokkos}")
-    endif()
+    foreach(backend IN ITEMS kokkos cuda)
+      if(file MATCHES "^kernels/${backend}/")
+        string(APPEND allowed "|${third_party_kernels_${backend}}")
+      endif()
+    endforeach()
     if(NOT included MATCHES "^(${allowed})$")
       set(problem "${folder} may not use this library (tests/checks/layering.cmake lists what each folder may)")
     endif()

@@ -6,7 +6,7 @@ usage() {
     cat <<'TEXT'
 usage: tests/checks/tidy.sh BUILD_DIR [JOBS]
 
-Reads what BUILD_DIR holds, which must have been built (with Ninja); tests are left out. A file that passed is remembered in BUILD_DIR/tidy by a hash of itself, of the headers
+Reads what BUILD_DIR holds, which must have been built (with Ninja); tests are left out, and .cu files, whose commands are nvcc's. A file that passed is remembered in BUILD_DIR/tidy by a hash of itself, of the headers
 of ours that it includes, of its compile command and of .clang-tidy, and is not checked again.
 TEXT
 }
@@ -28,7 +28,7 @@ sources() {
         $2 == "command" { sub(/^[^:]*: "/, ""); sub(/",?$/, ""); command = $0 }
         $2 == "file" && index($4, root) == 1 {
             file = substr($4, length(root) + 1)
-            if (file ~ /^(app|io|model|parallel|kernels)\//) print file "\t" command
+            if (file ~ /^(app|io|model|parallel|kernels)\/.*\.cpp$/) print file "\t" command
         }' compile_commands.json
 }
 

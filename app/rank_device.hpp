@@ -1,0 +1,44 @@
+#pragma once
+
+#include "app/device_choice.hpp"
+#include "kernels/backend.hpp"
+#include "parallel/mpi_communicator.hpp"
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tesserank::app {
+
+/// What each rank has of GPUs, on every rank. Touches no device. Collective.
+std::vector<RankGpu> gather_gpus(parallel::MpiCommunicator& ranks);
+
+/// Where this rank computes, and what carries its tensors to the others.
+class RankDevice {
+  public:
+    /// By --backend and --comm. Collective.
+    /// Errors: the same on every rank: SystemError when what is asked for is not there.
+    RankDevice(std::string_view backend, std::string_view comm, parallel::MpiCommunicator& ranks);
+
+    kernels::Backend& backend() { return *backend_; }
+    /// For memory of the backend.
+    parallel::Communicator& tensors() { return tensors_ ? *tensors_ : ranks_; }
+
+    /// Of the memory that is free, what this rank may take: others use the device, or on a host
+    /// backend the node, as well.
+    std::size_t memory_share() const;
+
+    /// "backend cuda, comm nccl", and what people should know of it.
+    std::string summary() const;
+
+  private:
+    std::string backend_name_, comm_name_, notes_;
+    std::size_t sharers_ = 1;
+    parallel::MpiCommunicator& ranks_;
+    std::unique_ptr<kernels::Backend> backend_;
+    std::unique_ptr<parallel::Communicator> tensors_;  ///< none: MPI reaches the memory itself
+};
+
+}  // namespace tesserank::app

@@ -1,0 +1,15 @@
+# NCCL::headers: what is needed to call NCCL. The library is loaded at run time (parallel), not linked.
+# -DNCCL_ROOT=... picks one.
+find_path(NCCL_INCLUDE_DIR nccl.h HINTS ${CUDAToolkit_INCLUDE_DIRS})
+if(NCCL_INCLUDE_DIR)
+  file(STRINGS ${NCCL_INCLUDE_DIR}/nccl.h nccl_numbers REGEX "^#define NCCL_(MAJOR|MINOR|PATCH) [0-9]+")
+  string(REGEX MATCHALL "[0-9]+" nccl_numbers "${nccl_numbers}")
+  string(REPLACE ";" "." NCCL_VERSION "${nccl_numbers}")
+endif()
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(NCCL REQUIRED_VARS NCCL_INCLUDE_DIR VERSION_VAR NCCL_VERSION)
+mark_as_advanced(NCCL_INCLUDE_DIR)
+if(NCCL_FOUND AND NOT TARGET NCCL::headers)
+  add_library(NCCL::headers INTERFACE IMPORTED)
+  target_include_directories(NCCL::headers INTERFACE ${NCCL_INCLUDE_DIR})
+endif()

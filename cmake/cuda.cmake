@@ -1,0 +1,59 @@
+# The GPU path: TESSERANK_CUDA, and what it needs. Only the CUDA runtime is linked, statically; all other libraries are
+# loaded by the program, so that the same binary computes on the CPU where they are missing.
+
+# 12.8 is the first that compiles for compute capability 10.0.
+find_package(CUDAToolkit 12.8 QUIET)
+find_package(cuBLASLt QUIET)
+find_package(NCCL 2.19 QUIET)
+
+set(cuda_missing "")
+if(NOT CUDAToolkit_FOUND OR NOT CUDAToolkit_NVCC_EXECUTABLE)
+  set(cuda_missing "no nvcc of CUDA 12.8 or newer was found (PATH, CUDAToolkit_ROOT)")
+elseif(NOT TARGET CUDA::cudart_static)
+  set(cuda_missing "the static CUDA runtime is not in ${CUDAToolkit_LIBRARY_DIR}")
+elseif(NOT cuBLASLt_FOUND)
+  set(cuda_missing "cublasLt.h is not in ${CUDAToolkit_INCLUDE_DIRS}")
+endif()
+
+if(cuda_missing)
+  set(cuda_default OFF)
+else()
+  set(cuda_default ON)
+endif()
+option(TESSERANK_CUDA "Build the CUDA backend" ${cuda_default})
+
+if(NOT TESSERANK_CUDA)
+  if(NOT cuda_missing)
+    set(cuda_missing "TESSERANK_CUDA is OFF, though ${CUDAToolkit_NVCC_EXECUTABLE} is there")
+  endif()
+  message(STATUS "CUDA: not built: ${cuda_missing}")
+  return()
+endif()
+if(cuda_missing)
+  message(FATAL_ERROR "TESSERANK_CUDA is ON, but ${cuda_missing}")
+endif()
+
+if(NOT CMAKE_CUDA_COMPILER)
+  set(CMAKE_CUDA_COMPILER ${CUDAToolkit_NVCC_EXECUTABLE})
+endif()
+if(NOT CMAKE_CUDA_ARCHITECTURES)
+  set(CMAKE_CUDA_ARCHITECTURES 80-real 90a-real 100-real 100-virtual CACHE STRING "GPUs to compile for")
+endif()
+enable_language(CUDA)
+# CMake before 3.26 knows no flag for C++20 of nvcc 13 and fails when it generates.
+if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)
+  set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
+  set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
+  list(APPEND CMAKE_CUDA_COMPILE_FEATURES cuda_std_20)
+endif()
+set(CMAKE_CUDA_STANDARD 20)
+set(CMAKE_CUDA_STANDARD_REQUIRED ON)
+# A build finds the libraries that it loads beside the toolkit that it was made with.
+set(CMAKE_BUILD_RPATH ${CUDAToolkit_LIBRARY_DIR})
+
+if(NCCL_FOUND)
+  set(nccl_text "NCCL ${NCCL_VERSION}")
+else()
+  set(nccl_text "without NCCL, whose nccl.h was not found")
+endif()
+message(STATUS "CUDA: ${CUDAToolkit_VERSION} for ${CMAKE_CUDA_ARCHITECTURES}; ${nccl_text}")

@@ -1,0 +1,6 @@
+# The CUDA backend; tests/emulation builds the same files as plain C++.
+set(kernels_cuda_sources
+  attention_decode.cu attention_prefill.cu cublas_lt.cpp cublas_lt_library.cpp cuda_backend.cpp devices.cpp elementwise.cu
+  embedding.cu gemm.cpp library.cpp memory.cpp norm.cu prepare_attention.cu resident_decode.cpp resident_decode.cu
+  sampling.cu skinny_gemm.cu trace.cpp)
+list(TRANSFORM kernels_cuda_sources PREPEND ${CMAKE_CURRENT_LIST_DIR}/)
