@@ -1,8 +1,25 @@
 #include "kernels/backend.hpp"
 
+#include "kernels/contracts.hpp"
+
 #include <utility>
 
 namespace tesserank::kernels {
+
+void Backend::prepare_attention(TensorView qkv, AttentionShape const& shape, HeadNorms const& norms,
+                                ConstTensorView cos_sin, Segments const& segments,
+                                TensorView k_cache, TensorView v_cache) {
+    contracts::prepare_attention(qkv, shape);
+    std::size_t const dim = shape.head_dim, width = shape.kv_heads * dim;
+    auto const query = qkv.cols_from(0, shape.query_heads * dim);
+    auto const key = qkv.cols_from(query.cols, width);
+    auto const value = qkv.cols_from(query.cols + width, width);
+    if (norms.query.data != nullptr) head_rms_norm(query, dim, norms.query, norms.eps);
+    if (norms.key.data != nullptr) head_rms_norm(key, dim, norms.key, norms.eps);
+    rotary(query, dim, cos_sin);
+    rotary(key, dim, cos_sin);
+    store_kv(key, value, segments, k_cache, v_cache);
+}
 
 Tensor make_tensor(Backend& backend, DType dtype, std::size_t rows, std::size_t cols) {
     Buffer buffer = backend.allocate(rows * cols * size_of(dtype));

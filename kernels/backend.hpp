@@ -85,10 +85,10 @@ class ResidentDecode;
 /// Tensors and DeviceSpans are views of memory that allocate() gave (host memory for host
 /// backends); spans are host memory, read or written before the call returns. Operations are queued
 /// in order; the device memory that they read must stay alive until synchronize(). Weights are f32,
-/// bf16 or f16; activations f32, and where "f32|bf16" is written, bf16 too. All sums are accumulated in
-/// f32. Shapes that do not fit are LogicErrors. Any dimension may be 0 (a rank that holds nothing
-/// of a module): the operation then does nothing, or, where a sum over no terms is asked for, gives
-/// zeros.
+/// bf16 or f16; activations f32, and where "f32|bf16" is written, bf16 too. All sums are
+/// accumulated in f32. Shapes that do not fit are LogicErrors. Any dimension may be 0 (a rank that
+/// holds nothing of a module): the operation then does nothing, or, where a sum over no terms is
+/// asked for, gives zeros.
 class Backend {
   public:
     virtual ~Backend() = default;
@@ -165,8 +165,8 @@ class Backend {
                                    TensorView v_cache);
 
     /// Causal attention of the new tokens to their sequence's cache, which holds the new tokens too
-    /// (store_kv first). Ragged: each segment is a piece of another sequence; rows of y that none of
-    /// them covers stay as they are.  q [T, Q*D] f32|bf16, y [T, Q*D] f32|bf16.
+    /// (store_kv first). Ragged: each segment is a piece of another sequence; rows of y that none
+    /// of them covers stay as they are.  q [T, Q*D] f32|bf16, y [T, Q*D] f32|bf16.
     virtual void attention_prefill(ConstTensorView q, ConstTensorView k_cache,
                                    ConstTensorView v_cache, Segments const& segments,
                                    AttentionShape const& shape, TensorView y) = 0;

@@ -24,11 +24,11 @@ void is_vector(ConstTensorView const& x, std::size_t cols, Where where = Where::
     require(x.rows == 1 && x.cols == cols, "vector has a wrong length", where);
 }
 
-void rows_inside(Segment const& segment, std::size_t rows, std::size_t cache_rows,
-                 Where where = Where::current()) {
-    require(segment.row + segment.tokens <= rows, "segment lies outside the activation", where);
-    require(segment.cache_row + segment.first_position + segment.tokens <= cache_rows,
-            "segment lies outside the KV cache", where);
+/// Parts of one activation, or alike.
+void alike(ConstTensorView const& a, ConstTensorView const& b, Where where = Where::current()) {
+    is_activation(a, where);
+    same_shape(a, b, where);
+    require(a.dtype == b.dtype, "tensors have different dtypes", where);
 }
 
 void is_cache(CacheViews const& cache, Where where = Where::current()) {
@@ -44,16 +44,16 @@ void copy(ConstTensorView const& source, TensorView const& destination) {
     require(source.dtype == destination.dtype, "copy between different dtypes");
 }
 
-void embed(std::span<std::int32_t const> ids, ConstTensorView const& table, TensorView const& y) {
+void embed(DeviceSpan<std::int32_t const> ids, ConstTensorView const& table, TensorView const& y) {
     is_f32(y);
-    require(ids.size() == y.rows, "embed needs one row of y for each id");
+    require(ids.size == y.rows, "embed needs one row of y for each id");
     require(table.cols == y.cols, "embedding table has another width than y");
 }
 
 void gemm(ConstTensorView const& x, ConstTensorView const& w, ConstTensorView const& bias,
           TensorView const& y) {
     is_activation(x);
-    is_f32(y);
+    is_activation(y);
     require(x.rows == y.rows && x.cols == w.cols && w.rows == y.cols,
             "gemm of shapes that do not fit");
     if (bias.data != nullptr) is_vector(bias, w.rows);
@@ -76,7 +76,7 @@ void add_norm(ConstTensorView const& residual, ConstTensorView const& delta,
 }
 
 void square_sums(ConstTensorView const& x, ConstTensorView const& sums) {
-    is_f32(x);
+    is_activation(x);
     is_f32(sums);
     require(sums.rows == x.rows && sums.cols == 1, "one sum for each row is needed");
 }
@@ -89,7 +89,7 @@ void scale_by_square_sums(ConstTensorView const& x, ConstTensorView const& sums,
 }
 
 void head_norm(ConstTensorView const& x, std::size_t head_dim, ConstTensorView const& weight) {
-    is_f32(x);
+    is_activation(x);
     require(head_dim > 0 && x.cols % head_dim == 0, "columns are not a multiple of head_dim");
     if (x.cols > 0) is_vector(weight, head_dim);
 }
@@ -101,7 +101,7 @@ void add(ConstTensorView const& x, ConstTensorView const& y) {
 }
 
 void rotary(ConstTensorView const& x, std::size_t head_dim, ConstTensorView const& cos_sin) {
-    is_f32(x);
+    is_activation(x);
     is_f32(cos_sin);
     require(head_dim > 0 && head_dim % 2 == 0, "rotary needs an even head_dim");
     require(x.cols % head_dim == 0, "columns are not a multiple of head_dim");
@@ -110,22 +110,26 @@ void rotary(ConstTensorView const& x, std::size_t head_dim, ConstTensorView cons
 }
 
 void gated_activation(ConstTensorView const& gate, ConstTensorView const& up, TensorView const& y) {
-    add(gate, up);
+    alike(gate, up);
     same_shape(gate, y);
     is_activation(y);
 }
 
-void store_kv(ConstTensorView const& k, ConstTensorView const& v, std::span<Segment const> segments,
-              CacheViews const& cache) {
-    add(k, v);
+void store_kv(ConstTensorView const& k, ConstTensorView const& v, CacheViews const& cache) {
+    alike(k, v);
     is_cache(cache);
     require(k.cols == cache.k.cols, "keys have another width than the KV cache");
-    for (auto const& segment : segments) rows_inside(segment, k.rows, cache.k.rows);
 }
 
-void attention(ConstTensorView const& q, CacheViews const& cache, std::span<Segment const> segments,
-               AttentionShape const& shape, TensorView const& y) {
-    is_f32(q);
+void prepare_attention(ConstTensorView const& qkv, AttentionShape const& shape) {
+    is_activation(qkv);
+    require(qkv.cols == (shape.query_heads + 2 * shape.kv_heads) * shape.head_dim,
+            "qkv does not hold query_heads and twice kv_heads heads");
+}
+
+void attention(ConstTensorView const& q, CacheViews const& cache, AttentionShape const& shape,
+               TensorView const& y) {
+    is_activation(q);
     is_activation(y);
     same_shape(q, y);
     is_cache(cache);
@@ -136,13 +140,21 @@ void attention(ConstTensorView const& q, CacheViews const& cache, std::span<Segm
     require(shape.first_query + shape.query_heads <= shape.kv_heads * shape.queries_per_kv ||
                 shape.query_heads == 0,
             "a query head has no kv head");
-    for (auto const& segment : segments) rows_inside(segment, q.rows, cache.k.rows);
 }
 
-void single_tokens(std::span<Segment const> segments) {
-    require(std::all_of(segments.begin(), segments.end(),
-                        [](Segment const& segment) { return segment.tokens == 1; }),
-            "a segment of decode has not exactly one token");
+void single_tokens(Segments const& segments) {
+    require(segments.longest <= 1, "a segment of decode has more than one token");
+}
+
+void segments_inside(Segments const& segments, std::size_t rows, std::size_t cache_rows) {
+    for (auto const& segment : std::span(segments.list.data, segments.list.size)) {
+        require(segment.tokens <= segments.longest &&
+                    segment.first_position + segment.tokens <= segments.context,
+                "a segment exceeds the bounds of its list");
+        require(segment.row + segment.tokens <= rows, "segment lies outside the activation");
+        require(segment.cache_row + segment.first_position + segment.tokens <= cache_rows,
+                "segment lies outside the KV cache");
+    }
 }
 
 void gather_rows(ConstTensorView const& x, std::span<std::size_t const> rows, TensorView const& y) {

@@ -11,7 +11,7 @@
 namespace tesserank::kernels::contracts {
 
 void copy(ConstTensorView const& source, TensorView const& destination);
-void embed(std::span<std::int32_t const> ids, ConstTensorView const& table, TensorView const& y);
+void embed(DeviceSpan<std::int32_t const> ids, ConstTensorView const& table, TensorView const& y);
 void gemm(ConstTensorView const& x, ConstTensorView const& w, ConstTensorView const& bias,
           TensorView const& y);
 /// For rms_norm and layer_norm; `bias` may have no data.
@@ -32,12 +32,15 @@ struct CacheViews {
     ConstTensorView k;
     ConstTensorView v;
 };
-void store_kv(ConstTensorView const& k, ConstTensorView const& v, std::span<Segment const> segments,
-              CacheViews const& cache);
-void attention(ConstTensorView const& q, CacheViews const& cache, std::span<Segment const> segments,
-               AttentionShape const& shape, TensorView const& y);
-/// On top of attention(): each segment has one token.
-void single_tokens(std::span<Segment const> segments);
+void store_kv(ConstTensorView const& k, ConstTensorView const& v, CacheViews const& cache);
+void prepare_attention(ConstTensorView const& qkv, AttentionShape const& shape);
+void attention(ConstTensorView const& q, CacheViews const& cache, AttentionShape const& shape,
+               TensorView const& y);
+/// On top of attention(): each segment has one token at most.
+void single_tokens(Segments const& segments);
+/// Where the host can read the list: it stays inside the rows of activation and cache, and inside
+/// its bounds.
+void segments_inside(Segments const& segments, std::size_t rows, std::size_t cache_rows);
 
 void gather_rows(ConstTensorView const& x, std::span<std::size_t const> rows, TensorView const& y);
 void round(ConstTensorView const& x, TensorView const& y);

@@ -14,7 +14,8 @@ struct DeviceSpan {
     DeviceSpan() = default;
     DeviceSpan(T* first, std::size_t count) : data{first}, size{count} {}
     /// Of elements that may be written to elements that are only read.
-    DeviceSpan(DeviceSpan<std::remove_const_t<T>> const& other) requires std::is_const_v<T>
+    template <class U>
+    requires std::is_same_v<U const, T> DeviceSpan(DeviceSpan<U> const& other)
         : data{other.data}, size{other.size} {}
 
     DeviceSpan from(std::size_t first, std::size_t count) const { return {data + first, count}; }

@@ -31,12 +31,12 @@ struct DecodeRow {
 /// The running sequences of a batch: what a step reads, and what advance() makes of it for the next
 /// one. All in the backend's memory; row b is the same sequence everywhere.
 struct DecodeTable {
-    DeviceSpan<DecodeRow> rows;              ///< [B]
-    DeviceSpan<std::int32_t> ids;            ///< [B] newest tokens: the next step's input
-    DeviceSpan<Segment> segments;            ///< [B] of one token; none when the sequence has ended
-    DeviceSpan<Segment> own;                 ///< of the rows that this rank owns, as it sees them
-    std::size_t first_own = 0;               ///< the row of own[0]
-    DeviceSpan<std::int32_t const> stop_ids; ///< of all rows
+    DeviceSpan<DecodeRow> rows;    ///< [B]
+    DeviceSpan<std::int32_t> ids;  ///< [B] newest tokens: the next step's input
+    DeviceSpan<Segment> segments;  ///< [B] of one token; none when the sequence has ended
+    DeviceSpan<Segment> own;       ///< of the rows that this rank owns, as it sees them
+    std::size_t first_own = 0;     ///< the row of own[0]
+    DeviceSpan<std::int32_t const> stop_ids;  ///< of all rows
     /// [B, ceil(V/32)] one bit for each token of the prompt or chosen; empty when no row has a
     /// repetition penalty.
     DeviceSpan<std::uint32_t> seen;

@@ -49,7 +49,7 @@ class Attention final : public PlacedModule<Spread> {
         Workspace::Frame const frame(context.workspace);
         std::size_t const rows = x.local.rows;
         auto const qkv =
-            qkv_(context.backend, x, context.workspace.take(DType::f32, rows, qkv_.weight.rows));
+            qkv_(context.backend, x, context.workspace.take(context.inner, rows, qkv_.weight.rows));
         auto const query = qkv.local.cols_from(0, query_width());
         prepare(context, query, qkv.local);
         Activation<typename Spread::Inner> const mixed{
@@ -64,20 +64,14 @@ class Attention final : public PlacedModule<Spread> {
 
     /// Norms and rotates q and k, and stores k and v in the cache.
     void prepare(Context& context, TensorView query, TensorView qkv) const {
-        auto& backend = context.backend;
-        auto const key = qkv.cols_from(query_width(), kv_width());
-        auto const value = qkv.cols_from(query_width() + kv_width(), kv_width());
-        if (norm_ == QkNorm::heads) {
-            backend.head_rms_norm(query, shape_.head_dim, query_norm_, norm_eps_);
-            backend.head_rms_norm(key, shape_.head_dim, key_norm_, norm_eps_);
-        } else if (norm_ == QkNorm::whole) {
-            norm_whole_rows(context, query, key);
+        kernels::HeadNorms norms;
+        if (norm_ == QkNorm::heads) norms = {query_norm_, key_norm_, norm_eps_};
+        if (norm_ == QkNorm::whole) {
+            norm_whole_rows(context, query, qkv.cols_from(query_width(), kv_width()));
         }
         auto const& rows = rows_of<Spread>(context);
-        backend.rotary(query, shape_.head_dim, rows.cos_sin);
-        backend.rotary(key, shape_.head_dim, rows.cos_sin);
-        backend.store_kv(key, value, rows.segments, context.cache.keys(layer_),
-                         context.cache.values(layer_));
+        context.backend.prepare_attention(qkv, shape_, norms, rows.cos_sin, rows.segments,
+                                          context.cache.keys(layer_), context.cache.values(layer_));
     }
 
     /// Ranks that have some of the heads tell each other the sums of their squares: two numbers for
@@ -101,7 +95,7 @@ class Attention final : public PlacedModule<Spread> {
 
     void attend(Context& context, kernels::ConstTensorView query, TensorView mixed) const {
         auto const keys = context.cache.keys(layer_), values = context.cache.values(layer_);
-        auto const segments = rows_of<Spread>(context).segments;
+        auto const& segments = rows_of<Spread>(context).segments;
         if (context.phase == Step::Phase::decode) {
             context.backend.attention_decode(query, keys, values, segments, shape_, mixed);
         } else {
@@ -130,14 +124,15 @@ LocalHeads local_heads(DecoderConfig const& config, Placement placement, int ran
 }
 
 std::size_t attention_workspace(DecoderConfig const& config, LocalHeads const& heads,
-                                std::size_t rows, DType compute) {
+                                TransformerOptions const& options) {
+    std::size_t const rows = options.max_rows;
     std::size_t const query = heads.query.count * config.head_dim;
     std::size_t const qkv = query + 2 * heads.kv.count * config.head_dim;
     // The sums of squares are gone before the heads are mixed.
     std::size_t const sums =
         config.qk_norm == QkNorm::whole ? Workspace::bytes_of(DType::f32, rows, 2) : 0;
-    return Workspace::bytes_of(DType::f32, rows, qkv) +
-           std::max(sums, Workspace::bytes_of(compute, rows, query));
+    return Workspace::bytes_of(options.inner, rows, qkv) +
+           std::max(sums, Workspace::bytes_of(options.compute, rows, query));
 }
 
 std::unique_ptr<Module> make_attention(DecoderConfig const& config, std::size_t layer,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "model/decoder_config.hpp"
+#include "model/forward_memory.hpp"
 #include "model/module.hpp"
 #include "model/module_spec.hpp"
 #include "model/placement.hpp"
@@ -16,9 +17,9 @@ struct LocalHeads {
 };
 LocalHeads local_heads(DecoderConfig const& config, Placement placement, int rank, int ranks);
 
-/// Bytes that attention takes of the workspace for T rows.
+/// Bytes that attention takes of the workspace for max_rows rows.
 std::size_t attention_workspace(DecoderConfig const& config, LocalHeads const& heads,
-                                std::size_t rows, kernels::DType compute);
+                                TransformerOptions const& options);
 
 /// Self-attention with its KV cache: qkv, optional norm of q and k by head, rotation, causal
 /// attention, output. shard: qkv column-parallel by heads, output row-parallel, Partial out; the KV

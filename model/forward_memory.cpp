@@ -32,9 +32,8 @@ std::size_t largest_module(DecoderConfig const& config, PlacementPlan const& pla
             local_heads(config, plan.of(layer_module(layer, "attention")), rank, plan.ranks);
         auto const mlp = plan.of(layer_module(layer, "mlp"));
         std::size_t const columns = units_of(config.intermediate, mlp, rank, plan.ranks).count;
-        most =
-            std::max({most, attention_workspace(config, heads, options.max_rows, options.compute),
-                      mlp_workspace(columns, options.max_rows, options.compute)});
+        most = std::max(
+            {most, attention_workspace(config, heads, options), mlp_workspace(columns, options)});
     }
     return most;
 }
@@ -59,8 +58,8 @@ std::string layer_module(std::size_t layer, std::string_view part) {
 }
 
 std::size_t ForwardMemory::bytes() const {
-    std::size_t sum_of_all = modules;
-    for (auto const& buffer : {residual, normed, delta, sum, cos_sin, local_logits, logits, pieces})
+    std::size_t sum_of_all = modules + inputs;
+    for (auto const& buffer : {residual, normed, delta, sum, local_logits, logits, pieces})
         sum_of_all += buffer.bytes();
     return sum_of_all;
 }
@@ -72,10 +71,15 @@ ForwardMemory forward_memory(DecoderConfig const& config, PlacementPlan const& p
     memory.residual = memory.delta = memory.normed = activation;
     memory.normed.dtype = options.compute;
     if (scatters_sums(config, plan)) memory.sum = activation;
-    memory.cos_sin = {DType::f32, options.max_rows, config.head_dim};
+    memory.inputs = step_memory(config, plan, options).bytes();
     memory.modules = largest_module(config, plan, options, rank);
     add_logits(memory, config, plan, options, rank);
     return memory;
+}
+
+StepMemory::Size step_memory(DecoderConfig const& config, PlacementPlan const& plan,
+                             TransformerOptions const& options) {
+    return {.rows = options.max_rows, .head_dim = config.head_dim, .deals = plan.owners() > 1};
 }
 
 std::vector<CacheLayer> cache_layers(DecoderConfig const& config, PlacementPlan const& plan,

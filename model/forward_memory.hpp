@@ -2,6 +2,7 @@
 
 #include "kernels/backend.hpp"
 #include "model/decoder_config.hpp"
+#include "model/device_step.hpp"
 #include "model/kv_cache.hpp"
 #include "model/placement.hpp"
 
@@ -15,7 +16,10 @@ namespace tesserank::model {
 /// What bounds a forward pass and the precision in which it computes.
 struct TransformerOptions {
     kernels::DType compute =
-        kernels::DType::f32;          ///< what GEMMs read and the KV cache holds: f32 or bf16
+        kernels::DType::f32;  ///< what GEMMs read and the KV cache holds: f32 or bf16
+    /// What GEMMs write that modules keep to themselves: f32, or bf16 where halving those bytes
+    /// pays.
+    kernels::DType inner = kernels::DType::f32;
     std::size_t max_rows = 512;       ///< most tokens of one step
     std::size_t max_logit_rows = 64;  ///< most rows of logits at once
 };
@@ -34,10 +38,10 @@ struct ForwardMemory {
 
     Buffer residual, normed, delta;
     Buffer sum;               ///< what a reduce-scatter gives
-    Buffer cos_sin;           ///< rotations of every row
     Buffer local_logits;      ///< of this rank's part of a sharded vocabulary
     Buffer logits;            ///< over the whole vocabulary
     Buffer pieces;            ///< logits of all ranks on their way to where they are joined
+    std::size_t inputs = 0;   ///< bytes of a step's ids, segments and rotations
     std::size_t modules = 0;  ///< bytes that the most demanding module needs for its inner values
 
     std::size_t bytes() const;
@@ -45,6 +49,10 @@ struct ForwardMemory {
 
 ForwardMemory forward_memory(DecoderConfig const& config, PlacementPlan const& plan,
                              TransformerOptions const& options, int rank);
+
+/// Room for the inputs of a step of max_rows rows.
+StepMemory::Size step_memory(DecoderConfig const& config, PlacementPlan const& plan,
+                             TransformerOptions const& options);
 
 /// What each layer's attention keeps of a token on this rank.
 std::vector<CacheLayer> cache_layers(DecoderConfig const& config, PlacementPlan const& plan,

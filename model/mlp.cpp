@@ -5,7 +5,6 @@
 namespace tesserank::model {
 namespace {
 
-using kernels::DType;
 using kernels::TensorView;
 using parallel::Activation;
 
@@ -27,7 +26,7 @@ class Mlp final : public PlacedModule<Spread> {
         Workspace::Frame const frame(context.workspace);
         std::size_t const rows = x.local.rows, columns = gate_up_.weight.rows / 2;
         auto const both =
-            gate_up_(context.backend, x, context.workspace.take(DType::f32, rows, 2 * columns));
+            gate_up_(context.backend, x, context.workspace.take(context.inner, rows, 2 * columns));
         Activation<typename Spread::Inner> const inner{
             context.workspace.take(context.compute, rows, columns), both.layout};
         context.backend.gated_activation(activation_, both.local.cols_from(0, columns),
@@ -43,9 +42,9 @@ class Mlp final : public PlacedModule<Spread> {
 
 }  // namespace
 
-std::size_t mlp_workspace(std::size_t columns, std::size_t rows, DType compute) {
-    return Workspace::bytes_of(DType::f32, rows, 2 * columns) +
-           Workspace::bytes_of(compute, rows, columns);
+std::size_t mlp_workspace(std::size_t columns, TransformerOptions const& options) {
+    return Workspace::bytes_of(options.inner, options.max_rows, 2 * columns) +
+           Workspace::bytes_of(options.compute, options.max_rows, columns);
 }
 
 std::unique_ptr<Module> make_mlp(DecoderConfig const& config, ModuleSpec const& spec,

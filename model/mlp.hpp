@@ -1,6 +1,7 @@
 #pragma once
 
 #include "model/decoder_config.hpp"
+#include "model/forward_memory.hpp"
 #include "model/module.hpp"
 #include "model/module_spec.hpp"
 #include "model/placement.hpp"
@@ -10,8 +11,8 @@
 
 namespace tesserank::model {
 
-/// Bytes that an MLP with so many columns on this rank takes of the workspace for T rows.
-std::size_t mlp_workspace(std::size_t columns, std::size_t rows, kernels::DType compute);
+/// Bytes that an MLP with so many columns on this rank takes of the workspace for max_rows rows.
+std::size_t mlp_workspace(std::size_t columns, TransformerOptions const& options);
 
 /// Gated MLP: down(act(gate(x)) * up(x)).  shard: gate and up column-parallel, down row-parallel,
 /// Partial out.

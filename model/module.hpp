@@ -12,7 +12,6 @@
 
 #include <concepts>
 #include <memory>
-#include <span>
 #include <utility>
 #include <variant>
 
@@ -20,7 +19,7 @@ namespace tesserank::model {
 
 /// The rows of a step that a module computes on this rank.
 struct Rows {
-    std::span<kernels::Segment const> segments;
+    kernels::Segments segments;
     kernels::ConstTensorView cos_sin;  ///< [T, D] f32 in the backend's memory
 };
 
@@ -32,6 +31,7 @@ struct Context {
     parallel::Redistributor& redistribute;  ///< for the sums of norms over a dimension that is cut
     Step::Phase phase;
     kernels::DType compute;  ///< f32 or bf16: what GEMMs read besides weights
+    kernels::DType inner;    ///< f32 or bf16: what GEMMs within a module write
     Rows all;                ///< every row
     Rows own;                ///< of the sequences that this rank owns
 };

@@ -41,7 +41,8 @@ Transformer::Transformer(DecoderConfig config, PlacementPlan plan, kernels::Back
       redistribute_{backend, ranks},
       cache_{backend, options.compute, cache_layers(config_, plan_, rank_)},
       memory_{forward_memory(config_, plan_, options_, rank_)},
-      workspace_{backend, memory_.modules} {
+      workspace_{backend, memory_.modules},
+      inputs_{backend, step_memory(config_, plan_, options_)} {
     kernels::require(plan_.ranks == ranks.size(), "the plan is for another number of ranks");
     auto const modules = describe_modules(config_);
     build_vocabulary(modules);
@@ -53,7 +54,6 @@ Transformer::Transformer(DecoderConfig config, PlacementPlan plan, kernels::Back
     normed_ = allocate(memory_.normed);
     delta_ = allocate(memory_.delta);
     sum_ = allocate(memory_.sum);
-    cos_sin_ = allocate(memory_.cos_sin);
     local_logits_ = allocate(memory_.local_logits);
     logits_ = allocate(memory_.logits);
     pieces_ = allocate(memory_.pieces);
@@ -114,16 +114,37 @@ void Transformer::reserve_cache(std::size_t all, std::span<std::size_t const> de
 /// One forward pass: the step, and how its rows are dealt out.
 class Transformer::Pass {
   public:
-    Pass(Transformer& model, Step const& step)
+    Pass(Transformer& model, DeviceStep const& step)
         : model_{model},
           step_{step},
-          deal_{step.rows_by_owner()},
           stream_{model.backend_, model.redistribute_, model.rank_, rows(model.residual_)},
           context_{context()} {
-        model.backend_.copy_from_host(std::as_bytes(std::span(step.cos_sin)),
-                                      rows(model.cos_sin_).data);
+        embed();
+        for (auto const& block : model.blocks_) run(block);
     }
 
+    AnyActivation finish() {
+        return to_head(
+            stream_.normed(model_.final_norm_, model_.config_.norm_eps, rows(model_.normed_)),
+            step_.deal);
+    }
+
+    /// Only the rows whose logits are wanted go on.
+    AnyActivation finish(std::span<std::size_t const> outputs) {
+        if (outputs.size() == step_.ids.size) return finish();
+        auto const rows_here = stream_.local();
+        auto const deal = deal_of(outputs, step_.deal);
+        auto const layout = layout_for(stream_.layout(), deal);
+        auto const states = parallel::part_of(model_.normed_.view.rows_from(0, outputs.size()),
+                                              layout, model_.rank_);
+        auto const& local = parallel::local_of(states);
+        auto const chosen = model_.delta_.view.rows_from(0, local.rows);
+        model_.backend_.gather_rows(rows_here, outputs_here(outputs, deal), chosen);
+        model_.backend_.rms_norm(chosen, model_.final_norm_, model_.config_.norm_eps, local);
+        return to_head(states, deal);
+    }
+
+  private:
     void embed() {
         auto const first = model_.blocks_.front().stream;
         auto const given = output_of(model_.plan_.of("embedding"), ModuleKind::embedding);
@@ -148,40 +169,28 @@ class Transformer::Pass {
                                          {.whole = scatter ? rows(model_.sum_) : delta}));
     }
 
-    /// Only the rows whose logits are wanted go on.
-    AnyActivation finish(std::span<std::size_t const> outputs) {
-        auto const rows_here = stream_.local();
-        auto const deal = deal_of(outputs, deal_);
-        auto const layout = layout_for(stream_.layout(), deal);
-        auto const place = model_.normed_.view.rows_from(0, outputs.size());
-        auto const states = parallel::part_of(place, layout, model_.rank_);
-        auto const& local = parallel::local_of(states);
-        auto const chosen = model_.delta_.view.rows_from(0, local.rows);
-        model_.backend_.gather_rows(rows_here, outputs_here(outputs, deal), chosen);
-        model_.backend_.rms_norm(chosen, model_.final_norm_, model_.config_.norm_eps, local);
+    AnyActivation to_head(AnyActivation const& states, Partition const& deal) {
         auto const head = input_of(model_.plan_.of("lm_head"));
-        return model_.redistribute_(states, layout_for(head, deal), {.whole = place});
+        return model_.redistribute_(states, layout_for(head, deal),
+                                    {.whole = model_.normed_.view.rows_from(0, deal.units())});
     }
 
-  private:
     TensorView rows(kernels::Tensor const& tensor) const {
-        return tensor.view.rows_from(0, step_.ids.size());
+        return tensor.view.rows_from(0, step_.ids.size);
     }
-    Layout at(LayoutKind kind) const { return layout_for(kind, deal_); }
+    Layout at(LayoutKind kind) const { return layout_for(kind, step_.deal); }
 
     Context context() const {
-        auto const cos_sin = rows(model_.cos_sin_);
-        int const owner = model_.plan_.owner_of(model_.rank_);
-        auto const own = deal_.of(owner);
+        auto const own = step_.deal.of(model_.plan_.owner_of(model_.rank_));
         return {.backend = model_.backend_,
                 .workspace = model_.workspace_,
                 .cache = model_.cache_,
                 .redistribute = model_.redistribute_,
                 .phase = step_.phase,
                 .compute = model_.options_.compute,
-                .all = {step_.segments, cos_sin},
-                .own = {step_.dealt[static_cast<std::size_t>(owner)],
-                        cos_sin.rows_from(own.begin, own.count)}};
+                .inner = model_.options_.inner,
+                .all = {step_.all, step_.cos_sin},
+                .own = {step_.own, step_.cos_sin.rows_from(own.begin, own.count)}};
     }
 
     /// The rows that are wanted of those that this rank has of the stream, counted from its first.
@@ -191,7 +200,7 @@ class Transformer::Pass {
             auto const own = deal.of(model_.rank_);
             std::vector<std::size_t> here(outputs.begin() + static_cast<std::ptrdiff_t>(own.begin),
                                           outputs.begin() + static_cast<std::ptrdiff_t>(own.end()));
-            std::size_t const first = deal_.of(model_.rank_).begin;
+            std::size_t const first = step_.deal.of(model_.rank_).begin;
             for (auto& row : here) row -= first;
             return here;
         }
@@ -201,18 +210,16 @@ class Transformer::Pass {
     }
 
     Transformer& model_;
-    Step const& step_;
-    Partition deal_;
+    DeviceStep const& step_;
     ResidualStream stream_;
     Context context_;
 };
 
 AnyActivation Transformer::forward(Step const& step, std::span<std::size_t const> outputs) {
-    Pass pass(*this, step);
-    pass.embed();
-    for (auto const& block : blocks_) pass.run(block);
-    return pass.finish(outputs);
+    return Pass(*this, inputs_.upload(step, plan_.owner_of(rank_))).finish(outputs);
 }
+
+AnyActivation Transformer::forward(DeviceStep const& step) { return Pass(*this, step).finish(); }
 
 AnyActivation Transformer::local_logits(AnyActivation const& states, std::size_t first,
                                         std::size_t count) {

@@ -2,6 +2,7 @@
 
 #include "kernels/backend.hpp"
 #include "model/decoder_config.hpp"
+#include "model/device_step.hpp"
 #include "model/forward_memory.hpp"
 #include "model/kv_cache.hpp"
 #include "model/module.hpp"
@@ -39,6 +40,9 @@ class Transformer {
     /// Gives hidden states [outputs, H], normed, in the compute dtype and in the layout that the
     /// lm_head takes, of the rows `outputs` (rising); valid until the next call. Collective.
     parallel::AnyActivation forward(Step const& step, std::span<std::size_t const> outputs);
+    /// The same of a step whose inputs are in the backend's memory: the states of all its rows.
+    /// Does nothing on the host but queue operations.
+    parallel::AnyActivation forward(DeviceStep const& step);
 
     /// What this rank computes of the logits [count, V] f32 of the states from row `first` on, at
     /// most max_logit_rows; valid until the next call. No communication.
@@ -92,7 +96,8 @@ class Transformer {
     std::optional<LmHead> lm_head_;
     ForwardMemory memory_;
     Workspace workspace_;
-    kernels::Tensor residual_, normed_, delta_, sum_, cos_sin_, local_logits_, logits_, pieces_;
+    StepMemory inputs_;
+    kernels::Tensor residual_, normed_, delta_, sum_, local_logits_, logits_, pieces_;
 };
 
 }  // namespace tesserank::model

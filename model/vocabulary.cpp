@@ -9,14 +9,14 @@ using parallel::Activation;
 using parallel::AnyActivation;
 
 parallel::AnyActivation Embedding::forward(kernels::Backend& backend,
-                                           std::span<std::int32_t const> ids,
+                                           kernels::DeviceSpan<std::int32_t const> ids,
                                            parallel::Layout const& layout, int rank,
                                            TensorView y) const {
     auto result = parallel::part_of(y, layout, rank);
     auto const& local = parallel::local_of(result);
     if (local.rows == 0) return result;
     auto const first = static_cast<std::size_t>(local.data - y.data) / (y.cols * sizeof(float));
-    backend.embed(ids.subspan(first, local.rows), table_, static_cast<std::int32_t>(first_), local);
+    backend.embed(ids.from(first, local.rows), table_, static_cast<std::int32_t>(first_), local);
     return result;
 }
 

@@ -5,7 +5,6 @@
 #include "parallel/layout.hpp"
 
 #include <cstdint>
-#include <span>
 #include <utility>
 
 namespace tesserank::model {
@@ -19,7 +18,8 @@ class Embedding {
 
     /// Embeds the tokens of the rows that this rank has in `layout`: ids [T] of the whole step, y
     /// [T, H] f32 for the whole.
-    parallel::AnyActivation forward(kernels::Backend& backend, std::span<std::int32_t const> ids,
+    parallel::AnyActivation forward(kernels::Backend& backend,
+                                    kernels::DeviceSpan<std::int32_t const> ids,
                                     parallel::Layout const& layout, int rank,
                                     kernels::TensorView y) const;
 

@@ -31,15 +31,24 @@ struct GeluTanh {
     }
 };
 
+/// Calls `visitor` with values of the C++ types of two activations: f32 or bf16 each.
+template <class Visitor>
+void visit_activations(DType a, DType b, Visitor const& visitor) {
+    bool const second = b == DType::bf16;
+    if (a == DType::bf16)
+        return second ? visitor(BFloat16{}, BFloat16{}) : visitor(BFloat16{}, 0.0F);
+    return second ? visitor(0.0F, BFloat16{}) : visitor(0.0F, 0.0F);
+}
+
 template <class Function>
 void activate(ConstTensorView const& gate, ConstTensorView const& up, TensorView const& y) {
-    visit_dtype(y.dtype, [&]<class Element>(Element) {
+    visit_activations(gate.dtype, y.dtype, [&]<class From, class To>(From, To) {
         parallel_for("gated_activation", gate.rows, [=](std::size_t t) {
-            float const* const from = gate.row<float>(t);
-            float const* const factor = up.row<float>(t);
-            Element* const to = y.row<Element>(t);
+            From const* const from = gate.row<From>(t);
+            From const* const factor = up.row<From>(t);
+            To* const to = y.row<To>(t);
             for (std::size_t i = 0; i < gate.cols; ++i) {
-                to[i] = from_float<Element>(Function::apply(from[i]) * factor[i]);
+                to[i] = from_float<To>(Function::apply(to_float(from[i])) * to_float(factor[i]));
             }
         });
     });

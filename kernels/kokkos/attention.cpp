@@ -95,10 +95,10 @@ struct Call {
         for (std::size_t row = 0; row < work.rows(); ++row) {
             std::size_t const token = work.first_token + row / work.heads;
             std::size_t const head = work.first_head + row % work.heads;
-            float const* const from =
-                q.row<float>(work.segment->row + token) + head * shape.head_dim;
             float* const to = scratch.q + row * width;
-            std::fill(std::copy_n(from, shape.head_dim, to), to + width, 0.0F);
+            load_row(q.cols_from(head * shape.head_dim, shape.head_dim), work.segment->row + token,
+                     {to, shape.head_dim});
+            std::fill(to + shape.head_dim, to + width, 0.0F);
             std::size_t const end = work.segment->first_position + token + 1;
             bool const limited = shape.window > 0 && end > shape.window;
             scratch.visible[row] = {limited ? end - shape.window : 0, end};
@@ -138,10 +138,10 @@ struct Call {
 }  // namespace
 
 void KokkosBackend::attend(ConstTensorView q, contracts::CacheViews const& cache,
-                           std::span<Segment const> segments, AttentionShape const& shape,
-                           TensorView y) {
-    contracts::attention(q, cache, segments, shape, y);
-    auto const all = split(segments, shape);
+                           Segments const& segments, AttentionShape const& shape, TensorView y) {
+    contracts::attention(q, cache, shape, y);
+    contracts::segments_inside(segments, q.rows, cache.k.rows);
+    auto const all = split({segments.list.data, segments.list.size}, shape);
     if (all.empty() || shape.head_dim == 0) return;
     std::size_t rows = 0;
     for (auto const& work : all) rows = std::max(rows, work.rows());
@@ -161,27 +161,31 @@ void KokkosBackend::attend(ConstTensorView q, contracts::CacheViews const& cache
 }
 
 void KokkosBackend::attention_prefill(ConstTensorView q, ConstTensorView k_cache,
-                                      ConstTensorView v_cache, std::span<Segment const> segments,
+                                      ConstTensorView v_cache, Segments const& segments,
                                       AttentionShape const& shape, TensorView y) {
     attend(q, {k_cache, v_cache}, segments, shape, y);
 }
 
 void KokkosBackend::attention_decode(ConstTensorView q, ConstTensorView k_cache,
-                                     ConstTensorView v_cache, std::span<Segment const> segments,
+                                     ConstTensorView v_cache, Segments const& segments,
                                      AttentionShape const& shape, TensorView y) {
     contracts::single_tokens(segments);
     attend(q, {k_cache, v_cache}, segments, shape, y);
 }
 
-void KokkosBackend::store_kv(ConstTensorView k, ConstTensorView v,
-                             std::span<Segment const> segments, TensorView k_cache,
-                             TensorView v_cache) {
-    contracts::store_kv(k, v, segments, {k_cache, v_cache});
-    for (auto const& segment : segments) {
+void KokkosBackend::store_kv(ConstTensorView k, ConstTensorView v, Segments const& segments,
+                             TensorView k_cache, TensorView v_cache) {
+    contracts::store_kv(k, v, {k_cache, v_cache});
+    contracts::segments_inside(segments, k.rows, k_cache.rows);
+    for (auto const& segment : std::span(segments.list.data, segments.list.size)) {
         std::size_t const first = segment.cache_row + segment.first_position;
         parallel_for("store_kv", segment.tokens, [=](std::size_t i) {
-            store_row({k.row<float>(segment.row + i), k.cols}, k_cache, first + i);
-            store_row({v.row<float>(segment.row + i), v.cols}, v_cache, first + i);
+            thread_local std::vector<float> row;
+            row.resize(k.cols);
+            load_row(k, segment.row + i, row);
+            store_row(row, k_cache, first + i);
+            load_row(v, segment.row + i, row);
+            store_row(row, v_cache, first + i);
         });
     }
 }

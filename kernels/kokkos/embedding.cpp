@@ -6,12 +6,12 @@
 
 namespace tesserank::kernels::kokkos {
 
-void KokkosBackend::embed(std::span<std::int32_t const> ids, ConstTensorView table,
+void KokkosBackend::embed(DeviceSpan<std::int32_t const> ids, ConstTensorView table,
                           std::int32_t first_id, TensorView y) {
     contracts::embed(ids, table, y);
-    parallel_for("embed", ids.size(), [=, kernels = kernels_](std::size_t t) {
+    parallel_for("embed", ids.size, [=, kernels = kernels_](std::size_t t) {
         float* const row = y.row<float>(t);
-        std::int64_t const index = std::int64_t{ids[t]} - first_id;
+        std::int64_t const index = std::int64_t{ids.data[t]} - first_id;
         if (index < 0 || index >= static_cast<std::int64_t>(table.rows)) {
             std::fill_n(row, y.cols, 0.0F);
             return;

@@ -106,6 +106,12 @@ void wide_gemm(isa::KernelTable const& kernels, ConstTensorView const& x, ConstT
 void KokkosBackend::gemm(ConstTensorView x, ConstTensorView w, ConstTensorView bias, TensorView y) {
     contracts::gemm(x, w, bias, y);
     if (y.size() == 0) return;
+    if (y.dtype == DType::bf16) {
+        std::vector<float> wide(y.size());
+        auto const sums = view_of(wide.data(), y.rows, y.cols);
+        gemm(x, w, bias, sums);
+        return round(sums, y);
+    }
     if (x.rows <= skinny_tokens || x.cols == 0) {
         skinny_gemm(*kernels_, x, w, y, gemm_scratch_);
     } else {

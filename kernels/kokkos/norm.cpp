@@ -23,11 +23,13 @@ float sum_of(std::size_t count, Term const& term) {
            ((sums[2] + sums[6]) + (sums[3] + sums[7]));
 }
 
-float sum_of_squares(float const* row, std::size_t count) {
-    return sum_of(count, [=](std::size_t c) { return row[c] * row[c]; });
+template <class Element>
+float sum_of_squares(Element const* row, std::size_t count) {
+    return sum_of(count, [=](std::size_t c) { return to_float(row[c]) * to_float(row[c]); });
 }
 
-float inverse_root_mean_square(float const* row, std::size_t count, float eps) {
+template <class Element>
+float inverse_root_mean_square(Element const* row, std::size_t count, float eps) {
     return 1.0F / std::sqrt(sum_of_squares(row, count) / static_cast<float>(count) + eps);
 }
 
@@ -39,11 +41,11 @@ std::vector<float> widen_vector(isa::KernelTable const& kernels, ConstTensorView
     return values;
 }
 
-template <class Result>
-void normalize(float const* x, float const* weight, float eps, std::span<Result> y) {
+template <class Element, class Result>
+void normalize(Element const* x, float const* weight, float eps, std::span<Result> y) {
     float const scale = inverse_root_mean_square(x, y.size(), eps);
     for (std::size_t c = 0; c < y.size(); ++c) {
-        y[c] = from_float<Result>(x[c] * scale * weight[c]);
+        y[c] = from_float<Result>(to_float(x[c]) * scale * weight[c]);
     }
 }
 
@@ -92,18 +94,22 @@ void KokkosBackend::head_rms_norm(TensorView x, std::size_t head_dim, ConstTenso
                                   float eps) {
     contracts::head_norm(x, head_dim, weight);
     auto const factors = widen_vector(*kernels_, weight, head_dim);
-    parallel_for("head_rms_norm", x.rows, [=, w = factors.data()](std::size_t t) {
-        for (std::size_t first = 0; first < x.cols; first += head_dim) {
-            float* const head = x.row<float>(t) + first;
-            normalize(head, w, eps, std::span(head, head_dim));
-        }
+    visit_dtype(x.dtype, [&]<class Element>(Element) {
+        parallel_for("head_rms_norm", x.rows, [=, w = factors.data()](std::size_t t) {
+            for (std::size_t first = 0; first < x.cols; first += head_dim) {
+                Element* const head = x.row<Element>(t) + first;
+                normalize(head, w, eps, std::span(head, head_dim));
+            }
+        });
     });
 }
 
 void KokkosBackend::square_sums(ConstTensorView x, TensorView y) {
     contracts::square_sums(x, y);
-    parallel_for("square_sums", x.rows, [=](std::size_t t) {
-        *y.row<float>(t) = sum_of_squares(x.row<float>(t), x.cols);
+    visit_dtype(x.dtype, [&]<class Element>(Element) {
+        parallel_for("square_sums", x.rows, [=](std::size_t t) {
+            *y.row<float>(t) = sum_of_squares(x.row<Element>(t), x.cols);
+        });
     });
 }
 
@@ -112,11 +118,15 @@ void KokkosBackend::scale_by_square_sums(TensorView x, ConstTensorView sums, std
     contracts::scale_by_square_sums(x, sums, width, weight);
     if (x.size() == 0) return;
     auto const factors = widen_vector(*kernels_, weight, x.cols);
-    parallel_for("scale_by_square_sums", x.rows, [=, w = factors.data()](std::size_t t) {
-        float const squares = *sums.row<float>(t);
-        float const scale = 1.0F / std::sqrt(squares / static_cast<float>(width) + eps);
-        float* const row = x.row<float>(t);
-        for (std::size_t c = 0; c < x.cols; ++c) row[c] *= scale * w[c];
+    visit_dtype(x.dtype, [&]<class Element>(Element) {
+        parallel_for("scale_by_square_sums", x.rows, [=, w = factors.data()](std::size_t t) {
+            float const squares = *sums.row<float>(t);
+            float const scale = 1.0F / std::sqrt(squares / static_cast<float>(width) + eps);
+            Element* const row = x.row<Element>(t);
+            for (std::size_t c = 0; c < x.cols; ++c) {
+                row[c] = from_float<Element>(to_float(row[c]) * (scale * w[c]));
+            }
+        });
     });
 }
 

@@ -6,12 +6,13 @@ namespace tesserank::kernels::kokkos {
 namespace {
 
 /// The two halves of a head; they do not overlap, which lets the loop become vectors.
-void rotate(float* __restrict a, float* __restrict b, float const* cos_sin, std::size_t half) {
+template <class Element>
+void rotate(Element* __restrict a, Element* __restrict b, float const* cos_sin, std::size_t half) {
     for (std::size_t i = 0; i < half; ++i) {
-        float const first = a[i];
-        float const second = b[i];
-        a[i] = first * cos_sin[i] - second * cos_sin[i + half];
-        b[i] = second * cos_sin[i] + first * cos_sin[i + half];
+        float const first = to_float(a[i]);
+        float const second = to_float(b[i]);
+        a[i] = from_float<Element>(first * cos_sin[i] - second * cos_sin[i + half]);
+        b[i] = from_float<Element>(second * cos_sin[i] + first * cos_sin[i + half]);
     }
 }
 
@@ -20,11 +21,13 @@ void rotate(float* __restrict a, float* __restrict b, float const* cos_sin, std:
 void KokkosBackend::rotary(TensorView x, std::size_t head_dim, ConstTensorView cos_sin) {
     contracts::rotary(x, head_dim, cos_sin);
     std::size_t const half = head_dim / 2;
-    parallel_for("rotary", x.rows, [=](std::size_t t) {
-        for (std::size_t first = 0; first < x.cols; first += head_dim) {
-            float* const head = x.row<float>(t) + first;
-            rotate(head, head + half, cos_sin.row<float>(t), half);
-        }
+    visit_dtype(x.dtype, [&]<class Element>(Element) {
+        parallel_for("rotary", x.rows, [=](std::size_t t) {
+            for (std::size_t first = 0; first < x.cols; first += head_dim) {
+                Element* const head = x.row<Element>(t) + first;
+                rotate(head, head + half, cos_sin.row<float>(t), half);
+            }
+        });
     });
 }
 

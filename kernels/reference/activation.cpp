@@ -29,10 +29,13 @@ void ReferenceBackend::gated_activation(Activation kind, ConstTensorView gate, C
                                         TensorView y) {
     contracts::gated_activation(gate, up, y);
     std::vector<float> row(gate.cols);
+    std::vector<float> factor(up.cols);
     for (std::size_t t = 0; t < gate.rows; ++t) {
+        load_row(gate, t, row);
+        load_row(up, t, factor);
         for (std::size_t i = 0; i < gate.cols; ++i) {
-            row[i] = static_cast<float>(activate(kind, static_cast<double>(gate.row<float>(t)[i])) *
-                                        static_cast<double>(up.row<float>(t)[i]));
+            row[i] = static_cast<float>(activate(kind, static_cast<double>(row[i])) *
+                                        static_cast<double>(factor[i]));
         }
         store_row(row, y, t);
     }

@@ -44,26 +44,31 @@ std::vector<float> attend(std::span<float const> q, Visible const& visible, floa
 
 }  // namespace
 
-void ReferenceBackend::store_kv(ConstTensorView k, ConstTensorView v,
-                                std::span<Segment const> segments, TensorView k_cache,
-                                TensorView v_cache) {
-    contracts::store_kv(k, v, segments, {k_cache, v_cache});
-    for (auto const& segment : segments) {
+void ReferenceBackend::store_kv(ConstTensorView k, ConstTensorView v, Segments const& segments,
+                                TensorView k_cache, TensorView v_cache) {
+    contracts::store_kv(k, v, {k_cache, v_cache});
+    contracts::segments_inside(segments, k.rows, k_cache.rows);
+    std::vector<float> row(k.cols);
+    for (auto const& segment : std::span(segments.list.data, segments.list.size)) {
         for (std::size_t i = 0; i < segment.tokens; ++i) {
             std::size_t const from = segment.row + i;
             std::size_t const to = segment.cache_row + segment.first_position + i;
-            store_row({k.row<float>(from), k.cols}, k_cache, to);
-            store_row({v.row<float>(from), v.cols}, v_cache, to);
+            load_row(k, from, row);
+            store_row(row, k_cache, to);
+            load_row(v, from, row);
+            store_row(row, v_cache, to);
         }
     }
 }
 
 void ReferenceBackend::attention_prefill(ConstTensorView q, ConstTensorView k_cache,
-                                         ConstTensorView v_cache, std::span<Segment const> segments,
+                                         ConstTensorView v_cache, Segments const& segments,
                                          AttentionShape const& shape, TensorView y) {
-    contracts::attention(q, {k_cache, v_cache}, segments, shape, y);
+    contracts::attention(q, {k_cache, v_cache}, shape, y);
+    contracts::segments_inside(segments, q.rows, k_cache.rows);
     std::size_t const dim = shape.head_dim;
-    for (auto const& segment : segments) {
+    std::vector<float> query(dim);
+    for (auto const& segment : std::span(segments.list.data, segments.list.size)) {
         for (std::size_t i = 0; i < segment.tokens; ++i) {
             std::size_t const row = segment.row + i;
             std::size_t const end = segment.first_position + i + 1;
@@ -75,8 +80,8 @@ void ReferenceBackend::attention_prefill(ConstTensorView q, ConstTensorView k_ca
                     return cache.rows_from(segment.cache_row + begin, end - begin)
                         .cols_from(kv_head * dim, dim);
                 };
-                auto const mix = attend({q.row<float>(row) + head * dim, dim},
-                                        {of_head(k_cache), of_head(v_cache)}, shape.scale);
+                load_row(q.cols_from(head * dim, dim), row, query);
+                auto const mix = attend(query, {of_head(k_cache), of_head(v_cache)}, shape.scale);
                 store_row(mix, y.cols_from(head * dim, dim), row);
             }
         }
@@ -84,7 +89,7 @@ void ReferenceBackend::attention_prefill(ConstTensorView q, ConstTensorView k_ca
 }
 
 void ReferenceBackend::attention_decode(ConstTensorView q, ConstTensorView k_cache,
-                                        ConstTensorView v_cache, std::span<Segment const> segments,
+                                        ConstTensorView v_cache, Segments const& segments,
                                         AttentionShape const& shape, TensorView y) {
     contracts::single_tokens(segments);
     attention_prefill(q, k_cache, v_cache, segments, shape, y);

@@ -21,7 +21,8 @@ void ReferenceBackend::gemm(ConstTensorView x, ConstTensorView w, ConstTensorVie
             for (std::size_t k = 0; k < x.cols; ++k) {
                 sum += static_cast<double>(input[k]) * static_cast<double>(weights[k]);
             }
-            y.row<float>(t)[n] = static_cast<float>(sum + static_cast<double>(offsets[n]));
+            auto const value = static_cast<float>(sum + static_cast<double>(offsets[n]));
+            store_row({&value, 1}, y.cols_from(n, 1), t);
         }
     }
 }

@@ -51,20 +51,27 @@ void ReferenceBackend::add_rms_norm(TensorView residual, ConstTensorView delta,
 void ReferenceBackend::head_rms_norm(TensorView x, std::size_t head_dim, ConstTensorView weight,
                                      float eps) {
     contracts::head_norm(x, head_dim, weight);
+    if (x.size() == 0) return;
+    auto const factors = load_vector(weight);
+    std::vector<float> head(head_dim);
     for (std::size_t first = 0; first < x.cols; first += head_dim) {
-        TensorView const head = x.cols_from(first, head_dim);
-        rms_norm(head, weight, eps, head);
+        auto const heads = x.cols_from(first, head_dim);
+        for (std::size_t t = 0; t < x.rows; ++t) {
+            load_row(heads, t, head);
+            normalize(head, factors, eps);
+            store_row(head, heads, t);
+        }
     }
 }
 
 void ReferenceBackend::square_sums(ConstTensorView x, TensorView y) {
     contracts::square_sums(x, y);
+    std::vector<float> row(x.cols);
     for (std::size_t t = 0; t < x.rows; ++t) {
+        load_row(x, t, row);
         double squares = 0.0;
-        for (std::size_t c = 0; c < x.cols; ++c) {
-            auto const value = static_cast<double>(x.row<float>(t)[c]);
-            squares += value * value;
-        }
+        for (float const value : row)
+            squares += static_cast<double>(value) * static_cast<double>(value);
         *y.row<float>(t) = static_cast<float>(squares);
     }
 }
@@ -74,15 +81,17 @@ void ReferenceBackend::scale_by_square_sums(TensorView x, ConstTensorView sums, 
     contracts::scale_by_square_sums(x, sums, width, weight);
     if (x.size() == 0) return;
     auto const factors = load_vector(weight);
+    std::vector<float> row(x.cols);
     for (std::size_t t = 0; t < x.rows; ++t) {
         auto const squares = static_cast<double>(*sums.row<float>(t));
         double const scale =
             1.0 / std::sqrt(squares / static_cast<double>(width) + static_cast<double>(eps));
-        float* const row = x.row<float>(t);
+        load_row(x, t, row);
         for (std::size_t c = 0; c < x.cols; ++c) {
             row[c] = static_cast<float>(static_cast<double>(row[c]) * scale *
                                         static_cast<double>(factors[c]));
         }
+        store_row(row, x, t);
     }
 }
 

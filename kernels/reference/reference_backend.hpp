@@ -10,7 +10,7 @@ class ReferenceBackend : public HostBackend {
   public:
     std::string_view name() const override { return "reference"; }
     void copy(ConstTensorView source, TensorView destination) override;
-    void embed(std::span<std::int32_t const> ids, ConstTensorView table, std::int32_t first_id,
+    void embed(DeviceSpan<std::int32_t const> ids, ConstTensorView table, std::int32_t first_id,
                TensorView y) override;
     void gemm(ConstTensorView x, ConstTensorView w, ConstTensorView bias, TensorView y) override;
     void rms_norm(ConstTensorView x, ConstTensorView weight, float eps, TensorView y) override;
@@ -27,13 +27,13 @@ class ReferenceBackend : public HostBackend {
     void rotary(TensorView x, std::size_t head_dim, ConstTensorView cos_sin) override;
     void gated_activation(Activation kind, ConstTensorView gate, ConstTensorView up,
                           TensorView y) override;
-    void store_kv(ConstTensorView k, ConstTensorView v, std::span<Segment const> segments,
+    void store_kv(ConstTensorView k, ConstTensorView v, Segments const& segments,
                   TensorView k_cache, TensorView v_cache) override;
     void attention_prefill(ConstTensorView q, ConstTensorView k_cache, ConstTensorView v_cache,
-                           std::span<Segment const> segments, AttentionShape const& shape,
+                           Segments const& segments, AttentionShape const& shape,
                            TensorView y) override;
     void attention_decode(ConstTensorView q, ConstTensorView k_cache, ConstTensorView v_cache,
-                          std::span<Segment const> segments, AttentionShape const& shape,
+                          Segments const& segments, AttentionShape const& shape,
                           TensorView y) override;
     void gather_rows(ConstTensorView x, std::span<std::size_t const> rows, TensorView y) override;
     void round(ConstTensorView x, TensorView y) override;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
+#include <vector>
 
 namespace tesserank::model::calibration {
 namespace {
@@ -37,6 +39,13 @@ class AttentionProbe final : public ComputeProbe {
         // The longest sequence of a prefill is nearly twice as long as its mean context.
         work.context = std::min(work.context, std::max<std::size_t>(1, cache_rows_ / 2));
         place_sequences();
+        auto const list = std::as_bytes(std::span(segments_));
+        auto const place =
+            bench.warm(2, kernels::DType::f32, segments_.size(), sizeof(Segment) / sizeof(float));
+        bench.backend().copy_from_host(list, place.data);
+        listed_ = {.list = {reinterpret_cast<Segment const*>(place.data), segments_.size()},
+                   .longest = longest_,
+                   .context = longest_context()};
         query_ = bench.warm(0, kernels::DType::f32, rows, work.query_heads * work.head_dim);
         mixed_ = bench.warm(1, work.cache, rows, work.query_heads * work.head_dim);
     }
@@ -47,6 +56,7 @@ class AttentionProbe final : public ComputeProbe {
         auto const& work = task_.work;
         std::size_t const longest =
             work.phase == Phase::decode ? 1 : std::min(work.rows, 2 * work.context - 1);
+        longest_ = longest;
         segments_.clear();
         std::size_t used = 0;
         for (std::size_t row = 0; row < work.rows;) {
@@ -68,15 +78,23 @@ class AttentionProbe final : public ComputeProbe {
         return last;
     }
 
+    std::size_t longest_context() const {
+        std::size_t most = 0;
+        for (auto const& segment : segments_) {
+            most = std::max(most, segment.first_position + segment.tokens);
+        }
+        return most;
+    }
+
     void run(Bench& bench) override {
         auto const& work = task_.work;
         std::size_t const width = work.kv_heads * work.head_dim;
         auto const keys = bench.cold(work.cache, cache_rows_, width);
         auto const values = bench.cold(work.cache, cache_rows_, width);
         if (work.phase == Phase::decode) {
-            bench.backend().attention_decode(query_, keys, values, segments_, shape_, mixed_);
+            bench.backend().attention_decode(query_, keys, values, listed_, shape_, mixed_);
         } else {
-            bench.backend().attention_prefill(query_, keys, values, segments_, shape_, mixed_);
+            bench.backend().attention_prefill(query_, keys, values, listed_, shape_, mixed_);
         }
     }
 
@@ -84,6 +102,8 @@ class AttentionProbe final : public ComputeProbe {
     kernels::AttentionShape shape_;
     std::size_t cache_rows_ = 0;
     std::vector<Segment> segments_;
+    std::size_t longest_ = 0;
+    kernels::Segments listed_;  ///< the same for operations
     kernels::TensorView query_, mixed_;
 };
 

@@ -56,6 +56,11 @@ TEST_P(ActivationTest, AgreesWithReference) {
                                     .absolute = 64 * unit_roundoff(DType::f32)};
                 if (y_type == DType::bf16) tolerance.relative = 2 * unit_roundoff(y_type);
                 expect_close(y, expected, tolerance);
+                Matrix const low_gate = random(4, cols, DType::bf16, 4.0F);
+                Matrix const low_up = random(4, cols, DType::bf16);
+                backend->gated_activation(kind, low_gate.view(), low_up.view(), y.view());
+                reference->gated_activation(kind, low_gate.view(), low_up.view(), expected.view());
+                expect_close(y, expected, tolerance);
             }
         }
     }
@@ -70,6 +75,16 @@ TEST_P(ActivationTest, YMayBeGate) {
         backend->gated_activation(kind, gate.view(), up.view(), gate.view());
         expect_close(gate, expected, {});
     }
+}
+
+TEST_P(ActivationTest, RefusesPartsThatDiffer) {
+    Matrix const gate = random(3, 8), up = random(3, 8, DType::bf16), narrow = random(3, 7);
+    Matrix y(3, 8);
+    auto const call = [&](Matrix const& other) {
+        backend->gated_activation(Activation::silu, gate.view(), other.view(), y.view());
+    };
+    EXPECT_THROW(call(up), LogicError);
+    EXPECT_THROW(call(narrow), LogicError);
 }
 
 INSTANTIATE_TEST_SUITE_P(Backends, ActivationTest, ::testing::ValuesIn(backends_under_test()),

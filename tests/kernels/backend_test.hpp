@@ -5,12 +5,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
 #include <memory>
 #include <random>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -104,11 +106,31 @@ class BackendTest : public ::testing::TestWithParam<BackendMaker> {
         }
         return matrix;
     }
+
+    /// The elements in the backend's memory; they live as long as the test.
+    template <class T>
+    DeviceSpan<T const> on(Backend& place, std::vector<T> const& host) {
+        auto const bytes = std::as_bytes(std::span(host));
+        memory_.push_back(place.allocate(bytes.size()));
+        place.copy_from_host(bytes, memory_.back().get());
+        return {reinterpret_cast<T const*>(memory_.back().get()), host.size()};
+    }
+    Segments segments_on(Backend& place, std::vector<Segment> const& list) {
+        Segments segments{.list = on(place, list)};
+        for (auto const& segment : list) {
+            segments.longest = std::max(segments.longest, segment.tokens);
+            segments.context = std::max(segments.context, segment.first_position + segment.tokens);
+        }
+        return segments;
+    }
+
+  private:
+    std::vector<Buffer> memory_;
 };
 
-/// Half the distance of neighbouring numbers near 1.
+/// Half the distance from 1 to the next larger number.
 constexpr float unit_roundoff(DType dtype) {
-    return dtype == DType::f32 ? 0x1p-24F : dtype == DType::bf16 ? 0x1p-9F : 0x1p-12F;
+    return dtype == DType::f32 ? 0x1p-24F : dtype == DType::bf16 ? 0x1p-8F : 0x1p-11F;
 }
 
 /// Matrices are equal up to `relative` of the expected value plus `absolute`.

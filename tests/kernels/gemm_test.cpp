@@ -31,6 +31,14 @@ class GemmTest : public BackendTest {
         expect_close(y, expected,
                      {.relative = 2 * unit_roundoff(DType::f32),
                       .absolute = 4 * unit_roundoff(DType::f32) * (depth + 1)});
+        Matrix low = random(c.tokens, c.rows, DType::bf16);
+        Matrix low_expected(c.tokens, c.rows, DType::bf16);
+        backend->gemm(x.view(), w.view(), offsets, low.view());
+        reference->gemm(x.view(), w.view(), offsets, low_expected.view());
+        // Near the middle between two numbers either may be taken.
+        expect_close(low, low_expected,
+                     {.relative = 2 * unit_roundoff(DType::bf16),
+                      .absolute = 4 * unit_roundoff(DType::f32) * (depth + 1)});
     }
 };
 

@@ -13,6 +13,10 @@ class NormTest : public BackendTest {
                 .absolute = 2 * sum};
     }
 
+    static std::span<float> wide_row(Matrix& matrix, std::size_t t) {
+        return {matrix.view().row<float>(t), matrix.cols()};
+    }
+
     template <class Compare>
     static void for_all_cases(Compare const& compare) {
         for (DType const weight : all_dtypes) {
@@ -123,15 +127,19 @@ TEST_P(NormTest, LayerNormSurvivesALargeMean) {
 TEST_P(NormTest, HeadsAreNormalizedOneByOne) {
     for (DType const weight_type : all_dtypes) {
         for (std::size_t const dim : Sizes{1, 8, 19}) {
-            Matrix x = random(3, 4 * dim);
-            Matrix expected = x;
-            Matrix const weight = random(1, dim, weight_type);
-            backend->head_rms_norm(x.view(), dim, weight.view(), 1e-6F);
-            for (std::size_t h = 0; h < 4; ++h) {
-                auto const head = expected.view().cols_from(h * dim, dim);
-                reference->rms_norm(head, weight.view(), 1e-6F, head);
+            for (DType const type : activation_dtypes) {
+                Matrix x = random(3, 4 * dim, type);
+                Matrix expected = x;
+                Matrix const weight = random(1, dim, weight_type);
+                backend->head_rms_norm(x.view(), dim, weight.view(), 1e-6F);
+                for (std::size_t h = 0; h < 4; ++h) {
+                    auto const head = expected.view().cols_from(h * dim, dim);
+                    Matrix wide(3, dim);
+                    for (std::size_t t = 0; t < 3; ++t) load_row(head, t, wide_row(wide, t));
+                    reference->rms_norm(wide.view(), weight.view(), 1e-6F, head);
+                }
+                expect_close(x, expected, tolerance(dim, type));
             }
-            expect_close(x, expected, tolerance(dim, DType::f32));
         }
     }
     Matrix none(3, 0);
@@ -165,6 +173,22 @@ TEST_P(NormTest, PartsOfARowAreNormedByTheSumOfTheirSquares) {
     EXPECT_THROW(backend->scale_by_square_sums(Matrix(2, 6).view(), Matrix(2, 1).view(), 5,
                                                Matrix(1, 6).view(), 0.0F),
                  LogicError);
+}
+
+TEST_P(NormTest, PartsOfBf16RowsAgreeWithReference) {
+    for (std::size_t const width : Sizes{1, 9, 64, 1027}) {
+        Matrix x = random(5, width, DType::bf16);
+        Matrix expected = x;
+        Matrix const weight = random(1, width);
+        Matrix sums(5, 1), expected_sums(5, 1);
+        backend->square_sums(x.view(), sums.view());
+        reference->square_sums(x.view(), expected_sums.view());
+        expect_close(sums, expected_sums, tolerance(width, DType::f32));
+        backend->scale_by_square_sums(x.view(), sums.view(), 2 * width, weight.view(), 1e-5F);
+        reference->scale_by_square_sums(expected.view(), expected_sums.view(), 2 * width,
+                                        weight.view(), 1e-5F);
+        expect_close(x, expected, tolerance(width, DType::bf16));
+    }
 }
 
 TEST_P(NormTest, YMayBeX) {

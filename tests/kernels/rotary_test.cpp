@@ -26,6 +26,13 @@ TEST_P(RotaryTest, AgreesWithReference) {
                 reference->rotary(expected.view(), dim, cos_sin.view());
                 // Two products and a sum of numbers below 5; some machines fuse them.
                 expect_close(x, expected, {.absolute = 64 * unit_roundoff(DType::f32)});
+                Matrix low = random(tokens, heads * dim, DType::bf16);
+                Matrix low_expected = low;
+                backend->rotary(low.view(), dim, cos_sin.view());
+                reference->rotary(low_expected.view(), dim, cos_sin.view());
+                expect_close(low, low_expected,
+                             {.relative = 2 * unit_roundoff(DType::bf16),
+                              .absolute = 64 * unit_roundoff(DType::f32)});
             }
         }
     }
