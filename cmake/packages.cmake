@@ -39,4 +39,5 @@ endif()
 
 if(BUILD_TESTING)
   find_package(GTest REQUIRED)
+  find_package(Boost 1.74 REQUIRED COMPONENTS context)
 endif()

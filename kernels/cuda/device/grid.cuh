@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <cstddef>
+
+namespace tesserank::kernels::cuda {
+
+/// The shared memory that the launch asked for, aligned to 1024 bytes.
+__device__ __forceinline__ std::byte* dynamic_shared() {
+    extern __shared__ __align__(1024) std::byte dynamic_shared_memory[];
+    return dynamic_shared_memory;
+}
+
+/// For kernels of launch_dependent(): returns when the grids before this one have ended and what
+/// they wrote can be read.
+__device__ __forceinline__ void wait_for_previous_grid() {
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+}
+
+/// The next grid may start when all blocks have called this or ended; it sees what this one writes
+/// after its own wait_for_previous_grid() only.
+__device__ __forceinline__ void let_next_grid_start() {
+    asm volatile("griddepcontrol.launch_dependents;");
+}
+
+}  // namespace tesserank::kernels::cuda

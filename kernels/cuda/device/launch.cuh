@@ -1,0 +1,81 @@
+#pragma once
+
+#include "kernels/cuda/cuda_check.hpp"
+#include "kernels/cuda/device/grid.cuh"
+
+#include <cuda_runtime.h>
+
+#include <cstddef>
+#include <utility>
+
+namespace tesserank::kernels::cuda {
+
+struct LaunchShape {
+    dim3 grid;  ///< with a dimension of 0, nothing is launched
+    dim3 block;
+    std::size_t shared_bytes = 0;  ///< of dynamic_shared()
+};
+
+namespace detail {
+
+template <class... Parameters, class... Arguments>
+void launch(void (*kernel)(Parameters...), LaunchShape const& shape, cudaStream_t stream,
+            bool dependent, Arguments&&... arguments) {
+    if (shape.grid.x == 0 || shape.grid.y == 0 || shape.grid.z == 0) return;
+    constexpr std::size_t granted_to_all = 48 * 1024;
+    if (shape.shared_bytes > granted_to_all) {
+        check_cuda(cudaFuncSetAttribute(reinterpret_cast<void const*>(kernel),
+                                        cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                        static_cast<int>(shape.shared_bytes)),
+                   "cudaFuncSetAttribute");
+    }
+    cudaLaunchAttribute overlap{};
+    overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    overlap.val.programmaticStreamSerializationAllowed = 1;
+    cudaLaunchConfig_t config{};
+    config.gridDim = shape.grid;
+    config.blockDim = shape.block;
+    config.dynamicSmemBytes = shape.shared_bytes;
+    config.stream = stream;
+    config.attrs = &overlap;
+    config.numAttrs = dependent ? 1 : 0;
+    check_cuda(cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...),
+               "cudaLaunchKernelEx");
+}
+
+}  // namespace detail
+
+/// Queues a kernel. Errors: SystemError when it cannot be launched.
+template <class... Parameters, class... Arguments>
+void launch(void (*kernel)(Parameters...), LaunchShape const& shape, cudaStream_t stream,
+            Arguments&&... arguments) {
+    detail::launch(kernel, shape, stream, false, std::forward<Arguments>(arguments)...);
+}
+
+/// The same for a kernel that may start before the one before it has ended (programmatic dependent
+/// launch): it calls wait_for_previous_grid() before it touches what earlier kernels write or read.
+template <class... Parameters, class... Arguments>
+void launch_dependent(void (*kernel)(Parameters...), LaunchShape const& shape, cudaStream_t stream,
+                      Arguments&&... arguments) {
+    detail::launch(kernel, shape, stream, true, std::forward<Arguments>(arguments)...);
+}
+
+inline constexpr unsigned warp_size = 32;
+inline constexpr unsigned full_warp = 0xffffffff;
+
+/// The sum over the lanes of a warp, the same in all of them.
+__device__ __forceinline__ float warp_sum(float value) {
+    for (int distance = 16; distance > 0; distance /= 2) {
+        value += __shfl_xor_sync(full_warp, value, distance);
+    }
+    return value;
+}
+
+__device__ __forceinline__ float warp_max(float value) {
+    for (int distance = 16; distance > 0; distance /= 2) {
+        value = fmaxf(value, __shfl_xor_sync(full_warp, value, distance));
+    }
+    return value;
+}
+
+}  // namespace tesserank::kernels::cuda

@@ -1,0 +1,16 @@
+#pragma once
+
+#include <cstddef>
+
+/// The emulated device is told by the environment what it is:
+/// TESSERANK_EMULATED_CAPABILITY (90), TESSERANK_EMULATED_DEVICES (1),
+/// TESSERANK_EMULATED_MEMORY_MIB (4096), TESSERANK_EMULATED_MULTIPROCESSORS (6).
+namespace tesserank::emulation {
+
+int capability();  ///< 80 for 8.0
+std::size_t device_memory();
+int current_device();
+/// Dynamic shared memory that a block may have.
+std::size_t largest_shared_memory();
+
+}  // namespace tesserank::emulation

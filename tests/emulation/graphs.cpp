@@ -1,0 +1,86 @@
+#include "tests/emulation/streams.hpp"
+
+#include <algorithm>
+#include <memory>
+
+using namespace tesserank::emulation;
+using Lock = std::lock_guard<std::recursive_mutex>;
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode) {
+    Lock const lock(runtime_mutex());
+    if (stream == nullptr) return result(cudaErrorStreamCaptureUnsupported);
+    if (captures(stream)) return result(cudaErrorStreamCaptureUnsupported);
+    stream->capture = std::make_shared<Capture>(Capture{.origin = stream, .mode = mode});
+    stream->joined = true;
+    return result(device_state());
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+    Lock const lock(runtime_mutex());
+    *graph = nullptr;
+    if (!captures(stream) || stream->capture->origin != stream) {
+        return result(cudaErrorStreamCaptureUnmatched);
+    }
+    auto const capture = stream->capture;
+    bool joined = true;
+    for (cudaStream_t const other : streams()) {
+        if (other->capture != capture) continue;
+        other->capture = nullptr;
+        joined = joined && (other == stream || other->joined);
+    }
+    if (!capture->valid) return result(cudaErrorStreamCaptureInvalidated);
+    if (!joined) return result(cudaErrorStreamCaptureUnjoined);
+    *graph = new CUgraph_st{capture->nodes};
+    return result(device_state());
+}
+
+cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
+    Lock const lock(runtime_mutex());
+    *status = !captures(stream)        ? cudaStreamCaptureStatusNone
+              : stream->capture->valid ? cudaStreamCaptureStatusActive
+                                       : cudaStreamCaptureStatusInvalidated;
+    return result(device_state());
+}
+
+cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* mode) {
+    Lock const lock(runtime_mutex());
+    for (cudaStream_t const stream : streams()) {
+        if (stream->capture == nullptr || stream->capture->origin != stream) continue;
+        std::swap(stream->capture->mode, *mode);
+        break;
+    }
+    return result(device_state());
+}
+
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
+                                 unsigned long long) {
+    Lock const lock(runtime_mutex());
+    *executable = new CUgraphExec_st{std::make_shared<std::vector<Work>>(graph->nodes)};
+    return result(device_state());
+}
+
+cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t) { return result(device_state()); }
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
+    Lock const lock(runtime_mutex());
+    return result(enqueue(stream, [nodes = executable->nodes] {
+        for (Work const& node : *nodes) {
+            if (device_state() == cudaSuccess) node();
+        }
+    }));
+}
+
+cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t*, std::size_t* count) {
+    *count = graph->nodes.size();
+    return result(device_state());
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+    delete graph;
+    return result(device_state());
+}
+
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
+    delete executable;
+    return result(device_state());
+}

@@ -1,0 +1,30 @@
+#pragma once
+
+#include "kernels/dtype.hpp"
+
+#include <cuda_runtime.h>
+
+#include <cstdint>
+
+namespace tesserank::kernels::cuda {
+
+inline std::uint32_t pack_bf16(float low, float high) {
+    return from_float<BFloat16>(low).bits | std::uint32_t{from_float<BFloat16>(high).bits} << 16;
+}
+
+inline float2 unpack_bf16(std::uint32_t word) {
+    return {to_float(BFloat16{static_cast<std::uint16_t>(word)}),
+            to_float(BFloat16{static_cast<std::uint16_t>(word >> 16)})};
+}
+
+template <class T>
+float load_float(T value) {
+    return to_float(value);
+}
+
+template <class T>
+T store_float(float value) {
+    return from_float<T>(value);
+}
+
+}  // namespace tesserank::kernels::cuda

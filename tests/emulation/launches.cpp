@@ -1,0 +1,66 @@
+#include "tests/emulation/device.hpp"
+#include "tests/emulation/executor.hpp"
+#include "tests/emulation/memory.hpp"
+#include "tests/emulation/streams.hpp"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+namespace tesserank::emulation {
+namespace {
+
+constexpr std::size_t granted_to_all = 48 * 1024;
+
+/// Dynamic shared memory that a kernel was granted.
+std::map<void const*, std::size_t>& grants() {
+    static std::map<void const*, std::size_t> all;
+    return all;
+}
+
+bool allowed(cudaLaunchConfig_t const& config) {
+    dim3 const &grid = config.gridDim, &block = config.blockDim;
+    if (grid.x == 0 || grid.y == 0 || grid.z == 0 || grid.x > 0x7fffffffU || grid.y > 65535 ||
+        grid.z > 65535) {
+        return false;
+    }
+    auto const threads = std::size_t{block.x} * block.y * block.z;
+    return threads > 0 && threads <= 1024 && block.x <= 1024 && block.y <= 1024 && block.z <= 64;
+}
+
+}  // namespace
+
+cudaError_t launch(cudaLaunchConfig_t const& config, void const* kernel,
+                   std::function<void()> body) {
+    std::lock_guard<std::recursive_mutex> const lock(runtime_mutex());
+    if (!allowed(config)) return result(cudaErrorInvalidConfiguration);
+    std::size_t const granted = grants().contains(kernel) ? grants()[kernel] : granted_to_all;
+    if (config.dynamicSmemBytes > granted) return result(cudaErrorInvalidValue);
+    Grid grid{.kernel = kernel,
+              .blocks = config.gridDim,
+              .threads = config.blockDim,
+              .shared_bytes = config.dynamicSmemBytes,
+              .body = std::move(body)};
+    for (unsigned i = 0; i < config.numAttrs; ++i) {
+        grid.dependent =
+            grid.dependent || config.attrs[i].val.programmaticStreamSerializationAllowed != 0;
+    }
+    return result(enqueue(config.stream, [grid = std::move(grid)] {
+        run_grid(grid);
+        check_guards(grid.kernel);
+    }));
+}
+
+}  // namespace tesserank::emulation
+
+using namespace tesserank::emulation;
+
+cudaError_t cudaFuncSetAttribute(void const* kernel, cudaFuncAttribute attribute, int value) {
+    std::lock_guard<std::recursive_mutex> const lock(runtime_mutex());
+    if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize) return result(device_state());
+    if (value < 0 || static_cast<std::size_t>(value) > largest_shared_memory()) {
+        return result(cudaErrorInvalidValue);
+    }
+    grants()[kernel] = std::max(granted_to_all, static_cast<std::size_t>(value));
+    return result(device_state());
+}

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+/// Work waits in its stream until somebody waits for it: what is read too early is not there yet.
+namespace tesserank::emulation {
+
+using Work = std::function<void()>;
+
+/// A graph on its way, shared by the streams that take part.
+struct Capture {
+    cudaStream_t origin = nullptr;
+    cudaStreamCaptureMode mode = cudaStreamCaptureModeGlobal;
+    bool valid = true;
+    std::vector<Work> nodes{};
+};
+
+/// One recording of an event.
+struct Mark {
+    cudaStream_t stream = nullptr;
+    std::uint64_t position = 0;  ///< reached when the stream has done so much
+    std::shared_ptr<Capture> capture;
+    bool reached = false;
+    std::chrono::steady_clock::time_point when;
+};
+
+}  // namespace tesserank::emulation
+
+struct CUstream_st {
+    bool blocking = true;  ///< takes turns with the default stream
+    std::deque<tesserank::emulation::Work> queue{};
+    std::uint64_t queued = 0, done = 0;
+    std::shared_ptr<tesserank::emulation::Capture> capture{};
+    bool joined = true;  ///< nothing captured since the last event that another stream waited for
+};
+struct CUevent_st {
+    std::shared_ptr<tesserank::emulation::Mark> mark;
+};
+struct CUgraph_st {
+    std::vector<tesserank::emulation::Work> nodes;
+};
+struct CUgraphExec_st {
+    std::shared_ptr<std::vector<tesserank::emulation::Work> const> nodes;
+};
+
+namespace tesserank::emulation {
+
+/// Taken by every call: the device runs in the thread that waits for it.
+std::recursive_mutex& runtime_mutex();
+
+/// Keeps an error for cudaGetLastError().
+cudaError_t result(cudaError_t error);
+/// cudaErrorLaunchFailure after a fault.
+cudaError_t device_state();
+
+/// Queues work, or captures it.
+cudaError_t enqueue(cudaStream_t stream, Work work);
+void run_until(cudaStream_t stream, std::uint64_t position);
+void run_all(cudaStream_t stream);
+void run_all_streams();
+void run_blocking_streams();
+std::vector<cudaStream_t>& streams();
+
+/// What a call that is not allowed in a capture gives: an error while one is under way, which it
+/// makes invalid.
+cudaError_t forbidden_in_capture();
+bool captures(cudaStream_t stream);
+
+}  // namespace tesserank::emulation
