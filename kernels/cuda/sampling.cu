@@ -42,21 +42,22 @@ ChoiceRule rule_of(SamplingParams const& params) {
             .uniform = params.uniform};
 }
 
+bool penalizes(SamplingParams const& params) {
+    return params.repetition_penalty != 1.0F && !params.seen.empty();
+}
+
 /// One bit for each token: [params.size(), words].
 std::vector<std::uint32_t> seen_bits(std::span<SamplingParams const> params, std::size_t vocabulary,
                                      std::size_t words) {
     std::vector<std::uint32_t> bits(params.size() * words);
     for (std::size_t b = 0; b < params.size(); ++b) {
+        if (!penalizes(params[b])) continue;
         for (std::int32_t const token : params[b].seen) {
             auto const id = static_cast<std::size_t>(token);
             if (token >= 0 && id < vocabulary) bits[b * words + id / 32] |= 1U << (id % 32);
         }
     }
     return bits;
-}
-
-bool penalizes(SamplingParams const& params) {
-    return params.repetition_penalty != 1.0F && !params.seen.empty();
 }
 
 }  // namespace
