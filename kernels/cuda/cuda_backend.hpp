@@ -118,6 +118,8 @@ class CudaBackend final : public Backend, public ResidentDecode {
     std::unique_ptr<CublasLt> cublas_lt_;
     struct Memory;
     std::unique_ptr<Memory> memory_;  ///< scratch and pinned staging
+    /// Zeros between operations: a kernel that counts its blocks with them sets them back.
+    Buffer counters_;
 };
 
 }  // namespace tesserank::kernels::cuda

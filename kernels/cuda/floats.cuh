@@ -7,8 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 
-/// Neighbouring elements of a tensor of any dtype, moved with as few instructions as their alignment
-/// allows and computed with as f32.
+/// Neighbouring elements of a tensor of any dtype, moved with as few instructions as their
+/// alignment allows and computed with as f32.
 namespace tesserank::kernels::cuda {
 
 /// Aligned to its size, but to 16 bytes at most.
