@@ -82,7 +82,7 @@ __device__ bool meet(MeetingPlace& place, unsigned blocks, SearchMemory& memory)
 
 /// The blocks of a row count its tokens together, and the last one goes on alone.
 template <class Rows>
-__global__ void __launch_bounds__(search_width)
+__global__ void __launch_bounds__(search_width, 1)
     choose_token(Rows rows, ChoiceRules rules, DecodeOutput* chosen) {
     __shared__ SearchMemory memory;
     std::size_t const b = blockIdx.x;

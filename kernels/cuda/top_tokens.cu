@@ -35,7 +35,7 @@ struct TopRow {
 };
 
 template <class Rows, class Token>
-__global__ void __launch_bounds__(search_width)
+__global__ void __launch_bounds__(search_width, 1)
     find_top(Rows rows, ChoiceRules rules, TopTokens<Token> to) {
     __shared__ SearchMemory memory;
     std::size_t const b = blockIdx.x;
