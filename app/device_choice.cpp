@@ -126,8 +126,7 @@ std::vector<int> ranks_on_device(std::span<RankGpu const> gpus, int rank) {
     std::vector<int> ranks;
     for (int other = 0; other < static_cast<int>(gpus.size()); ++other) {
         auto const& gpu = gpus[static_cast<std::size_t>(other)];
-        bool const same =
-            mine.device != -1 && gpu.device != -1 && gpu.node == mine.node && gpu.uuid == mine.uuid;
+        bool const same = mine.device != -1 && gpu.device != -1 && gpu.uuid == mine.uuid;
         if (same || other == rank) ranks.push_back(other);
     }
     return ranks;

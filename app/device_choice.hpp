@@ -14,7 +14,6 @@ namespace tesserank::app {
 
 /// What one rank has of GPUs; plain bytes, to be sent as they are.
 struct RankGpu {
-    int node = 0;           ///< where the rank is: the lowest rank there
     int device = -1;        ///< which one it takes, as it counts them; -1: none
     bool is_there = false;  ///< the machine has a GPU, be it one that cannot be used
     bool has_nccl = false;

@@ -22,7 +22,6 @@ void set_text(std::array<char, Size>& to, std::string_view text) {
 
 RankGpu find_gpu(parallel::MpiCommunicator const& ranks) {
     RankGpu gpu;
-    gpu.node = ranks.nodes()[static_cast<std::size_t>(ranks.rank())];
     // So that a GPU is missed that the CUDA libraries do not find.
     std::error_code ignored;
     gpu.is_there = std::filesystem::exists("/proc/driver/nvidia/version", ignored);

@@ -48,6 +48,8 @@ struct AttentionShape {
     std::size_t first_query = 0;
     float scale = 1.0F;      ///< multiplies q . k, usually 1 / sqrt(head_dim)
     std::size_t window = 0;  ///< position i sees i-window+1 .. i; 0: all of 0 .. i
+    /// false: every token of a segment sees all of the segment's positions; window is 0 then.
+    bool causal = true;
 };
 
 enum class Activation : std::uint8_t { silu, gelu, gelu_tanh };
@@ -164,9 +166,10 @@ class Backend {
                                    Segments const& segments, TensorView k_cache,
                                    TensorView v_cache);
 
-    /// Causal attention of the new tokens to their sequence's cache, which holds the new tokens too
-    /// (store_kv first). Ragged: each segment is a piece of another sequence; rows of y that none
-    /// of them covers stay as they are.  q [T, Q*D] f32|bf16, y [T, Q*D] f32|bf16.
+    /// Attention of the new tokens to their sequence's cache, which holds the new tokens too
+    /// (store_kv first), causal unless the shape says otherwise. Ragged: each segment is a piece of
+    /// another sequence; rows of y that none of them covers stay as they are.  q [T, Q*D] f32|bf16,
+    /// y [T, Q*D] f32|bf16.
     virtual void attention_prefill(ConstTensorView q, ConstTensorView k_cache,
                                    ConstTensorView v_cache, Segments const& segments,
                                    AttentionShape const& shape, TensorView y) = 0;

@@ -137,6 +137,7 @@ void attention(ConstTensorView const& q, CacheViews const& cache, AttentionShape
     require(q.cols == shape.query_heads * shape.head_dim, "q does not hold query_heads heads");
     require(cache.k.cols == shape.kv_heads * shape.head_dim, "cache does not hold kv_heads heads");
     require(shape.queries_per_kv > 0, "queries_per_kv is 0");
+    require(shape.causal || shape.window == 0, "a window in attention that is not causal");
     require(shape.first_query + shape.query_heads <= shape.kv_heads * shape.queries_per_kv ||
                 shape.query_heads == 0,
             "a query head has no kv head");

@@ -38,7 +38,7 @@ CudaDevices devices(int node, int count) {
     return visible;
 }
 
-/// Ranks on nodes with so many devices, which all of them see; node r ranks_per_node[r].
+/// Ranks on nodes with so many devices each, which all ranks there see.
 std::vector<RankGpu> job(std::vector<int> const& ranks_per_node, int devices_per_node) {
     std::vector<int> nodes;
     for (int const ranks : ranks_per_node) {
@@ -47,7 +47,6 @@ std::vector<RankGpu> job(std::vector<int> const& ranks_per_node, int devices_per
     }
     std::vector<RankGpu> gpus(nodes.size());
     for (std::size_t rank = 0; rank < gpus.size(); ++rank) {
-        gpus[rank].node = nodes[rank];
         gpus[rank].has_nccl = true;
         pick_device(devices(nodes[rank], devices_per_node),
                     rank_on_node(nodes, static_cast<int>(rank)), gpus[rank]);
