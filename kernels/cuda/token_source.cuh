@@ -66,6 +66,12 @@ struct LogitRows {
     __device__ void visit(std::size_t b, Visit visit_token) const {
         visit(b, 0, cols, visit_token);
     }
+    template <class Visit>
+    __device__ void visit_share(std::size_t b, unsigned share, unsigned shares,
+                                Visit visit_token) const {
+        std::uint32_t const tokens = (cols + 4 * shares - 1) / (4 * shares) * 4;
+        visit(b, min(cols, share * tokens), min(cols, (share + 1) * tokens), visit_token);
+    }
 
     __device__ std::uint32_t size() const { return cols; }
     /// The few pieces are read by each warp for itself.
@@ -101,6 +107,13 @@ struct CandidateRows {
                 visit_token(candidate.logit, static_cast<std::uint32_t>(candidate.token));
             }
         }
+    }
+
+    /// There are too few for more than one share.
+    template <class Visit>
+    __device__ void visit_share(std::size_t b, unsigned /*share*/, unsigned /*shares*/,
+                                Visit visit_token) const {
+        visit(b, visit_token);
     }
 
     __device__ std::uint32_t size() const { return parts * per_part; }

@@ -154,9 +154,14 @@ void expect_logprob(float actual, float expected) {
 }
 
 TEST_P(ResidentDecodeTest, ChoosesAsTheReferenceSamples) {
-    constexpr std::size_t rows = 24;
+    struct Size {
+        std::size_t rows, cols;
+    };
     std::size_t at_a_border = 0;
-    for (std::size_t const cols : Sizes{1, 2, 31, 509, 4099, 50021}) {
+    // Few rows of many tokens are shared among blocks.
+    for (auto const [rows, cols] :
+         {Size{24, 1}, Size{24, 2}, Size{24, 31}, Size{24, 509}, Size{24, 4099}, Size{8, 50021},
+          Size{3, 50021}, Size{3, 9001}, Size{1, 50021}, Size{1, 50021}, Size{1, 50021}}) {
         std::size_t const words = (cols + 31) / 32;
         std::vector<float> values = random_logits(rows * cols, 3.0F);
         std::vector<DecodeRow> decode_rows;

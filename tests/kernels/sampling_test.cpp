@@ -111,6 +111,9 @@ TEST_P(SamplingTest, TopPKeepsTheSmallestPrefixThatReachesIt) {
     EXPECT_EQ(draws(logits, {.temperature = 1.0F, .top_k = 2, .top_p = 0.55F}, 2),
               (std::vector<int>{1, 1}))
         << "of what top_k leaves, 0.4 / 0.7 reach it";
+    EXPECT_EQ(draws({1, 1, 1, 1}, {.temperature = 1.0F, .top_p = 0.5F}, 2),
+              (std::vector<int>{0, 1}))
+        << "reached is enough";
 }
 
 TEST_P(SamplingTest, MinPIsRelativeToTheMostLikely) {
