@@ -1,5 +1,6 @@
 #pragma once
 
+#include "kernels/cuda/alignment.hpp"
 #include "kernels/cuda/device/convert.cuh"
 #include "kernels/dtype.hpp"
 
@@ -59,14 +60,6 @@ __device__ __forceinline__ void store_floats(std::byte* data, DType dtype, std::
         }
         *reinterpret_cast<Pack<std::uint32_t, Width / 2>*>(data + index * sizeof(BFloat16)) = words;
     }
-}
-
-/// Whether all rows of a view begin at a multiple of 16 bytes.
-template <class View>
-bool rows_aligned(View const& view) {
-    constexpr std::size_t vector = 16;
-    return reinterpret_cast<std::uintptr_t>(view.data) % vector == 0 &&
-           (view.rows <= 1 || view.stride * size_of(view.dtype) % vector == 0);
 }
 
 }  // namespace tesserank::kernels::cuda

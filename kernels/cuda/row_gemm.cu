@@ -18,6 +18,7 @@ namespace {
 
 constexpr unsigned warps = 8;
 constexpr unsigned chunk = 8;  ///< columns of a lane at a time
+constexpr unsigned tokens_per_pass = 4;
 
 struct RowArguments {
     ConstElements x, w, bias;
@@ -27,12 +28,14 @@ struct RowArguments {
     std::size_t tokens, rows, depth;
 };
 
-/// How the elements of a row are read: one by one, or a chunk in vectors, which it is aligned to.
-enum class Access { scalar, vector };
+/// A row whose chunks are read in vectors, which they are aligned to.
+template <class T>
+class VectorRow {
+  public:
+    __device__ VectorRow(ConstElements elements, std::size_t begin)
+        : data_{static_cast<T const*>(elements.data) + begin} {}
 
-template <Access access, class T>
-__device__ __forceinline__ void load_chunk(T const* from, float (&values)[chunk]) {
-    if constexpr (access == Access::vector) {
+    __device__ void load(std::size_t column, float (&values)[chunk]) const {
         using Vector = std::conditional_t<sizeof(T) == 1, uint2, uint4>;
         constexpr unsigned per_vector = sizeof(Vector) / sizeof(T);
         struct Elements {
@@ -40,24 +43,47 @@ __device__ __forceinline__ void load_chunk(T const* from, float (&values)[chunk]
         };
 #pragma unroll
         for (unsigned v = 0; v < chunk / per_vector; ++v) {
-            auto const elements = std::bit_cast<Elements>(reinterpret_cast<Vector const*>(from)[v]);
+            auto const elements =
+                std::bit_cast<Elements>(reinterpret_cast<Vector const*>(data_ + column)[v]);
 #pragma unroll
             for (unsigned i = 0; i < per_vector; ++i) {
                 values[v * per_vector + i] = load_float(elements.values[i]);
             }
         }
-    } else {
-#pragma unroll
-        for (unsigned i = 0; i < chunk; ++i) values[i] = load_float(from[i]);
     }
-}
+    __device__ float load(std::size_t column) const { return load_float(data_[column]); }
+
+  private:
+    T const* data_;
+};
+
+/// Any row, whose elements are read one by one.
+class AnyRow {
+  public:
+    __device__ AnyRow(ConstElements elements, std::size_t begin)
+        : elements_{elements}, begin_{begin} {}
+
+    __device__ void load(std::size_t column, float (&values)[chunk]) const {
+#pragma unroll
+        for (unsigned i = 0; i < chunk; ++i) values[i] = load(column + i);
+    }
+    __device__ float load(std::size_t column) const {
+        return load_element(elements_, begin_ + column);
+    }
+
+  private:
+    ConstElements elements_;
+    std::size_t begin_;
+};
 
 /// What is left of a row's columns at its end, filled up with zeros.
-template <class T>
-__device__ __forceinline__ void load_rest(T const* from, std::size_t count,
+template <class Row>
+__device__ __forceinline__ void load_rest(Row const& row, std::size_t column, std::size_t depth,
                                           float (&values)[chunk]) {
 #pragma unroll
-    for (unsigned i = 0; i < chunk; ++i) values[i] = i < count ? load_float(from[i]) : 0.0F;
+    for (unsigned i = 0; i < chunk; ++i) {
+        values[i] = column + i < depth ? row.load(column + i) : 0.0F;
+    }
 }
 
 __device__ __forceinline__ float add_products(float sum, float const (&a)[chunk],
@@ -68,7 +94,7 @@ __device__ __forceinline__ float add_products(float sum, float const (&a)[chunk]
 }
 
 /// Tokens beyond the last are computed from the last one again, and not stored.
-template <class X, class W, unsigned tokens, Access access>
+template <class XRow, class WRow, unsigned tokens>
 __global__ void __launch_bounds__(warps * 32) multiply_rows(RowArguments arguments) {
     let_next_grid_start();
     wait_for_previous_grid();
@@ -78,34 +104,32 @@ __global__ void __launch_bounds__(warps * 32) multiply_rows(RowArguments argumen
     if (row >= arguments.rows) return;
     std::size_t const lane = threadIdx.x % 32;
     std::size_t const depth = arguments.depth;
-    W const* const w = static_cast<W const*>(arguments.w.data) + row * arguments.w_stride;
-    X const* x[tokens];
-#pragma unroll
-    for (unsigned t = 0; t < tokens; ++t) {
+    WRow const w(arguments.w, row * arguments.w_stride);
+    auto const x = [&](unsigned t) {
         std::size_t const token = min(first_token + t, arguments.tokens - 1);
-        x[t] = static_cast<X const*>(arguments.x.data) + token * arguments.x_stride;
-    }
+        return XRow(arguments.x, token * arguments.x_stride);
+    };
 
     float sums[tokens] = {};
     std::size_t const whole = depth / chunk * chunk;
-#pragma unroll 4
+#pragma unroll(tokens == 1 ? 4 : 1)
     for (std::size_t column = lane * chunk; column < whole; column += 32 * chunk) {
         float weights[chunk];
-        load_chunk<access>(w + column, weights);
+        w.load(column, weights);
 #pragma unroll
         for (unsigned t = 0; t < tokens; ++t) {
             float values[chunk];
-            load_chunk<access>(x[t] + column, values);
+            x(t).load(column, values);
             sums[t] = add_products(sums[t], weights, values);
         }
     }
     if (whole < depth && lane == whole / chunk % 32) {
         float weights[chunk];
-        load_rest(w + whole, depth - whole, weights);
+        load_rest(w, whole, depth, weights);
 #pragma unroll
         for (unsigned t = 0; t < tokens; ++t) {
             float values[chunk];
-            load_rest(x[t] + whole, depth - whole, values);
+            load_rest(x(t), whole, depth, values);
             sums[t] = add_products(sums[t], weights, values);
         }
     }
@@ -121,19 +145,21 @@ __global__ void __launch_bounds__(warps * 32) multiply_rows(RowArguments argumen
     }
 }
 
-template <class X, class W>
-void launch_rows(RowArguments const& arguments, Access access, cudaStream_t stream) {
-    bool const vectors = access == Access::vector;
-    bool const single = arguments.tokens == 1;
-    std::size_t const passes = single ? 1 : (arguments.tokens + 3) / 4;
+template <class XRow, class WRow, unsigned tokens>
+void launch_rows(RowArguments const& arguments, cudaStream_t stream) {
+    std::size_t const passes = (arguments.tokens + tokens - 1) / tokens;
     std::size_t const blocks = (arguments.rows + warps - 1) / warps * passes;
-    auto* const kernel = single ? (vectors ? multiply_rows<X, W, 1, Access::vector>
-                                           : multiply_rows<X, W, 1, Access::scalar>)
-                                : (vectors ? multiply_rows<X, W, 4, Access::vector>
-                                           : multiply_rows<X, W, 4, Access::scalar>);
-    launch_dependent(kernel,
-                     {.grid = dim3(static_cast<unsigned>(blocks)), .block = dim3(warps * 32)},
-                     stream, arguments);
+    LaunchShape const shape{.grid = dim3(static_cast<unsigned>(blocks)), .block = dim3(warps * 32)};
+    launch_dependent(multiply_rows<XRow, WRow, tokens>, shape, stream, arguments);
+}
+
+template <class X, class W>
+void launch_vectors(RowArguments const& arguments, cudaStream_t stream) {
+    if (arguments.tokens == 1) {
+        launch_rows<VectorRow<X>, VectorRow<W>, 1>(arguments, stream);
+    } else {
+        launch_rows<VectorRow<X>, VectorRow<W>, tokens_per_pass>(arguments, stream);
+    }
 }
 
 }  // namespace
@@ -151,12 +177,14 @@ void row_gemm(Product const& product, cudaStream_t stream) {
                                  .tokens = x.rows,
                                  .rows = w.rows,
                                  .depth = x.cols};
-    Access const access = rows_aligned(x) && rows_aligned(w) ? Access::vector : Access::scalar;
+    if (!rows_aligned(x) || !rows_aligned(w)) {
+        return launch_rows<AnyRow, AnyRow, tokens_per_pass>(arguments, stream);
+    }
     auto const launch_for = [&]<class W>(W) {
         if (x.dtype == DType::bf16) {
-            launch_rows<BFloat16, W>(arguments, access, stream);
+            launch_vectors<BFloat16, W>(arguments, stream);
         } else {
-            launch_rows<float, W>(arguments, access, stream);
+            launch_vectors<float, W>(arguments, stream);
         }
     };
     if (w.dtype == DType::f8e4m3) {

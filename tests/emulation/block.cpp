@@ -91,6 +91,9 @@ void Block::wake(Thread& thread) {
 
 void Block::end_of(Thread& thread) {
     --live_;
+    if (!thread.products.groups.empty() || !thread.products.open.empty()) {
+        throw Fault(name(thread) + " ended without waiting for its products");
+    }
     unsigned const bit = 1U << thread.linear % 32;
     for (Gathering const& gathering : gatherings_[thread.linear / 32]) {
         if (gathering.arrived == 0 || (gathering.mask & bit) == 0) continue;

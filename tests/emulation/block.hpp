@@ -2,6 +2,7 @@
 
 #include "tests/emulation/executor.hpp"
 #include "tests/emulation/fiber.hpp"
+#include "tests/emulation/warpgroup.hpp"
 
 #include <cstdint>
 #include <deque>
@@ -24,6 +25,7 @@ struct Thread {
     std::function<bool()> condition;  ///< of wait_until()
     std::vector<Copy> open_copies;    ///< not in a group yet
     std::deque<std::vector<Copy>> copy_groups;
+    ThreadProducts products;
 };
 
 /// Lanes that have come to an operation of the lanes of `mask`.

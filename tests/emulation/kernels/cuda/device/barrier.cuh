@@ -2,42 +2,37 @@
 
 #include "tests/emulation/executor.hpp"
 
+#include <cuda_runtime.h>
+
 #include <cstdint>
 
 namespace tesserank::kernels::cuda {
 
-/// Bit 0 is the parity of the running phase; above it the arrivals of a phase, and those that are
-/// missing of this one, 16 bits each.
+/// From the lowest bit: arrivals of a phase [20 bits], those still missing [20], the phase.
 using Barrier = std::uint64_t;
 
-namespace detail {
-constexpr unsigned arrivals_at = 1, missing_at = 17;
-constexpr std::uint64_t count_mask = 0xffff;
-}  // namespace detail
-
 inline void initialise(Barrier* barrier, unsigned arrivals) {
-    emulation::require_aligned(barrier, sizeof(Barrier), "a barrier");
-    *barrier = std::uint64_t{arrivals} << detail::arrivals_at | std::uint64_t{arrivals}
-                                                                    << detail::missing_at;
+    *barrier = Barrier{arrivals} | Barrier{arrivals} << 20;
 }
 
 inline void arrive(Barrier* barrier) {
-    std::uint64_t const parity = *barrier & 1U;
-    std::uint64_t const arrivals = *barrier >> detail::arrivals_at & detail::count_mask;
-    std::uint64_t missing = *barrier >> detail::missing_at;
-    if (missing == 0 || missing > arrivals) emulation::fail("arrives at what is no barrier");
-    --missing;
-    bool const complete = missing == 0;
-    *barrier = (complete ? parity ^ 1U : parity) | arrivals << detail::arrivals_at |
-               (complete ? arrivals : missing) << detail::missing_at;
+    constexpr Barrier mask = (1U << 20) - 1, one = Barrier{1} << 20, phase = Barrier{1} << 40;
+    Barrier const missing = *barrier >> 20 & mask;
+    if (missing == 0 || missing > (*barrier & mask)) {
+        emulation::fail("arrives at a barrier that nobody initialised");
+    }
+    *barrier -= one;
+    if (missing > 1) return;
+    *barrier = (*barrier | (*barrier & mask) << 20) ^ phase;
 }
 
 inline void wait(Barrier* barrier, unsigned parity) {
-    emulation::wait_until([=] { return (*barrier & 1U) != parity; }, "a barrier in shared memory");
+    emulation::wait_until([=] { return (*barrier >> 40 & 1U) != (parity & 1U); },
+                          "a barrier in shared memory");
 }
 
 inline void sync_named(int id, int threads) {
-    emulation::named_barrier(id, static_cast<unsigned>(threads), "a numbered barrier");
+    emulation::named_barrier(id, static_cast<unsigned>(threads), "a named barrier");
 }
 inline void arrive_named(int id, int threads) {
     emulation::arrive_at_named_barrier(id, static_cast<unsigned>(threads));
