@@ -35,6 +35,8 @@ class CudaBackend final : public Backend, public ResidentDecode {
     Buffer allocate(std::size_t bytes) override;
     std::size_t memory_available() const override;
     void copy_from_host(std::span<std::byte const> source, std::byte* destination) override;
+    Buffer allocate_staging(std::size_t bytes) override;
+    void copy_from_staging(std::span<std::byte const> source, std::byte* destination) override;
     void copy_to_host(std::byte const* source, std::span<std::byte> destination) override;
     void synchronize() override;
     void copy(ConstTensorView source, TensorView destination) override;  // elementwise.cu
@@ -79,6 +81,9 @@ class CudaBackend final : public Backend, public ResidentDecode {
     void attention_decode(ConstTensorView q, ConstTensorView k_cache, ConstTensorView v_cache,
                           Segments const& segments, AttentionShape const& shape,
                           TensorView y) override;
+    // vision.cu
+    void cut_patches(ConstTensorView pixels, PatchShape const& shape, TensorView y) override;
+    void pixel_shuffle(ConstTensorView x, ShuffleShape const& shape, TensorView y) override;
     // sampling.cu
     void sample(ConstTensorView logits, std::span<SamplingParams const> params,
                 std::span<TokenLogprob> chosen) override;
