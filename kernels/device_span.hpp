@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <type_traits>
 
 namespace tesserank::kernels {
 
@@ -13,7 +14,9 @@ struct DeviceSpan {
     DeviceSpan() = default;
     DeviceSpan(T* first, std::size_t count) : data{first}, size{count} {}
     /// Of elements that may be written to elements that are only read.
-    operator DeviceSpan<T const>() const { return {data, size}; }
+    template <class U>
+    requires std::is_same_v<U const, T> DeviceSpan(DeviceSpan<U> const& other)
+        : data{other.data}, size{other.size} {}
 
     DeviceSpan from(std::size_t first, std::size_t count) const { return {data + first, count}; }
 };

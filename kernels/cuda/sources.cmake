@@ -2,5 +2,5 @@
 set(kernels_cuda_sources
   attention_decode.cu attention_prefill.cu cublas_lt.cpp cublas_lt_library.cpp cuda_backend.cpp devices.cpp elementwise.cu
   embedding.cu gemm.cpp library.cpp memory.cpp norm.cu prepare_attention.cu resident_decode.cpp resident_decode.cu
-  sampling.cu skinny_gemm.cu trace.cpp)
+  sampling.cu skinny_gemm.cu token_choice.cu token_scan.cu top_tokens.cu trace.cpp)
 list(TRANSFORM kernels_cuda_sources PREPEND ${CMAKE_CURRENT_LIST_DIR}/)
