@@ -2,6 +2,7 @@
 
 #include "kernels/contracts.hpp"
 
+#include <new>
 #include <utility>
 
 namespace tesserank::kernels {
@@ -19,6 +20,14 @@ void Backend::prepare_attention(TensorView qkv, AttentionShape const& shape, Hea
     rotary(query, dim, cos_sin);
     rotary(key, dim, cos_sin);
     store_kv(key, value, segments, k_cache, v_cache);
+}
+
+Buffer Backend::allocate_staging(std::size_t bytes) {
+    auto const release = [](void* /*context*/, std::byte* memory, std::size_t /*bytes*/) noexcept {
+        ::operator delete(memory);
+    };
+    auto* const memory = bytes == 0 ? nullptr : static_cast<std::byte*>(::operator new(bytes));
+    return Buffer{memory, BufferDeleter{release, nullptr, bytes}};
 }
 
 Tensor make_tensor(Backend& backend, DType dtype, std::size_t rows, std::size_t cols) {

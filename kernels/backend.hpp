@@ -48,6 +48,23 @@ struct AttentionShape {
     std::size_t first_query = 0;
     float scale = 1.0F;      ///< multiplies q . k, usually 1 / sqrt(head_dim)
     std::size_t window = 0;  ///< position i sees i-window+1 .. i; 0: all of 0 .. i
+    /// false: every token of a segment sees all of the segment's positions; window is 0 then.
+    bool causal = true;
+};
+
+/// Pictures of one size, and the square patches that they are cut into.
+struct PatchShape {
+    std::size_t channels = 3;
+    std::size_t height = 0, width = 0;  ///< pixels; multiples of patch
+    std::size_t patch = 1;
+};
+
+/// A grid of tokens whose squares of `factor` x `factor` become one token each.
+struct ShuffleShape {
+    std::size_t height = 0, width = 0;  ///< tokens; multiples of factor
+    std::size_t factor = 1;
+    /// The new tokens go down the columns of the grid, not along its rows: version 1 of InternVL.
+    bool by_columns = false;
 };
 
 enum class Activation : std::uint8_t { silu, gelu, gelu_tanh };
@@ -100,6 +117,12 @@ class Backend {
     /// device is taken off.
     virtual std::size_t memory_available() const = 0;
     virtual void copy_from_host(std::span<std::byte const> source, std::byte* destination) = 0;
+    /// Host memory from which the device reads fastest; not cleared.
+    virtual Buffer allocate_staging(std::size_t bytes);
+    /// copy_from_host of such memory, which must stay as it is until synchronize().
+    virtual void copy_from_staging(std::span<std::byte const> source, std::byte* destination) {
+        copy_from_host(source, destination);
+    }
     virtual void copy_to_host(std::byte const* source, std::span<std::byte> destination) = 0;
     virtual void synchronize() = 0;
     /// destination = source; both may be strided views, of the same shape and dtype, of this
@@ -112,8 +135,18 @@ class Backend {
                        std::int32_t first_id, TensorView y) = 0;
 
     /// y = x W^T + bias.  x [T, K] f32|bf16, w [N, K] any dtype, bias [1, N] any dtype or no data,
-    /// y [T, N] f32|bf16.
+    /// y [T, N] f32|bf16. w and bias may be read before earlier operations have run: what writes
+    /// them is followed by synchronize().
     virtual void gemm(ConstTensorView x, ConstTensorView w, ConstTensorView bias, TensorView y) = 0;
+
+    /// w8 = w / scales by row, rounded to fp8, where a row's scale makes its largest element 448,
+    /// the largest of fp8. A row with an infinity or a NaN gets the scale NaN.  w [N, K]
+    /// f32|bf16|f16, w8 [N, K] f8e4m3, scales [1, N] f32.
+    virtual void quantise_rows(ConstTensorView w, TensorView w8, TensorView scales) = 0;
+    /// gemm with the weights of quantise_rows: y = (x w8^T) * scales + bias. With more than 16 rows
+    /// of bf16 x a backend may quantise them too.
+    virtual void gemm_scaled(ConstTensorView x, ConstTensorView w8, ConstTensorView scales,
+                             ConstTensorView bias, TensorView y) = 0;
 
     /// y = x / sqrt(mean(x^2) + eps) * weight, by row.  x [T, H] f32, weight [1, H] any dtype, y
     /// [T, H] f32|bf16. y may be x. Source: Zhang and Sennrich 2019,
@@ -164,9 +197,10 @@ class Backend {
                                    Segments const& segments, TensorView k_cache,
                                    TensorView v_cache);
 
-    /// Causal attention of the new tokens to their sequence's cache, which holds the new tokens too
-    /// (store_kv first). Ragged: each segment is a piece of another sequence; rows of y that none
-    /// of them covers stay as they are.  q [T, Q*D] f32|bf16, y [T, Q*D] f32|bf16.
+    /// Attention of the new tokens to their sequence's cache, which holds the new tokens too
+    /// (store_kv first), causal unless the shape says otherwise. Ragged: each segment is a piece of
+    /// another sequence; rows of y that none of them covers stay as they are.  q [T, Q*D] f32|bf16,
+    /// y [T, Q*D] f32|bf16.
     virtual void attention_prefill(ConstTensorView q, ConstTensorView k_cache,
                                    ConstTensorView v_cache, Segments const& segments,
                                    AttentionShape const& shape, TensorView y) = 0;
@@ -174,6 +208,15 @@ class Backend {
     virtual void attention_decode(ConstTensorView q, ConstTensorView k_cache,
                                   ConstTensorView v_cache, Segments const& segments,
                                   AttentionShape const& shape, TensorView y) = 0;
+
+    /// Every patch of n pictures as a row, so that a product with [H, C*p*p] is their convolution.
+    /// pixels [n*C, height*width] f32; y [n*patches, C*p*p] f32|bf16: patches along the rows of
+    /// each picture, their columns by channel, then row, then column of the patch.
+    virtual void cut_patches(ConstTensorView pixels, PatchShape const& shape, TensorView y) = 0;
+    /// Puts the squares of a grid of tokens side by side.  x [n*height*width, H] f32; y
+    /// [n*height*width/factor^2, factor^2 * H] f32|bf16, the columns by row, then column within the
+    /// square. Source: pixel_shuffle of InternVL, https://arxiv.org/abs/2404.16821
+    virtual void pixel_shuffle(ConstTensorView x, ShuffleShape const& shape, TensorView y) = 0;
 
     /// y[i] = x[rows[i]].  x, y f32.
     virtual void gather_rows(ConstTensorView x, std::span<std::size_t const> rows,

@@ -16,8 +16,13 @@ void is_f32(ConstTensorView const& x, Where where = Where::current()) {
     require(x.dtype == DType::f32, "tensor is not f32", where);
 }
 
+void has_no_scales(ConstTensorView const& x, Where where = Where::current()) {
+    require(x.dtype != DType::f8e4m3, "f8e4m3 where an operation takes no scales", where);
+}
+
 void is_activation(ConstTensorView const& x, Where where = Where::current()) {
-    require(x.dtype != DType::f16, "activation is neither f32 nor bf16", where);
+    require(x.dtype == DType::f32 || x.dtype == DType::bf16, "activation is neither f32 nor bf16",
+            where);
 }
 
 void is_vector(ConstTensorView const& x, std::size_t cols, Where where = Where::current()) {
@@ -37,6 +42,17 @@ void is_cache(CacheViews const& cache, Where where = Where::current()) {
     require(cache.k.dtype == cache.v.dtype, "k and v caches have different dtypes", where);
 }
 
+void gemm_shapes(ConstTensorView const& x, ConstTensorView const& w, ConstTensorView const& bias,
+                 TensorView const& y, Where where = Where::current()) {
+    is_activation(x, where);
+    is_activation(y, where);
+    require(x.rows == y.rows && x.cols == w.cols && w.rows == y.cols,
+            "gemm of shapes that do not fit", where);
+    if (bias.data == nullptr) return;
+    is_vector(bias, w.rows, where);
+    has_no_scales(bias, where);
+}
+
 }  // namespace
 
 void copy(ConstTensorView const& source, TensorView const& destination) {
@@ -48,15 +64,29 @@ void embed(DeviceSpan<std::int32_t const> ids, ConstTensorView const& table, Ten
     is_f32(y);
     require(ids.size == y.rows, "embed needs one row of y for each id");
     require(table.cols == y.cols, "embedding table has another width than y");
+    has_no_scales(table);
 }
 
 void gemm(ConstTensorView const& x, ConstTensorView const& w, ConstTensorView const& bias,
           TensorView const& y) {
-    is_activation(x);
-    is_activation(y);
-    require(x.rows == y.rows && x.cols == w.cols && w.rows == y.cols,
-            "gemm of shapes that do not fit");
-    if (bias.data != nullptr) is_vector(bias, w.rows);
+    gemm_shapes(x, w, bias, y);
+    has_no_scales(w);
+}
+
+void quantise_rows(ConstTensorView const& w, TensorView const& w8, TensorView const& scales) {
+    same_shape(w, w8);
+    is_f32(scales);
+    is_vector(scales, w.rows);
+    has_no_scales(w);
+    require(w8.dtype == DType::f8e4m3, "quantise_rows makes f8e4m3");
+}
+
+void gemm_scaled(ConstTensorView const& x, ConstTensorView const& w8, ConstTensorView const& scales,
+                 ConstTensorView const& bias, TensorView const& y) {
+    gemm_shapes(x, w8, bias, y);
+    is_f32(scales);
+    is_vector(scales, w8.rows);
+    require(w8.dtype == DType::f8e4m3, "gemm_scaled is for f8e4m3 weights");
 }
 
 void norm(ConstTensorView const& x, ConstTensorView const& weight, ConstTensorView const& bias,
@@ -137,6 +167,7 @@ void attention(ConstTensorView const& q, CacheViews const& cache, AttentionShape
     require(q.cols == shape.query_heads * shape.head_dim, "q does not hold query_heads heads");
     require(cache.k.cols == shape.kv_heads * shape.head_dim, "cache does not hold kv_heads heads");
     require(shape.queries_per_kv > 0, "queries_per_kv is 0");
+    require(shape.causal || shape.window == 0, "a window in attention that is not causal");
     require(shape.first_query + shape.query_heads <= shape.kv_heads * shape.queries_per_kv ||
                 shape.query_heads == 0,
             "a query head has no kv head");
@@ -155,6 +186,32 @@ void segments_inside(Segments const& segments, std::size_t rows, std::size_t cac
         require(segment.cache_row + segment.first_position + segment.tokens <= cache_rows,
                 "segment lies outside the KV cache");
     }
+}
+
+void cut_patches(ConstTensorView const& pixels, PatchShape const& shape, TensorView const& y) {
+    is_f32(pixels);
+    is_activation(y);
+    require(shape.channels > 0 && shape.patch > 0 && shape.height % shape.patch == 0 &&
+                shape.width % shape.patch == 0,
+            "pictures are no multiple of their patches");
+    require(pixels.rows % shape.channels == 0 && pixels.cols == shape.height * shape.width,
+            "pictures have another size");
+    std::size_t const area = shape.patch * shape.patch;
+    require(y.cols == shape.channels * area &&
+                y.rows == pixels.rows / shape.channels * (pixels.cols / area),
+            "patches do not fit their pictures");
+}
+
+void pixel_shuffle(ConstTensorView const& x, ShuffleShape const& shape, TensorView const& y) {
+    is_f32(x);
+    is_activation(y);
+    require(shape.factor > 0 && shape.height % shape.factor == 0 &&
+                shape.width % shape.factor == 0 && shape.height > 0 && shape.width > 0,
+            "a grid is no multiple of its squares");
+    std::size_t const square = shape.factor * shape.factor;
+    require(x.rows % (shape.height * shape.width) == 0, "tokens do not fill their grids");
+    require(y.rows == x.rows / square && y.cols == x.cols * square,
+            "shuffled tokens do not fit the grid");
 }
 
 void gather_rows(ConstTensorView const& x, std::span<std::size_t const> rows, TensorView const& y) {

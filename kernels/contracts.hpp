@@ -14,6 +14,9 @@ void copy(ConstTensorView const& source, TensorView const& destination);
 void embed(DeviceSpan<std::int32_t const> ids, ConstTensorView const& table, TensorView const& y);
 void gemm(ConstTensorView const& x, ConstTensorView const& w, ConstTensorView const& bias,
           TensorView const& y);
+void quantise_rows(ConstTensorView const& w, TensorView const& w8, TensorView const& scales);
+void gemm_scaled(ConstTensorView const& x, ConstTensorView const& w8, ConstTensorView const& scales,
+                 ConstTensorView const& bias, TensorView const& y);
 /// For rms_norm and layer_norm; `bias` may have no data.
 void norm(ConstTensorView const& x, ConstTensorView const& weight, ConstTensorView const& bias,
           TensorView const& y);
@@ -42,6 +45,8 @@ void single_tokens(Segments const& segments);
 /// its bounds.
 void segments_inside(Segments const& segments, std::size_t rows, std::size_t cache_rows);
 
+void cut_patches(ConstTensorView const& pixels, PatchShape const& shape, TensorView const& y);
+void pixel_shuffle(ConstTensorView const& x, ShuffleShape const& shape, TensorView const& y);
 void gather_rows(ConstTensorView const& x, std::span<std::size_t const> rows, TensorView const& y);
 void round(ConstTensorView const& x, TensorView const& y);
 void sample(ConstTensorView const& logits, std::span<SamplingParams const> params,

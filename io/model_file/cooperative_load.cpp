@@ -7,8 +7,6 @@
 #include "kernels/error.hpp"
 #include "parallel/agree.hpp"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <numeric>
 #include <utility>
@@ -35,15 +33,6 @@ class Cursor {
     std::span<std::byte> left_;
 };
 
-/// Whether each rank of this node has a core besides the one on which MPI waits busily: without one
-/// a reading thread and the exchange only take turns.
-bool has_spare_core(parallel::MpiCommunicator const& ranks) {
-    cpu_set_t cores;
-    CPU_ZERO(&cores);
-    if (sched_getaffinity(0, sizeof cores, &cores) != 0) return false;
-    return CPU_COUNT(&cores) >= 2 * ranks.ranks_on_node();
-}
-
 }  // namespace
 
 std::size_t CooperativeLoad::Hop::sent() const { return sum(send); }
@@ -60,8 +49,7 @@ CooperativeLoad::CooperativeLoad(LoadRounds rounds, CooperativeTools const& tool
       report_{report},
       before_{report},
       rank_{tools.ranks.rank()},
-      reader_{tools.file, has_spare_core(tools.ranks) ? BackgroundRead::When::now
-                                                      : BackgroundRead::When::at_end} {
+      reader_{tools.file, tools.reading_threads} {
     while (!rounds_.done()) steps_.push_back(step_of(rounds_.next()));
 }
 
@@ -123,9 +111,9 @@ void CooperativeLoad::prepare() {
     auto const most_of_one_block = most_block_bytes * index(tools_.ranks.size());
     kernels::require(held <= 4 * std::max(tools_.staging_bytes, most_of_one_block),
                      "loading takes more memory than it may");
-    read_ = {StagingBuffer(read[0]), StagingBuffer(read[1])};
-    sent_ = StagingBuffer(sent);
-    received_ = StagingBuffer(received);
+    read_ = {StagingBuffer(tools_.backend, read[0]), StagingBuffer(tools_.backend, read[1])};
+    sent_ = StagingBuffer(tools_.backend, sent);
+    received_ = StagingBuffer(tools_.backend, received);
     report_.most_held_bytes = std::max(report_.most_held_bytes, held);
     if (!steps_.empty()) start_reading(0);
 }

@@ -22,6 +22,7 @@ struct CooperativeTools {
     parallel::MpiCommunicator& ranks;
     kernels::Backend& backend;
     std::size_t staging_bytes;  ///< bound of each of four buffers
+    int reading_threads;        ///< see BackgroundRead
 };
 
 /// One pass of all ranks over the file, in rounds: while the ranks exchange what they have read in

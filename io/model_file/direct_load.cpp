@@ -37,11 +37,11 @@ void load_directly(std::span<Block const> blocks,
     if (batches.empty()) return;
     std::size_t largest = 0;
     for (auto const& batch : batches) largest = std::max(largest, bytes_of(batch));
-    std::array const buffers{StagingBuffer(largest),
-                             StagingBuffer(batches.size() > 1 ? largest : 0)};
+    std::array const buffers{StagingBuffer(tools.backend, largest),
+                             StagingBuffer(tools.backend, batches.size() > 1 ? largest : 0)};
     report.most_held_bytes =
         std::max(report.most_held_bytes, buffers[0].bytes() + buffers[1].bytes());
-    BackgroundRead reader(tools.file);
+    BackgroundRead reader(tools.file, tools.reading_threads);
     auto const memory_of = [&](std::size_t i) {
         return buffers[i % 2].first(bytes_of(batches[i]));
     };

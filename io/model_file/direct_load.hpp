@@ -17,6 +17,7 @@ struct DirectTools {
     kernels::Backend& backend;
     int rank;                   ///< whose regions are meant
     std::size_t staging_bytes;  ///< of each of two buffers; one block may be more
+    int reading_threads = 1;
 };
 
 /// Reads blocks in the order given, checks them and places what `rank` needs; the next ones are

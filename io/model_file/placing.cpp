@@ -39,8 +39,8 @@ void deliver(kernels::Backend& backend, std::span<std::byte const> bytes,
     while (!bytes.empty()) {
         auto const in_row = (destination.cols - col) * size;
         auto const part = destination.contiguous() ? bytes.size() : std::min(in_row, bytes.size());
-        backend.copy_from_host(bytes.first(part),
-                               destination.data + (row * destination.stride + col) * size);
+        backend.copy_from_staging(bytes.first(part),
+                                  destination.data + (row * destination.stride + col) * size);
         bytes = bytes.subspan(part);
         ++row;
         col = 0;

@@ -1,5 +1,6 @@
 #include "io/model_file/set_weight_source.hpp"
 
+#include "io/model_file/background_read.hpp"
 #include "io/model_file/direct_load.hpp"
 #include "io/model_file/placing.hpp"
 #include "io/model_file/stopwatch.hpp"
@@ -35,7 +36,12 @@ void check_ranks(SetIndex const& set, int ranks) {
 
 SetWeightSource::SetWeightSource(ModelIndex index, parallel::MpiCommunicator& ranks,
                                  kernels::Backend& backend, LoadOptions options)
-    : set_{index.set}, ranks_{ranks}, backend_{backend}, staging_bytes_{options.staging_bytes} {
+    : set_{index.set},
+      ranks_{ranks},
+      backend_{backend},
+      staging_bytes_{options.staging_bytes},
+      // All ranks read at once and exchange nothing: one thread in any case.
+      reading_threads_{std::max(spare_reading_threads(ranks), 1)} {
     for (auto const& tensor : set_->tensors) {
         infos_[tensor.name] = {tensor.dtype, tensor.shape};
         whole_[tensor.name] = &tensor;
@@ -84,7 +90,11 @@ void SetWeightSource::load_own(std::span<WeightRequest const> requests) {
     std::ranges::sort(blocks, {}, [](Block const& block) { return block.file_offset(); });
     load_directly(
         blocks, wishes,
-        {.file = *own_file_, .backend = backend_, .rank = 0, .staging_bytes = staging_bytes_},
+        {.file = *own_file_,
+         .backend = backend_,
+         .rank = 0,
+         .staging_bytes = staging_bytes_,
+         .reading_threads = reading_threads_},
         report_);
 }
 

@@ -43,6 +43,7 @@ class SetWeightSource final : public FileWeights {
     parallel::MpiCommunicator& ranks_;
     kernels::Backend& backend_;
     std::size_t staging_bytes_;
+    int reading_threads_;
     std::map<std::string, model::TensorInfo, std::less<>> infos_;
     std::map<std::string, StoredTensor const*, std::less<>> whole_;  ///< as set.json lists them
     std::optional<Hdf5WeightSource> shared_;

@@ -1,5 +1,6 @@
 #include "io/model_file/weight_source.hpp"
 
+#include "io/model_file/background_read.hpp"
 #include "io/model_file/cooperative_load.hpp"
 #include "io/model_file/direct_load.hpp"
 #include "io/model_file/placing.hpp"
@@ -27,7 +28,11 @@ double slowest_of(double seconds, parallel::MpiCommunicator& ranks) {
 
 Hdf5WeightSource::Hdf5WeightSource(ModelIndex index, parallel::MpiCommunicator& ranks,
                                    kernels::Backend& backend, LoadOptions options)
-    : index_(std::move(index)), ranks_{ranks}, backend_{backend}, options_(std::move(options)) {
+    : index_(std::move(index)),
+      ranks_{ranks},
+      backend_{backend},
+      options_(std::move(options)),
+      reading_threads_{spare_reading_threads(ranks)} {
     for (auto const& tensor : index_.tensors) {
         infos_[tensor.name] = {tensor.dtype, tensor.shape};
         stored_[tensor.name] = &tensor;
@@ -83,7 +88,8 @@ std::vector<Block> Hdf5WeightSource::load_cooperatively(LoadRounds rounds) {
                            {.file = *file_,
                             .ranks = ranks_,
                             .backend = backend_,
-                            .staging_bytes = options_.staging_bytes},
+                            .staging_bytes = options_.staging_bytes,
+                            .reading_threads = reading_threads_},
                            report_)
         .run(stop);
 }
@@ -107,7 +113,8 @@ void Hdf5WeightSource::load_directly(std::span<Block const> blocks, WishesByTens
                           {.file = *file_,
                            .backend = backend_,
                            .rank = ranks_.rank(),
-                           .staging_bytes = options_.staging_bytes},
+                           .staging_bytes = options_.staging_bytes,
+                           .reading_threads = std::max(reading_threads_, 1)},
                           report_);
     });
 }

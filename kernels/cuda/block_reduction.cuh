@@ -55,9 +55,10 @@ __device__ std::uint64_t block_reduce(std::uint64_t value, BlockMemory& memory, 
     return warp_reduce(lane < blockDim.x / warp_size ? memory.numbers[lane] : 0, combine);
 }
 
+__device__ inline std::uint64_t larger(std::uint64_t a, std::uint64_t b) { return a > b ? a : b; }
+
 __device__ inline std::uint64_t block_largest(std::uint64_t value, BlockMemory& memory) {
-    return block_reduce(value, memory,
-                        [](std::uint64_t a, std::uint64_t b) { return a > b ? a : b; });
+    return block_reduce(value, memory, larger);
 }
 
 __device__ inline std::uint64_t block_total(std::uint64_t value, BlockMemory& memory) {

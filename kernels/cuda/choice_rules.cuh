@@ -1,5 +1,6 @@
 #pragma once
 
+#include "kernels/cuda/token_histogram.cuh"
 #include "kernels/cuda/token_source.cuh"
 #include "kernels/philox.hpp"
 #include "kernels/resident_decode.hpp"
@@ -19,6 +20,12 @@ struct ChoiceRule {
     __device__ bool greedy() const { return temperature <= 0.0F || top_k == 1; }
 };
 
+/// Where the blocks that count a row's tokens together meet.
+struct MeetingPlace {
+    std::uint32_t arrived;
+    TokenHistogram all;
+};
+
 /// Those of all rows: as the host gave them for one call, or from the rows of a DecodeTable; with
 /// neither there are none and all rows run.
 struct ChoiceRules {
@@ -26,6 +33,7 @@ struct ChoiceRules {
     DecodeRow const* rows = nullptr;
     std::uint32_t const* seen = nullptr;  ///< [B, seen_words], or null
     std::size_t seen_words = 0;
+    MeetingPlace* meeting_places = nullptr;  ///< [B], or null: one block for each row
 
     __device__ ChoiceRule of(std::size_t b) const {
         if (given != nullptr) return given[b];

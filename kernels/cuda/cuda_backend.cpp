@@ -4,6 +4,7 @@
 #include "kernels/cuda/cublas_lt.hpp"
 #include "kernels/cuda_device.hpp"
 
+#include <cstdint>
 #include <string>
 
 namespace tesserank::kernels::cuda {
@@ -38,7 +39,8 @@ CudaBackend::CudaBackend(int device)
       properties_{open_device(device)},
       stream_{make_stream()},
       cublas_lt_{std::make_unique<CublasLt>()},
-      memory_{std::make_unique<Memory>(ScratchRing(allocate(ScratchRing::capacity)))} {}
+      memory_{std::make_unique<Memory>(ScratchRing(allocate(ScratchRing::capacity)))},
+      counters_{allocate(counters * sizeof(std::uint32_t))} {}
 
 /// What is queued may still use the memory.
 CudaBackend::~CudaBackend() { cudaStreamSynchronize(stream_.get()); }

@@ -35,6 +35,8 @@ class CudaBackend final : public Backend, public ResidentDecode {
     Buffer allocate(std::size_t bytes) override;
     std::size_t memory_available() const override;
     void copy_from_host(std::span<std::byte const> source, std::byte* destination) override;
+    Buffer allocate_staging(std::size_t bytes) override;
+    void copy_from_staging(std::span<std::byte const> source, std::byte* destination) override;
     void copy_to_host(std::byte const* source, std::span<std::byte> destination) override;
     void synchronize() override;
     void copy(ConstTensorView source, TensorView destination) override;  // elementwise.cu
@@ -44,6 +46,9 @@ class CudaBackend final : public Backend, public ResidentDecode {
                TensorView y) override;
     // gemm.cpp
     void gemm(ConstTensorView x, ConstTensorView w, ConstTensorView bias, TensorView y) override;
+    void quantise_rows(ConstTensorView w, TensorView w8, TensorView scales) override;
+    void gemm_scaled(ConstTensorView x, ConstTensorView w8, ConstTensorView scales,
+                     ConstTensorView bias, TensorView y) override;
     // norm.cu
     void rms_norm(ConstTensorView x, ConstTensorView weight, float eps, TensorView y) override;
     void add_rms_norm(TensorView residual, ConstTensorView delta, ConstTensorView weight, float eps,
@@ -76,6 +81,9 @@ class CudaBackend final : public Backend, public ResidentDecode {
     void attention_decode(ConstTensorView q, ConstTensorView k_cache, ConstTensorView v_cache,
                           Segments const& segments, AttentionShape const& shape,
                           TensorView y) override;
+    // vision.cu
+    void cut_patches(ConstTensorView pixels, PatchShape const& shape, TensorView y) override;
+    void pixel_shuffle(ConstTensorView x, ShuffleShape const& shape, TensorView y) override;
     // sampling.cu
     void sample(ConstTensorView logits, std::span<SamplingParams const> params,
                 std::span<TokenLogprob> chosen) override;
@@ -115,6 +123,9 @@ class CudaBackend final : public Backend, public ResidentDecode {
     std::unique_ptr<CublasLt> cublas_lt_;
     struct Memory;
     std::unique_ptr<Memory> memory_;  ///< scratch and pinned staging
+    /// Zeros between operations: a kernel that counts its blocks with them sets them back.
+    static constexpr std::size_t counters = 8192;
+    Buffer counters_;  ///< of 32 bits
 };
 
 }  // namespace tesserank::kernels::cuda

@@ -33,7 +33,7 @@ __device__ inline float add_logarithms(float a, float b) {
     if (a != a || b != b) return NAN;
     float const larger = fmaxf(a, b);
     float const smaller = fminf(a, b);
-    return isinf(smaller) ? larger : larger + log1pf(expf(smaller - larger));
+    return std::isinf(smaller) ? larger : larger + log1pf(expf(smaller - larger));
 }
 
 }  // namespace tesserank::kernels::cuda

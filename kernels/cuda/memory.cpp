@@ -105,6 +105,25 @@ void CudaBackend::copy_from_host(std::span<std::byte const> source, std::byte* d
     memory_->uploads.copy(source, destination, stream_.get());
 }
 
+Buffer CudaBackend::allocate_staging(std::size_t bytes) {
+    auto const free = [](void* /*context*/, std::byte* memory, std::size_t /*bytes*/) noexcept {
+        cudaFreeHost(memory);
+    };
+    if (bytes == 0) return {};
+    void* memory = nullptr;
+    check_cuda(cudaHostAlloc(&memory, bytes, cudaHostAllocDefault), "cudaHostAlloc");
+    return Buffer(static_cast<std::byte*>(memory),
+                  {.release = free, .context = nullptr, .bytes = bytes});
+}
+
+void CudaBackend::copy_from_staging(std::span<std::byte const> source, std::byte* destination) {
+    if (source.empty()) return;
+    require_no_recording(stream_.get());
+    check_cuda(cudaMemcpyAsync(destination, source.data(), source.size(), cudaMemcpyHostToDevice,
+                               stream_.get()),
+               "cudaMemcpyAsync");
+}
+
 void CudaBackend::copy_to_host(std::byte const* source, std::span<std::byte> destination) {
     if (destination.empty()) return;
     require_no_recording(stream_.get());

@@ -88,30 +88,34 @@ void CudaBackend::choose(ChoiceSource const& source, DecodeTable const& table,
     require(chosen.size == rows && top.size == rows * top_count,
             "choose needs room for the results of each row");
     if (rows == 0) return;
-    ChoiceRules rules{.rows = table.rows.data};
+    ChoiceRules rules;
+    rules.rows = table.rows.data;
     TopTokens<TokenLogprob> const to{.top = top.data, .count = top_count};
-    auto const choose_from = [&](auto const& from) {
-        choose_tokens(from, rows, rules, chosen.data, stream());
-        if (top_count > 0) find_top_tokens(from, rows, rules, to, stream());
-    };
     if (source.logits.data != nullptr) {
         require(source.logits.rows == rows && source.logits.cols > 0,
                 "choose needs a row of logits for each sequence");
         if (table.seen.size > 0) rules.seen = table.seen.data;
         rules.seen_words = table.seen.size / rows;
-        choose_from(scan_logits(source.logits, rules, scratch(scan_bytes(rows, source.logits.cols)),
-                                stream()));
+        rules.meeting_places =
+            reinterpret_cast<MeetingPlace*>(scratch(rows * sizeof(MeetingPlace)));
+        auto const from = scan_logits(source.logits, rules,
+                                      scratch(scan_bytes(rows, source.logits.cols)), stream());
+        choose_tokens(from, rows, rules, chosen.data,
+                      static_cast<unsigned>(properties_.multiProcessorCount), stream());
+        if (top_count > 0) find_top_tokens(from, rows, rules, to, stream());
         return;
     }
     require(source.candidates.size == source.parts * rows * source.per_part &&
                 source.log_sums.size == source.parts * rows,
             "choose needs candidates and a sum of each part for each sequence");
-    choose_from(CandidateRows{.candidates = source.candidates.data,
-                              .log_sums = source.log_sums.data,
-                              .rows = static_cast<std::uint32_t>(rows),
-                              .parts = static_cast<std::uint32_t>(source.parts),
-                              .per_part = static_cast<std::uint32_t>(source.per_part),
-                              .order = {}});
+    CandidateRows const from{.candidates = source.candidates.data,
+                             .log_sums = source.log_sums.data,
+                             .rows = static_cast<std::uint32_t>(rows),
+                             .parts = static_cast<std::uint32_t>(source.parts),
+                             .per_part = static_cast<std::uint32_t>(source.per_part),
+                             .order = {}};
+    choose_tokens(from, rows, rules, chosen.data, stream());
+    if (top_count > 0) find_top_tokens(from, rows, rules, to, stream());
 }
 
 void CudaBackend::advance(DeviceSpan<DecodeOutput const> chosen, DecodeTable const& table) {

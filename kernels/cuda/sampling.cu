@@ -42,21 +42,22 @@ ChoiceRule rule_of(SamplingParams const& params) {
             .uniform = params.uniform};
 }
 
+bool penalizes(SamplingParams const& params) {
+    return params.repetition_penalty != 1.0F && !params.seen.empty();
+}
+
 /// One bit for each token: [params.size(), words].
 std::vector<std::uint32_t> seen_bits(std::span<SamplingParams const> params, std::size_t vocabulary,
                                      std::size_t words) {
     std::vector<std::uint32_t> bits(params.size() * words);
     for (std::size_t b = 0; b < params.size(); ++b) {
+        if (!penalizes(params[b])) continue;
         for (std::int32_t const token : params[b].seen) {
             auto const id = static_cast<std::size_t>(token);
             if (token >= 0 && id < vocabulary) bits[b * words + id / 32] |= 1U << (id % 32);
         }
     }
     return bits;
-}
-
-bool penalizes(SamplingParams const& params) {
-    return params.repetition_penalty != 1.0F && !params.seen.empty();
 }
 
 }  // namespace
@@ -67,7 +68,8 @@ void CudaBackend::sample(ConstTensorView logits, std::span<SamplingParams const>
     std::size_t const words =
         std::any_of(params.begin(), params.end(), penalizes) ? (logits.cols + 31) / 32 : 0;
     std::size_t const bytes_per_row = scan_bytes(1, logits.cols) + words * sizeof(std::uint32_t) +
-                                      sizeof(ChoiceRule) + sizeof(DecodeOutput);
+                                      sizeof(ChoiceRule) + sizeof(MeetingPlace) +
+                                      sizeof(DecodeOutput);
     std::vector<ChoiceRule> rules(params.size());
     std::transform(params.begin(), params.end(), rules.begin(), rule_of);
     std::vector<DecodeOutput> results(params.size());
@@ -77,10 +79,12 @@ void CudaBackend::sample(ConstTensorView logits, std::span<SamplingParams const>
         how.given = upload(std::span<ChoiceRule const>(rules).subspan(first, rows)).data;
         if (words > 0) how.seen = upload(std::span<std::uint32_t const>(bits)).data;
         how.seen_words = words;
+        how.meeting_places = reinterpret_cast<MeetingPlace*>(scratch(rows * sizeof(MeetingPlace)));
         auto const from = scan_logits(logits.rows_from(first, rows), how,
                                       scratch(scan_bytes(rows, logits.cols)), stream());
         std::byte* const output = scratch(rows * sizeof(DecodeOutput));
-        choose_tokens(from, rows, how, reinterpret_cast<DecodeOutput*>(output), stream());
+        choose_tokens(from, rows, how, reinterpret_cast<DecodeOutput*>(output),
+                      static_cast<unsigned>(properties().multiProcessorCount), stream());
         copy_to_host(output, std::as_writable_bytes(std::span(results).subspan(first, rows)));
     });
     std::transform(results.begin(), results.end(), chosen.begin(), [](DecodeOutput const& output) {

@@ -3,6 +3,7 @@
 #include "kernels/cuda/token_kernels.cuh"
 #include "kernels/cuda/token_search.cuh"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 
@@ -16,14 +17,38 @@ __device__ std::uint64_t target_of_share(float share, std::uint64_t total) {
     return min(static_cast<std::uint64_t>(wanted), total) - 1;
 }
 
+__device__ std::uint64_t target_of_draw(ChoiceRule const& rule, std::uint64_t total) {
+    auto const target = static_cast<std::uint64_t>(rule.uniform * static_cast<double>(total));
+    return min(target, total - 1);  // the product may round up
+}
+
+/// How far below the most likely token min_p lets others be.
+__device__ double reach_of(ChoiceRule const& rule) {
+    return rule.min_p > 0.0F ? -log(static_cast<double>(rule.min_p)) : double{INFINITY};
+}
+
+/// All tokens that the first limit leaves lie in this part or before it.
+template <class Rows>
+__device__ unsigned last_part(TokenSearch<Rows>& search, ChoiceRule const& rule, bool top_k,
+                              std::uint64_t total) {
+    if (top_k) return search.part_of(Measure::count, rule.top_k - 1);
+    if (rule.top_p < 1.0F) {
+        return search.part_of(Measure::weight, target_of_share(rule.top_p, total));
+    }
+    if (rule.min_p > 0.0F) return WeightScale::part_within(reach_of(rule));
+    return search.part_of(Measure::weight, target_of_draw(rule, total));
+}
+
 /// Each limit keeps a prefix of the tokens by falling likelihood, so that the next one needs to
 /// know no more than the prefix's weight.
 template <class Rows>
 __device__ std::uint64_t draw_token(TokenSearch<Rows>& search, ChoiceRule const& rule,
                                     std::uint64_t weight_of_first) {
     std::uint64_t total = search.total(Measure::weight);
+    bool const top_k = rule.top_k > 0 && rule.top_k < search.total(Measure::count);
+    search.search_down_to(last_part(search, rule, top_k, total));
     std::uint64_t last = 0;
-    if (rule.top_k > 0 && rule.top_k < search.total(Measure::count)) {
+    if (top_k) {
         last = search.find(Measure::count, rule.top_k - 1);
         total = search.weight_down_to(last, INFINITY);
     }
@@ -31,22 +56,40 @@ __device__ std::uint64_t draw_token(TokenSearch<Rows>& search, ChoiceRule const&
         last = search.find(Measure::weight, target_of_share(rule.top_p, total));
     }
     if (rule.top_p < 1.0F || rule.min_p > 0.0F) {
-        double const reach =
-            rule.min_p > 0.0F ? -log(static_cast<double>(rule.min_p)) : double{INFINITY};
-        total = max(search.weight_down_to(last, reach), weight_of_first);
+        total = max(search.weight_down_to(last, reach_of(rule)), weight_of_first);
     }
-    auto const target = static_cast<std::uint64_t>(rule.uniform * static_cast<double>(total));
-    return search.find(Measure::weight, min(target, total - 1));
+    return search.find(Measure::weight, target_of_draw(rule, total));
+}
+/// Joins the counts of a row's blocks; true in the last one to come, which has the whole of them in
+/// memory.all.
+__device__ bool meet(MeetingPlace& place, unsigned blocks, SearchMemory& memory) {
+    unsigned const part = threadIdx.x;
+    if (std::uint32_t const count = memory.all.counts[part]; count > 0) {
+        place.all.add(part, memory.all.amount(Measure::weight, part), count);
+    }
+    __threadfence();
+    __syncthreads();
+    if (part == 0) memory.place = atomicAdd(&place.arrived, 1U);
+    __syncthreads();
+    if (memory.place != blocks - 1) return false;
+    __threadfence();
+    memory.all.counts[part] = __ldcg(&place.all.counts[part]);
+    memory.all.low[part] = __ldcg(&place.all.low[part]);
+    memory.all.high[part] = __ldcg(&place.all.high[part]);
+    __syncthreads();
+    return true;
 }
 
+/// The blocks of a row count its tokens together, and the last one goes on alone.
 template <class Rows>
-__global__ void __launch_bounds__(search_width)
+__global__ void __launch_bounds__(search_width, 1)
     choose_token(Rows rows, ChoiceRules rules, DecodeOutput* chosen) {
     __shared__ SearchMemory memory;
     std::size_t const b = blockIdx.x;
     wait_for_previous_grid();
     let_next_grid_start();
     ChoiceRule const rule = rules.of(b);
+    if (blockIdx.y > 0 && (rule.ended != 0 || rule.greedy())) return;
     if (rule.ended != 0) {
         if (threadIdx.x == 0) chosen[b] = {.token = -1, .logprob = 0.0F};
         return;
@@ -56,7 +99,9 @@ __global__ void __launch_bounds__(search_width)
     if (!rule.greedy()) {
         auto const scale =
             WeightScale::of(rows.order.logit(summary.best), rule.temperature, rows.size());
-        TokenSearch<Rows> search(rows, b, rules.penalty(b), scale, Measure::weight, memory);
+        TokenSearch<Rows> search(rows, b, rules.penalty(b), scale, memory);
+        search.count_tokens(Measure::weight, blockIdx.y, gridDim.y);
+        if (gridDim.y > 1 && !meet(rules.meeting_places[b], gridDim.y, memory)) return;
         number = draw_token(search, rule, scale.weight(scale.largest));
     }
     if (threadIdx.x == 0) {
@@ -65,24 +110,26 @@ __global__ void __launch_bounds__(search_width)
     }
 }
 
-template <class Rows>
-void launch_choice(Rows const& from, std::size_t rows, ChoiceRules const& rules,
-                   DecodeOutput* chosen, cudaStream_t stream) {
-    launch_dependent(choose_token<Rows>,
-                     {.grid = dim3(static_cast<unsigned>(rows)), .block = dim3(search_width)},
-                     stream, from, rules, chosen);
-}
-
 }  // namespace
 
 void choose_tokens(LogitRows const& from, std::size_t rows, ChoiceRules const& rules,
-                   DecodeOutput* chosen, cudaStream_t stream) {
-    launch_choice(from, rows, rules, chosen, stream);
+                   DecodeOutput* chosen, unsigned multiprocessors, cudaStream_t stream) {
+    // A block fills a multiprocessor; one with less than a piece would not be worth the meeting.
+    auto const blocks = static_cast<unsigned>(multiprocessors / std::max(rows, std::size_t{1}));
+    unsigned const shares = rules.meeting_places == nullptr
+                                ? 1
+                                : std::clamp(blocks, 1U, std::max(1U, from.pieces_per_row));
+    launch_dependent(
+        choose_token<LogitRows>,
+        {.grid = dim3(static_cast<unsigned>(rows), shares), .block = dim3(search_width)}, stream,
+        from, rules, chosen);
 }
 
 void choose_tokens(CandidateRows const& from, std::size_t rows, ChoiceRules const& rules,
                    DecodeOutput* chosen, cudaStream_t stream) {
-    launch_choice(from, rows, rules, chosen, stream);
+    launch_dependent(choose_token<CandidateRows>,
+                     {.grid = dim3(static_cast<unsigned>(rows)), .block = dim3(search_width)},
+                     stream, from, rules, chosen);
 }
 
 }  // namespace tesserank::kernels::cuda

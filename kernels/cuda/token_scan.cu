@@ -13,6 +13,13 @@ constexpr unsigned scan_threads = 256;
 /// Enough to keep 16 loads of each thread under way; the second look at them finds them in L1.
 constexpr std::uint32_t piece_tokens = 16 * scan_threads;
 
+__device__ void clear(MeetingPlace& place) {
+    auto* const words = reinterpret_cast<std::uint32_t*>(&place);
+    for (unsigned i = threadIdx.x; i < sizeof(MeetingPlace) / sizeof(*words); i += blockDim.x) {
+        words[i] = 0;
+    }
+}
+
 __global__ void __launch_bounds__(scan_threads)
     scan_piece(LogitRows rows, ChoiceRules rules, RowSummary* pieces) {
     __shared__ BlockMemory memory;
@@ -20,6 +27,7 @@ __global__ void __launch_bounds__(scan_threads)
     wait_for_previous_grid();
     let_next_grid_start();
     if (rules.ended(b)) return;
+    if (rules.meeting_places != nullptr && blockIdx.y == 0) clear(rules.meeting_places[b]);
     std::uint32_t const first = blockIdx.y * piece_tokens;
     std::uint32_t const last = min(rows.cols, first + piece_tokens);
     Penalty const penalty = rules.penalty(b);

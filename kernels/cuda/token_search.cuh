@@ -1,74 +1,20 @@
 #pragma once
 
 #include "kernels/cuda/block_reduction.cuh"
+#include "kernels/cuda/token_histogram.cuh"
 #include "kernels/cuda/token_order.cuh"
+#include "kernels/cuda/token_source.cuh"
 
-#include <cmath>
+#include <cstddef>
 #include <cstdint>
 
 /// Finds, in one row, the token at which a running count or a running sum of weights passes a
 /// target, from the most to the least likely token: what top_k, top_p and a draw ask for. Nothing
 /// as long as a vocabulary is sorted: a histogram says which tokens may be it, and those few are
-/// sorted. Weights are integers, so that no sum depends on the order of its terms.
+/// sorted. Weights are integers, so that no sum depends on the order of its terms; they are as
+/// exact as e^x in f32, so that only a target within 1e-6 of the border of two tokens can miss the
+/// host's.
 namespace tesserank::kernels::cuda {
-
-/// Threads of a block that searches, parts of a histogram, and tokens that are sorted at once.
-inline constexpr unsigned search_width = 1024;
-
-/// How far below the largest logit tokens are, and what they weigh: e^-distance.
-struct WeightScale {
-    float largest = 0.0F;
-    float temperature = 1.0F;
-    float one = 1.0F;  ///< the weight at distance 0
-
-    /// The weights of so many tokens fit 62 bits together.
-    __device__ static WeightScale of(float largest, float temperature, std::uint32_t tokens) {
-        return {largest, temperature,
-                static_cast<float>(std::uint64_t{1} << (62 - width_of(tokens)))};
-    }
-
-    __device__ float distance(float logit) const {
-        if (logit != logit) logit = -INFINITY;
-        // Equal infinities have no difference.
-        return logit == largest ? 0.0F : (largest - logit) / temperature;
-    }
-    __device__ std::uint64_t weight(float logit) const {
-        return static_cast<std::uint64_t>(expf(-distance(logit)) * one);
-    }
-    /// Parts of a histogram by distance; the last one takes all whose weight hardly counts.
-    __device__ unsigned part(float logit) const {
-        constexpr float parts_per_unit = 32.0F;
-        return static_cast<unsigned>(
-            fminf(distance(logit) * parts_per_unit, static_cast<float>(search_width - 1)));
-    }
-};
-
-enum class Measure : std::uint8_t { count, weight };
-
-/// Counts and weights of tokens by parts, the most likely part first.
-struct TokenHistogram {
-    std::uint32_t counts[search_width];
-    std::uint32_t low[search_width], high[search_width];  ///< of the weights
-
-    __device__ void clear() {
-        __syncthreads();  // earlier readers
-        counts[threadIdx.x] = low[threadIdx.x] = high[threadIdx.x] = 0;
-        __syncthreads();
-    }
-    /// With 32-bit additions, which shared memory does at once; of 64 bits it retries them.
-    __device__ void add(unsigned part, std::uint64_t weight) {
-        atomicAdd(&counts[part], 1U);
-        if (weight == 0) return;
-        auto const below = static_cast<std::uint32_t>(weight);
-        bool const carry = atomicAdd(&low[part], below) > ~below;
-        auto const above = static_cast<std::uint32_t>(weight >> 32) + (carry ? 1U : 0U);
-        if (above != 0) atomicAdd(&high[part], above);
-    }
-    __device__ std::uint64_t amount(Measure measure, unsigned part) const {
-        if (measure == Measure::count) return counts[part];
-        return (std::uint64_t{high[part]} << 32) | low[part];
-    }
-};
 
 struct SearchMemory {
     TokenHistogram all, some;
@@ -97,17 +43,21 @@ __device__ inline void sort_falling(SearchMemory& memory, unsigned size) {
     __syncthreads();
 }
 
-/// All threads of a block of search_width threads make the same calls.
+/// All threads of a block of search_width threads make the same calls. What is searched are logits
+/// after `penalty`. Needs memory.all to be made first: by count_tokens().
 template <class Rows>
 class TokenSearch {
   public:
-    /// `penalty` makes logits what is searched; with `most` count, weights are not to be asked for.
     __device__ TokenSearch(Rows const& rows, std::size_t row, Penalty penalty, WeightScale scale,
-                           Measure most, SearchMemory& memory)
-        : rows_{rows}, row_{row}, penalty_{penalty}, scale_{scale}, memory_{memory} {
-        memory.all.clear();
-        visit([&](float logit, std::uint32_t) {
-            memory.all.add(scale.part(logit), most == Measure::weight ? scale.weight(logit) : 0);
+                           SearchMemory& memory)
+        : rows_{rows}, row_{row}, penalty_{penalty}, scale_{scale}, memory_{memory} {}
+
+    /// Makes memory.all of one of equal `shares` of the tokens; with `most` count, without weights.
+    __device__ void count_tokens(Measure most, unsigned share, unsigned shares) {
+        memory_.all.clear();
+        rows_.visit_share(row_, share, shares, [&](float logit, std::uint32_t token) {
+            float const its = penalty_(logit, token);
+            memory_.all.add(scale_.part(its), most == Measure::weight ? scale_.weight(its) : 0);
         });
         __syncthreads();
     }
@@ -117,22 +67,27 @@ class TokenSearch {
         return block_total(memory_.all.amount(measure, threadIdx.x), memory_.block);
     }
 
+    /// The part in which the running amount exceeds `target`, which is less than the total.
+    __device__ unsigned part_of(Measure measure, std::uint64_t target) {
+        pick(memory_.all.amount(measure, threadIdx.x), target);
+        return memory_.place;
+    }
+
+    /// Says that no token behind `part` will be found: if few are before it, they are sorted once.
+    __device__ void search_down_to(unsigned part) {
+        std::uint64_t const count = threadIdx.x <= part ? memory_.all.counts[threadIdx.x] : 0;
+        if (block_total(count, memory_.block) > search_width) return;
+        sort({interval_of(part).first, ~std::uint64_t{0}});
+        sorted_ = true;
+    }
+
     /// The number of the first token, in order of falling numbers, with which the running amount
     /// exceeds `target`, which is less than the total.
     __device__ std::uint64_t find(Measure measure, std::uint64_t target) {
-        target -= pick(memory_.all.amount(measure, threadIdx.x), target);
-        unsigned const part = memory_.place;
-        std::uint32_t count = memory_.all.counts[part];
-        Interval interval = interval_of(part);
-        while (count > search_width) {
-            unsigned const shift = narrow(interval, measure);
-            target -= pick(memory_.some.amount(measure, threadIdx.x), target);
-            count = memory_.some.counts[memory_.place];
-            interval.last -= std::uint64_t{memory_.place} << shift;
-            std::uint64_t const width = (std::uint64_t{1} << shift) - 1;
-            if (interval.last - interval.first > width) interval.first = interval.last - width;
+        if (!sorted_) {
+            Interval const interval = interval_around(measure, target);
+            sort(interval);
         }
-        sort(interval);
         std::uint64_t const mine = memory_.sorted[threadIdx.x];
         bool const weighs = mine != 0 && measure == Measure::weight;
         pick(weighs ? scale_.weight(rows_.order.logit(mine)) : mine != 0 ? 1 : 0, target);
@@ -141,11 +96,19 @@ class TokenSearch {
 
     /// The weight of the tokens from `last`, a number, on, and not further away than `reach`.
     __device__ std::uint64_t weight_down_to(std::uint64_t last, double reach) {
+        auto const weight_of = [&](std::uint64_t its, float logit) -> std::uint64_t {
+            bool const near = static_cast<double>(scale_.distance(logit)) <= reach;
+            return its >= last && near ? scale_.weight(logit) : 0;
+        };
         std::uint64_t sum = 0;
-        visit([&](float logit, std::uint32_t token) {
-            if (number(logit, token) < last) return;
-            if (static_cast<double>(scale_.distance(logit)) <= reach) sum += scale_.weight(logit);
-        });
+        if (sorted_) {
+            std::uint64_t const mine = memory_.sorted[threadIdx.x];
+            if (mine != 0) sum = weight_of(mine, rows_.order.logit(mine));
+        } else {
+            visit([&](float logit, std::uint32_t token) {
+                sum += weight_of(number(logit, token), logit);
+            });
+        }
         return block_total(sum, memory_.block);
     }
 
@@ -182,6 +145,24 @@ class TokenSearch {
         return rows_.order.number(likelihood_of(logit), token);
     }
 
+    /// At most search_width tokens, with the one among them that find() looks for; `target` becomes
+    /// what it is within them.
+    __device__ Interval interval_around(Measure measure, std::uint64_t& target) {
+        target -= pick(memory_.all.amount(measure, threadIdx.x), target);
+        unsigned const part = memory_.place;
+        std::uint32_t count = memory_.all.counts[part];
+        Interval interval = interval_of(part);
+        while (count > search_width) {
+            unsigned const shift = narrow(interval, measure);
+            target -= pick(memory_.some.amount(measure, threadIdx.x), target);
+            count = memory_.some.counts[memory_.place];
+            interval.last -= std::uint64_t{memory_.place} << shift;
+            std::uint64_t const width = (std::uint64_t{1} << shift) - 1;
+            if (interval.last - interval.first > width) interval.first = interval.last - width;
+        }
+        return interval;
+    }
+
     /// Puts into memory.place the thread with whose amount the running sum exceeds `target`;
     /// returns the sum before it.
     __device__ std::uint64_t pick(std::uint64_t amount, std::uint64_t target) {
@@ -215,7 +196,7 @@ class TokenSearch {
             std::uint32_t const step = (last - first - 1) / warp_size + 1;
             std::uint32_t const place = first + threadIdx.x % warp_size * step;
             bool const behind = place < last && scale_.part(logit_of(place)) >= part;
-            unsigned const lanes = __popc(__ballot_sync(full_warp, behind));
+            auto const lanes = static_cast<std::uint32_t>(__popc(__ballot_sync(full_warp, behind)));
             if (lanes == 0) return first;
             last = min(last, first + lanes * step);
             first += (lanes - 1) * step + 1;
@@ -245,6 +226,7 @@ class TokenSearch {
     Penalty penalty_;
     WeightScale scale_;
     SearchMemory& memory_;
+    bool sorted_ = false;  ///< memory.sorted holds all tokens that can be found
 };
 
 }  // namespace tesserank::kernels::cuda

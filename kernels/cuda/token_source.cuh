@@ -66,18 +66,24 @@ struct LogitRows {
     __device__ void visit(std::size_t b, Visit visit_token) const {
         visit(b, 0, cols, visit_token);
     }
+    template <class Visit>
+    __device__ void visit_share(std::size_t b, unsigned share, unsigned shares,
+                                Visit visit_token) const {
+        std::uint32_t const tokens = (cols + 4 * shares - 1) / (4 * shares) * 4;
+        visit(b, min(cols, share * tokens), min(cols, (share + 1) * tokens), visit_token);
+    }
 
     __device__ std::uint32_t size() const { return cols; }
-    __device__ RowSummary summary(std::size_t b, BlockMemory& memory) const {
+    /// The few pieces are read by each warp for itself.
+    __device__ RowSummary summary(std::size_t b, BlockMemory& /*memory*/) const {
         RowSummary all;
-        for (std::uint32_t i = threadIdx.x; i < pieces_per_row; i += blockDim.x) {
+        for (std::uint32_t i = threadIdx.x % warp_size; i < pieces_per_row; i += warp_size) {
             RowSummary const piece = pieces[b * pieces_per_row + i];
-            if (piece.best > all.best) all.best = piece.best;
-            if (piece.likeliest > all.likeliest) all.likeliest = piece.likeliest;
-            all.sum = sum_of(all.sum, piece.sum);
+            all = {larger(all.best, piece.best), larger(all.likeliest, piece.likeliest),
+                   sum_of(all.sum, piece.sum)};
         }
-        return {block_largest(all.best, memory), block_largest(all.likeliest, memory),
-                block_log_sum(all.sum, memory)};
+        return {warp_reduce(all.best, larger), warp_reduce(all.likeliest, larger),
+                warp_log_sum(all.sum)};
     }
     /// The logit as it was given: a NaN and the sign of a zero are not in its number.
     __device__ float logit(std::size_t b, std::uint64_t number) const {
@@ -101,6 +107,13 @@ struct CandidateRows {
                 visit_token(candidate.logit, static_cast<std::uint32_t>(candidate.token));
             }
         }
+    }
+
+    /// There are too few for more than one share.
+    template <class Visit>
+    __device__ void visit_share(std::size_t b, unsigned /*share*/, unsigned /*shares*/,
+                                Visit visit_token) const {
+        visit(b, visit_token);
     }
 
     __device__ std::uint32_t size() const { return parts * per_part; }

@@ -35,7 +35,7 @@ struct TopRow {
 };
 
 template <class Rows, class Token>
-__global__ void __launch_bounds__(search_width)
+__global__ void __launch_bounds__(search_width, 1)
     find_top(Rows rows, ChoiceRules rules, TopTokens<Token> to) {
     __shared__ SearchMemory memory;
     std::size_t const b = blockIdx.x;
@@ -52,7 +52,8 @@ __global__ void __launch_bounds__(search_width)
         return;
     }
     auto const scale = WeightScale::of(rows.order.logit(summary.likeliest), 1.0F, rows.size());
-    TokenSearch<Rows> search(rows, b, {}, scale, Measure::count, memory);
+    TokenSearch<Rows> search(rows, b, {}, scale, memory);
+    search.count_tokens(Measure::count, 0, 1);
     std::size_t const found = min(std::uint64_t{to.count}, search.total(Measure::count));
     std::uint64_t highest = summary.likeliest;
     for (std::size_t first = 0; first < found; first += search_width) {

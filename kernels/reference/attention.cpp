@@ -71,7 +71,8 @@ void ReferenceBackend::attention_prefill(ConstTensorView q, ConstTensorView k_ca
     for (auto const& segment : std::span(segments.list.data, segments.list.size)) {
         for (std::size_t i = 0; i < segment.tokens; ++i) {
             std::size_t const row = segment.row + i;
-            std::size_t const end = segment.first_position + i + 1;
+            std::size_t const end =
+                segment.first_position + (shape.causal ? i + 1 : segment.tokens);
             std::size_t const begin =
                 shape.window > 0 && end > shape.window ? end - shape.window : 0;
             for (std::size_t head = 0; head < shape.query_heads; ++head) {

@@ -35,6 +35,8 @@ class ReferenceBackend : public HostBackend {
     void attention_decode(ConstTensorView q, ConstTensorView k_cache, ConstTensorView v_cache,
                           Segments const& segments, AttentionShape const& shape,
                           TensorView y) override;
+    void cut_patches(ConstTensorView pixels, PatchShape const& shape, TensorView y) override;
+    void pixel_shuffle(ConstTensorView x, ShuffleShape const& shape, TensorView y) override;
     void gather_rows(ConstTensorView x, std::span<std::size_t const> rows, TensorView y) override;
     void round(ConstTensorView x, TensorView y) override;
     void sample(ConstTensorView logits, std::span<SamplingParams const> params,

@@ -1,7 +1,11 @@
 #include "tests/emulation/memory.hpp"
 #include "tests/emulation/streams.hpp"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <memory>
 #include <vector>
@@ -63,10 +67,28 @@ cudaError_t copy_rows(Rows const& rows, cudaMemcpyKind kind, cudaStream_t stream
     return error == cudaSuccess ? device_state() : error;
 }
 
+constexpr std::size_t large = std::size_t{1} << 20;
+
+/// Whole pages are given back instead: they are zero when they are touched again.
+void clear(std::byte* memory, std::size_t bytes) {
+    auto const page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
+    auto const first = reinterpret_cast<std::uintptr_t>(memory);
+    std::uintptr_t const begin = (first + page - 1) / page * page;
+    std::uintptr_t const end = (first + bytes) / page * page;
+    std::memset(memory, 0, begin - first);
+    std::memset(memory + (end - first), 0, first + bytes - end);
+    if (madvise(memory + (begin - first), end - begin, MADV_DONTNEED) != 0) {
+        std::memset(memory + (begin - first), 0, end - begin);
+    }
+}
+
 cudaError_t set_rows(void* memory, std::size_t pitch, int value, std::size_t bytes,
                      std::size_t count, cudaStream_t stream) {
     if (bytes == 0 || count == 0) return device_state();
     if (!on_device(type_of(memory, (count - 1) * pitch + bytes))) return cudaErrorInvalidValue;
+    if (value == 0 && count == 1 && bytes >= large) {
+        return enqueue(stream, [=] { clear(static_cast<std::byte*>(memory), bytes); });
+    }
     return enqueue(stream, [=] {
         for (std::size_t r = 0; r < count; ++r) {
             std::memset(static_cast<std::byte*>(memory) + r * pitch, value, bytes);

@@ -24,6 +24,7 @@ void perform(std::vector<Copy> const& copies) {
         } else {
             std::memset(copy.target, 0, copy.bytes);
         }
+        written_by_copy(copy.target);
     }
 }
 
@@ -31,6 +32,7 @@ void perform(std::vector<Copy> const& copies) {
 
 void prepare_shared_memory(std::size_t bytes) {
     shared_bytes = bytes;
+    forget_copies();
     std::memset(shared_memory.data(), garbage, bytes);
     std::memset(shared_memory.data() + bytes, guarded, guard);
 }
@@ -81,6 +83,6 @@ void wait_for_copies(std::size_t groups_under_way) {
     }
 }
 
-void wait_for_previous_grid() { Block::current().waited_for_previous_grid(); }
+void wait_for_previous_grid() { Block::current().wait_for_previous_grid(); }
 
 }  // namespace tesserank::emulation

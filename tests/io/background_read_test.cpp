@@ -39,6 +39,7 @@ class BackgroundReadTest : public ::testing::Test {
     }
 
     TemporaryFolder folder;
+    std::unique_ptr<kernels::Backend> backend = kernels::make_reference_backend();
     std::string content, path;
     StoredTensor tensor;
 };
@@ -46,7 +47,7 @@ class BackgroundReadTest : public ::testing::Test {
 TEST_F(BackgroundReadTest, ReadsWhileItsCallerDoesSomethingElse) {
     InputFile const file(path);
     auto const blocks = blocks_of(tensor);
-    StagingBuffer const buffer(content.size());
+    StagingBuffer const buffer(*backend, content.size());
     BackgroundRead reader(file);
     reader.start(blocks, buffer.first(content.size()));
     EXPECT_GE(reader.finish(), 0.0);
@@ -54,11 +55,41 @@ TEST_F(BackgroundReadTest, ReadsWhileItsCallerDoesSomethingElse) {
         std::ranges::equal(buffer.first(content.size()), std::as_bytes(std::span(content))));
 }
 
+TEST_F(BackgroundReadTest, AnyNumberOfThreadsReadsTheSame) {
+    InputFile const file(path);
+    auto const blocks = blocks_of(tensor);
+    for (int const threads : {0, 1, 3, 4, 150}) {
+        StagingBuffer const buffer(*backend, content.size());
+        BackgroundRead reader(file, threads);
+        reader.start(blocks, buffer.first(content.size()));
+        reader.finish();
+        EXPECT_TRUE(
+            std::ranges::equal(buffer.first(content.size()), std::as_bytes(std::span(content))))
+            << threads << " threads";
+    }
+}
+
+TEST_F(BackgroundReadTest, OfSeveralWrongBlocksTheFirstIsNamed) {
+    InputFile const file(path);
+    tensor.checksums[90] ^= 1;
+    tensor.checksums[40] ^= 1;
+    auto const blocks = blocks_of(tensor);
+    StagingBuffer const buffer(*backend, content.size());
+    BackgroundRead reader(file, 4);
+    reader.start(blocks, buffer.first(content.size()));
+    try {
+        reader.finish();
+        FAIL() << "a wrong block was not found";
+    } catch (kernels::InputError const& error) {
+        EXPECT_NE(std::string(error.what()).find("rows 40 to 40"), std::string::npos);
+    }
+}
+
 TEST_F(BackgroundReadTest, AnErrorComesWithTheEnd) {
     InputFile const file(path);
     tensor.checksums[70] ^= 1;
     auto const blocks = blocks_of(tensor);
-    StagingBuffer const buffer(content.size());
+    StagingBuffer const buffer(*backend, content.size());
     BackgroundRead reader(file);
     reader.start(blocks, buffer.first(content.size()));
     EXPECT_THROW(reader.finish(), kernels::InputError);
@@ -67,7 +98,7 @@ TEST_F(BackgroundReadTest, AnErrorComesWithTheEnd) {
 TEST_F(BackgroundReadTest, NobodyHasToWaitForTheEnd) {
     InputFile const file(path);
     auto const blocks = blocks_of(tensor);
-    StagingBuffer const buffer(content.size());
+    StagingBuffer const buffer(*backend, content.size());
     BackgroundRead reader(file);
     reader.start(blocks, buffer.first(content.size()));
 }
@@ -75,7 +106,6 @@ TEST_F(BackgroundReadTest, NobodyHasToWaitForTheEnd) {
 TEST_F(BackgroundReadTest, DirectLoadingReadsOneBatchAhead) {
     InputFile const file(path);
     std::vector<std::byte> memory(content.size());
-    auto const backend = kernels::make_reference_backend();
     model::WeightRequest const request{
         "t",
         {{{0, tensor.rows()}, {0, tensor.cols()}}},

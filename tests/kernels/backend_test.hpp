@@ -18,8 +18,8 @@
 
 namespace tesserank::kernels {
 
-/// A backend under test. Tests run over backends_under_test(), so that a new one is added there
-/// only.
+/// A backend under test. Tests run over backends_under_test(): those of the host, or the CUDA
+/// backend, as the test is linked.
 struct BackendMaker {
     std::string name;
     std::function<std::unique_ptr<Backend>()> make;
@@ -27,9 +27,20 @@ struct BackendMaker {
     friend void PrintTo(BackendMaker const& maker, std::ostream* out) { *out << maker.name; }
 };
 
-inline std::vector<BackendMaker> backends_under_test() {
-    return {{"reference", make_reference_backend}, {"kokkos", make_kokkos_backend}};
-}
+std::vector<BackendMaker> backends_under_test();
+/// Memory that the host reads and writes, and the backends under test too.
+void* allocate_for_test(std::size_t bytes);
+void free_for_test(void* memory);
+/// Until all operations of the backends have run.
+void settle();
+
+template <class T>
+struct TestAllocator {
+    using value_type = T;
+    T* allocate(std::size_t count) { return static_cast<T*>(allocate_for_test(count * sizeof(T))); }
+    void deallocate(T* memory, std::size_t) { free_for_test(memory); }
+    bool operator==(TestAllocator const&) const = default;
+};
 
 /// For loops over sizes: for (std::size_t const tokens : Sizes{1, 2, 3}).
 using Sizes = std::initializer_list<std::size_t>;
@@ -37,8 +48,9 @@ using Sizes = std::initializer_list<std::size_t>;
 inline constexpr DType all_dtypes[] = {DType::f32, DType::bf16, DType::f16};
 inline constexpr DType activation_dtypes[] = {DType::f32, DType::bf16};
 
-/// A matrix in host memory that test code reads and writes as floats. The columns are a part of a
-/// wider one, so that rows are not contiguous; what lies between them must stay untouched.
+/// A matrix that test code reads and writes as floats, and backends as their own. The columns are a
+/// part of a wider one, so that rows are not contiguous; what lies between them must stay
+/// untouched. Whoever asks for it gets it with all operations done.
 class Matrix {
   public:
     static constexpr std::size_t gap = 3;
@@ -51,8 +63,19 @@ class Matrix {
         for (std::size_t r = 0; r < rows; ++r) store_row(std::vector<float>(cols), view(), r);
     }
 
-    TensorView view() { return {{bytes_.data(), dtype_, rows_, cols_, cols_ + gap}}; }
+    Matrix(Matrix const& other)
+        : rows_(other.rows_), cols_(other.cols_), dtype_(other.dtype_), bytes_(other.settled()) {}
+    Matrix(Matrix&&) = default;
+    Matrix& operator=(Matrix&&) = default;
+    Matrix& operator=(Matrix const& other) { return *this = Matrix(other); }
+    ~Matrix() = default;
+
+    TensorView view() {
+        settle();
+        return {{bytes_.data(), dtype_, rows_, cols_, cols_ + gap}};
+    }
     ConstTensorView view() const {
+        settle();
         return BasicTensorView<std::byte const*>{bytes_.data(), dtype_, rows_, cols_, cols_ + gap};
     }
     std::size_t rows() const { return rows_; }
@@ -74,18 +97,26 @@ class Matrix {
     /// Whether nothing was written between the rows.
     bool gaps_untouched() const {
         std::size_t const stride = (cols() + gap) * size_of(dtype_);
-        for (std::size_t i = 0; i < bytes_.size(); ++i) {
-            if (i % stride >= cols() * size_of(dtype_) && bytes_[i] != filler) return false;
+        auto const& bytes = settled();
+        for (std::size_t i = 0; i < bytes.size(); ++i) {
+            if (i % stride >= cols() * size_of(dtype_) && bytes[i] != filler) return false;
         }
         return true;
     }
 
   private:
+    using Bytes = std::vector<std::byte, TestAllocator<std::byte>>;
+
+    Bytes const& settled() const {
+        settle();
+        return bytes_;
+    }
+
     static constexpr std::byte filler{0x5A};
     std::size_t rows_;
     std::size_t cols_;
     DType dtype_;
-    std::vector<std::byte> bytes_;
+    Bytes bytes_;
 };
 
 /// Two tests that ask for the same numbers get the same.
@@ -144,10 +175,10 @@ inline void expect_close(Matrix const& actual, Matrix const& expected, Tolerance
     ASSERT_EQ(actual.cols(), expected.cols());
     EXPECT_TRUE(actual.gaps_untouched());
     for (std::size_t r = 0; r < expected.rows(); ++r) {
+        auto const got = actual.row(r), want = expected.row(r);
         for (std::size_t c = 0; c < expected.cols(); ++c) {
-            float const want = expected.at(r, c);
-            float const bound = tolerance.relative * std::abs(want) + tolerance.absolute;
-            ASSERT_NEAR(actual.at(r, c), want, bound) << "row " << r << ", column " << c;
+            float const bound = tolerance.relative * std::abs(want[c]) + tolerance.absolute;
+            ASSERT_NEAR(got[c], want[c], bound) << "row " << r << ", column " << c;
         }
     }
 }

@@ -30,6 +30,23 @@ TEST_P(MemoryTest, AllocatesZeroedAlignedMemory) {
     }
 }
 
+TEST_P(MemoryTest, StagingMemoryReachesTheDeviceByTheNextWait) {
+    EXPECT_EQ(backend->allocate_staging(0), nullptr);
+    for (std::size_t const bytes : Sizes{1, 4097, (9U << 20U) + 5}) {
+        Buffer const staging = backend->allocate_staging(bytes);
+        std::span const source(staging.get(), bytes);
+        for (std::size_t i = 0; i < bytes; ++i) source[i] = static_cast<std::byte>(i * 31);
+        Buffer const buffer = backend->allocate(bytes);
+        backend->copy_from_staging(source, buffer.get());
+        backend->synchronize();
+        std::vector<std::byte> const expected(source.begin(), source.end());
+        std::ranges::fill(source, std::byte{0});
+        std::vector<std::byte> back(bytes);
+        backend->copy_to_host(buffer.get(), back);
+        EXPECT_EQ(back, expected);
+    }
+}
+
 TEST_P(MemoryTest, ZeroBytesAreNull) {
     EXPECT_EQ(backend->allocate(0), nullptr);
     Tensor const empty = make_tensor(*backend, DType::bf16, 0, 5);

@@ -12,16 +12,20 @@ __device__ __forceinline__ std::byte* dynamic_shared() {
     return dynamic_shared_memory;
 }
 
-/// For kernels of launch_dependent(): returns when the grids before this one have ended and what
+/// For kernels of launch_dependent(), which older devices run in turn: returns when the grids before this one have ended and what
 /// they wrote can be read.
 __device__ __forceinline__ void wait_for_previous_grid() {
+#if __CUDA_ARCH__ >= 900
     asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
 }
 
 /// The next grid may start when all blocks have called this or ended; it sees what this one writes
 /// after its own wait_for_previous_grid() only.
 __device__ __forceinline__ void let_next_grid_start() {
+#if __CUDA_ARCH__ >= 900
     asm volatile("griddepcontrol.launch_dependents;");
+#endif
 }
 
 }  // namespace tesserank::kernels::cuda

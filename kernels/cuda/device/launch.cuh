@@ -18,6 +18,18 @@ struct LaunchShape {
 
 namespace detail {
 
+/// Whether the devices of this process, which are alike, know dependent launches.
+inline bool grids_can_overlap() {
+    static bool const known = [] {
+        int device = 0, major = 0;
+        check_cuda(cudaGetDevice(&device), "cudaGetDevice");
+        check_cuda(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device),
+                   "cudaDeviceGetAttribute");
+        return major >= 9;
+    }();
+    return known;
+}
+
 template <class... Parameters, class... Arguments>
 void launch(void (*kernel)(Parameters...), LaunchShape const& shape, cudaStream_t stream,
             bool dependent, Arguments&&... arguments) {
@@ -38,7 +50,7 @@ void launch(void (*kernel)(Parameters...), LaunchShape const& shape, cudaStream_
     config.dynamicSmemBytes = shape.shared_bytes;
     config.stream = stream;
     config.attrs = &overlap;
-    config.numAttrs = dependent ? 1 : 0;
+    config.numAttrs = dependent && grids_can_overlap() ? 1 : 0;
     check_cuda(cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...),
                "cudaLaunchKernelEx");
 }

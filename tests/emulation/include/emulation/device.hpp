@@ -29,6 +29,9 @@ extern uint3 threadIdx, blockIdx;
 extern dim3 blockDim, gridDim;
 inline constexpr int warpSize = 32;
 
+/// Of dynamic shared memory.
+std::size_t __cvta_generic_to_shared(void const* address);
+
 inline void __syncthreads() { tesserank::emulation::block_barrier(); }
 inline void __threadfence() {}
 inline void __threadfence_block() {}
