@@ -77,6 +77,8 @@ class Landing {
     virtual ~Landing() = default;
     /// Queues the copy behind the operations so far; one is under way at a time.
     virtual void start(std::byte const* source, std::size_t bytes) = 0;
+    /// Whether it is done; does not wait.
+    virtual bool arrived() = 0;
     /// Waits for it, not for operations queued after it. Valid until the next start().
     virtual std::span<std::byte const> wait() = 0;
 };

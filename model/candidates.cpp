@@ -19,26 +19,18 @@ using parallel::Activation;
 using parallel::AnyActivation;
 using parallel::Range;
 
-/// Beyond this the candidates of all ranks are no longer a small part of the logits.
-constexpr std::size_t most_candidates = 256;
-
-/// What a rank has of the logits: some rows, and some columns of each.
-struct Share {
-    Range rows, columns;
-};
-
 struct ShareOf {
     int rank;
-    Share operator()(Activation<parallel::HiddenSharded> const& x) const {
+    LogitShare operator()(Activation<parallel::HiddenSharded> const& x) const {
         return {{0, x.local.rows}, x.layout.cut.of(rank)};
     }
-    Share operator()(Activation<parallel::BatchSharded> const& x) const {
+    LogitShare operator()(Activation<parallel::BatchSharded> const& x) const {
         return {x.layout.cut.of(rank), {0, x.local.cols}};
     }
-    Share operator()(Activation<parallel::OnRank> const& x) const {
+    LogitShare operator()(Activation<parallel::OnRank> const& x) const {
         return {{0, x.layout.rank == rank ? x.layout.rows : 0}, {0, x.local.cols}};
     }
-    Share operator()(auto const& /*other*/) const {
+    LogitShare operator()(auto const& /*other*/) const {
         throw kernels::LogicError("these logits need no exchange");
     }
 };
@@ -72,7 +64,7 @@ class Join {
     explicit Join(std::size_t rows)
         : found_(rows), sums_(rows, -std::numeric_limits<float>::infinity()) {}
 
-    void add(std::span<std::byte const> bytes, Share const& share, std::size_t count) {
+    void add(std::span<std::byte const> bytes, LogitShare const& share, std::size_t count) {
         std::size_t const best = std::min(count, share.columns.count);
         auto const* const sums = bytes.data() + share.rows.count * best * sizeof(TokenLogit);
         for (std::size_t i = 0; i < share.rows.count; ++i) {
@@ -122,6 +114,10 @@ std::size_t candidates_for(GenerateRequest const& request, std::size_t vocabular
     return count > most_candidates ? 0 : std::min(count, vocabulary);
 }
 
+LogitShare logit_share(AnyActivation const& logits, int rank) {
+    return std::visit(ShareOf{rank}, logits);
+}
+
 bool needs_exchange(parallel::Layout const& logits) {
     if (auto const* single = std::get_if<parallel::OnRank>(&logits))
         return single->rank != choosing_rank;
@@ -134,11 +130,11 @@ std::size_t candidate_bytes(std::size_t rows, std::size_t columns, std::size_t c
 
 Candidates gather_candidates(kernels::Backend& backend, parallel::MpiCommunicator& ranks,
                              AnyActivation const& logits, std::size_t count) {
-    std::vector<Share> shares;
+    std::vector<LogitShare> shares;
     std::vector<std::size_t> bytes;
     std::size_t rows = 0;
     for (int rank = 0; rank < ranks.size(); ++rank) {
-        shares.push_back(std::visit(ShareOf{rank}, logits));
+        shares.push_back(logit_share(logits, rank));
         auto const& share = shares.back();
         bytes.push_back(candidate_bytes(share.rows.count, share.columns.count, count));
         rows = std::max(rows, share.rows.end());

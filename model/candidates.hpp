@@ -17,6 +17,9 @@ struct Choice {
     std::int32_t ended;  ///< 1: the sequence leaves
 };
 
+/// Beyond this the candidates of all ranks are no longer a small part of the logits.
+inline constexpr std::size_t most_candidates = 256;
+
 /// How many of the most likely tokens decide what a request's next token and its logprobs are, so
 /// that ranks need not exchange all logits; 0: all of the vocabulary is needed.
 std::size_t candidates_for(GenerateRequest const& request, std::size_t vocabulary);
@@ -29,6 +32,12 @@ struct Candidates {
     std::vector<std::int32_t> tokens;
     std::vector<float> log_sums;  ///< [rows] log of the sum of e^logit over the vocabulary
 };
+
+/// What a rank has of the logits: some rows, and some columns of each.
+struct LogitShare {
+    parallel::Range rows, columns;
+};
+LogitShare logit_share(parallel::AnyActivation const& logits, int rank);
 
 /// Whether logits in this layout have to be exchanged before a token can be chosen.
 bool needs_exchange(parallel::Layout const& logits);

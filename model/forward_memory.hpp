@@ -20,6 +20,8 @@ struct TransformerOptions {
     /// What GEMMs write that modules keep to themselves: f32, or bf16 where halving those bytes
     /// pays.
     kernels::DType inner = kernels::DType::f32;
+    /// The device keeps the state of running sequences and decodes without waiting for the host.
+    bool resident = false;
     std::size_t max_rows = 512;       ///< most tokens of one step
     std::size_t max_logit_rows = 64;  ///< most rows of logits at once
 };

@@ -1,5 +1,6 @@
 #include "model/plan_facts.hpp"
 
+#include "model/decode_memory.hpp"
 #include "model/held_regions.hpp"
 #include "model/prefill_schedule.hpp"
 
@@ -57,7 +58,8 @@ std::size_t cache_bytes_of(DecoderConfig const& config, PlacementPlan const& pla
         parallel::Partition(workload.batch, plan.owners()).count(plan.owner_of(rank));
     std::size_t const length = workload.prompt + workload.new_tokens;
     return cache_bytes(cache_layers(config, plan, rank), options.compute, workload.batch * length,
-                       own * length);
+                       own * length) +
+           decode_size(config, plan, options, workload.batch, rank).bytes();
 }
 
 /// Names of modules that differ in their layer's number alone, with a star for it.

@@ -40,7 +40,9 @@ struct ModuleFacts {
 };
 
 struct RankFacts {
-    std::size_t weight_bytes = 0, cache_bytes = 0, forward_bytes = 0;
+    std::size_t weight_bytes = 0;
+    std::size_t cache_bytes = 0;  ///< keys and values, and the state of resident decoding
+    std::size_t forward_bytes = 0;
     std::size_t total() const { return weight_bytes + cache_bytes + forward_bytes; }
 };
 

@@ -2,6 +2,7 @@
 
 #include "kernels/error.hpp"
 #include "model/attention.hpp"
+#include "model/decode_memory.hpp"
 #include "model/placement_rules.hpp"
 #include "model/residual_route.hpp"
 
@@ -125,7 +126,10 @@ class Planner {
             for (auto const preset : presets()) {
                 auto plan = make_plan(modules_, preset, ranks);
                 settle_streams(plan, modules_, options.compute);
-                forward = std::max(forward, forward_memory(config, plan, options, rank).bytes());
+                auto const decode =
+                    decode_size(config, plan, options, input_.workload.batch, rank).bytes();
+                forward =
+                    std::max(forward, forward_memory(config, plan, options, rank).bytes() + decode);
             }
             std::size_t const taken = norms + forward;
             left.push_back(*input_.bytes_per_rank - std::min(*input_.bytes_per_rank, taken));

@@ -42,7 +42,10 @@ StaticBatch start_batch(Transformer& model, parallel::MpiCommunicator& ranks,
                         std::vector<Sequence> sequences) {
     StaticBatch batch(model.config(), share_sequences(ranks, std::move(sequences)), model.owners());
     auto const rows = batch.cache_rows();
-    parallel::agree(ranks, [&] { model.reserve_cache(rows.all, rows.dealt); });
+    parallel::agree(ranks, [&] {
+        model.reserve_cache(rows.all, rows.dealt);
+        if (batch.generates()) model.reserve_decode(batch.size());
+    });
     return batch;
 }
 

@@ -2,6 +2,8 @@
 
 #include "kernels/error.hpp"
 
+#include <algorithm>
+
 namespace tesserank::model {
 namespace {
 
@@ -39,6 +41,10 @@ CacheRows StaticBatch::cache_rows() const {
         rows.dealt.push_back(first_row_[mine.end()] - first_row_[mine.begin]);
     }
     return rows;
+}
+
+bool StaticBatch::generates() const {
+    return std::ranges::any_of(sequences_, [](auto const& s) { return s.max_new_tokens > 0; });
 }
 
 /// Adds the next tokens of a sequence, whose ids are appended by the caller.

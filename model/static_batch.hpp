@@ -59,6 +59,16 @@ class StaticBatch {
     /// `running[i]`. The sequences rise.
     Step decode(std::span<std::size_t const> running, std::span<std::int32_t const> tokens);
 
+    /// What has run so far of a sequence that was decoded by other means: its tokens in the cache.
+    void set_length(std::size_t index, std::size_t tokens) { lengths_[index] = tokens; }
+    std::size_t length(std::size_t index) const { return lengths_[index]; }
+
+    /// The rotation frequencies of all sequences: one row, or one of each.
+    std::vector<std::vector<float>> const& frequencies() const { return frequencies_; }
+    std::size_t size() const { return sequences_.size(); }
+    /// Whether some sequence gets new tokens.
+    bool generates() const;
+
   private:
     Step empty_step(Step::Phase phase) const;
     void append_piece(Step& step, std::size_t index, int owner, std::size_t tokens);

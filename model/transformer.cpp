@@ -36,10 +36,12 @@ Transformer::Transformer(DecoderConfig config, PlacementPlan plan, kernels::Back
       plan_{std::move(plan)},
       options_{options},
       backend_{backend},
+      ranks_{ranks},
       rank_{ranks.rank()},
       weights_{backend, source, rank_, ranks.size()},
       redistribute_{backend, ranks},
       cache_{backend, options.compute, cache_layers(config_, plan_, rank_)},
+      decode_{backend},
       memory_{forward_memory(config_, plan_, options_, rank_)},
       workspace_{backend, memory_.modules},
       inputs_{backend, step_memory(config_, plan_, options_)} {
@@ -109,6 +111,14 @@ void Transformer::load() { weights_.load(); }
 
 void Transformer::reserve_cache(std::size_t all, std::span<std::size_t const> dealt) {
     cache_.reserve(all, dealt[static_cast<std::size_t>(plan_.owner_of(rank_))]);
+}
+
+std::size_t Transformer::decode_bytes(std::size_t sequences) const {
+    return decode_size(config_, plan_, options_, sequences, rank_).bytes();
+}
+
+void Transformer::reserve_decode(std::size_t sequences) {
+    decode_.reserve(decode_size(config_, plan_, options_, sequences, rank_));
 }
 
 /// One forward pass: the step, and how its rows are dealt out.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kernels/backend.hpp"
+#include "model/decode_memory.hpp"
 #include "model/decoder_config.hpp"
 #include "model/device_step.hpp"
 #include "model/forward_memory.hpp"
@@ -56,11 +57,17 @@ class Transformer {
     int owners() const { return plan_.owners(); }
     /// Makes room for a batch's keys and values.
     void reserve_cache(std::size_t all, std::span<std::size_t const> dealt);
+    /// Makes room for the state of so many sequences that the device decodes by itself; does
+    /// nothing where the host decides each step.
+    void reserve_decode(std::size_t sequences);
+    DecodeMemory const& decode_memory() const { return decode_; }
 
     DecoderConfig const& config() const { return config_; }
     PlacementPlan const& plan() const { return plan_; }
     TransformerOptions const& options() const { return options_; }
     kernels::Backend& backend() { return backend_; }
+    /// What carries tensors between the ranks.
+    parallel::Communicator& ranks() { return ranks_; }
 
     /// Bytes on this rank.
     std::size_t weight_bytes() const { return weights_.bytes(); }
@@ -68,6 +75,7 @@ class Transformer {
     std::size_t cache_bytes(std::size_t all, std::size_t own) const {
         return cache_.bytes(all, own);
     }
+    std::size_t decode_bytes(std::size_t sequences) const;
 
   private:
     /// An attention or MLP block: the norm before it, and where it runs.
@@ -86,10 +94,12 @@ class Transformer {
     PlacementPlan plan_;
     TransformerOptions options_;
     kernels::Backend& backend_;
+    parallel::Communicator& ranks_;
     int rank_;
     WeightStore weights_;
     parallel::Redistributor redistribute_;
     KvCache cache_;
+    DecodeMemory decode_;
     std::optional<Embedding> embedding_;
     std::vector<Block> blocks_;
     kernels::ConstTensorView final_norm_;

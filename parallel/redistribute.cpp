@@ -51,7 +51,7 @@ AnyActivation Redistributor::operator()(AnyActivation const& from, Layout const&
 
 std::span<std::byte> Redistributor::ready(TensorView const& tensor) {
     require(tensor.contiguous(), "ranks exchange contiguous memory only");
-    backend_.synchronize();
+    if (!ranks_.queued()) backend_.synchronize();
     return {tensor.data, tensor.bytes()};
 }
 

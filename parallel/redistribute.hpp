@@ -70,7 +70,8 @@ class Redistributor {
 
     /// The whole on its rank, no rows elsewhere.
     Activation<OnRank> on_rank(kernels::TensorView const& whole, OnRank to) const;
-    /// Before ranks see memory that operations are still writing.
+    /// Before ranks see memory that operations are still writing. Calls that are queued see it then
+    /// anyway.
     std::span<std::byte> ready(kernels::TensorView const& tensor);
     /// Puts packed pieces, rank by rank [T, h], side by side.
     void join_columns(kernels::TensorView const& packed, Partition const& cut,

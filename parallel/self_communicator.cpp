@@ -3,17 +3,33 @@
 #include "kernels/error.hpp"
 
 #include <cstring>
+#include <type_traits>
 
 namespace tesserank::parallel {
 namespace {
 
-/// Both may be the same memory.
-void copy_piece(std::span<std::byte const> from, std::span<std::byte> to) {
-    kernels::require(from.size() == to.size(), "the piece of the only rank is the whole");
-    if (!from.empty()) std::memmove(to.data(), from.data(), from.size());
+/// Bytes as a tensor of the smallest elements; pieces are whole elements.
+template <class Byte>
+auto elements_of(std::span<Byte> bytes) {
+    using Element =
+        std::conditional_t<std::is_const_v<Byte>, kernels::BFloat16 const, kernels::BFloat16>;
+    return kernels::view_of(reinterpret_cast<Element*>(bytes.data()), 1,
+                            bytes.size() / sizeof(Element));
 }
 
 }  // namespace
+
+void SelfCommunicator::copy_piece(std::span<std::byte const> from, std::span<std::byte> to) {
+    kernels::require(from.size() == to.size(), "the piece of the only rank is the whole");
+    if (from.empty() || from.data() == to.data()) return;
+    if (backend_ == nullptr) {
+        std::memmove(to.data(), from.data(), from.size());
+    } else {
+        kernels::require(from.size() % sizeof(kernels::BFloat16) == 0,
+                         "a piece on a device ends within an element");
+        backend_->copy(elements_of(from), elements_of(to));
+    }
+}
 
 void SelfCommunicator::all_reduce(std::span<std::byte> /*data*/, kernels::DType /*dtype*/) {}
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "kernels/backend.hpp"
 #include "parallel/communicator.hpp"
 
 #include <cstddef>
@@ -7,9 +8,15 @@
 
 namespace tesserank::parallel {
 
-/// The communicator of a process that is alone, for host memory, without MPI: nothing is sent.
+/// The communicator of a process that is alone, without MPI: nothing is sent.
 class SelfCommunicator final : public Communicator {
   public:
+    /// For host memory.
+    SelfCommunicator() = default;
+    /// For a backend's memory: copies are queued like its operations.
+    explicit SelfCommunicator(kernels::Backend& backend) : backend_{&backend} {}
+
+    bool queued() const override { return backend_ != nullptr; }
     int rank() const override { return 0; }
     int size() const override { return 1; }
 
@@ -28,6 +35,12 @@ class SelfCommunicator final : public Communicator {
     void all_to_all(std::span<std::byte const> send, std::span<std::size_t const> send_bytes,
                     std::span<std::byte> received,
                     std::span<std::size_t const> received_bytes) override;
+
+  private:
+    /// Both may be the same memory.
+    void copy_piece(std::span<std::byte const> from, std::span<std::byte> to);
+
+    kernels::Backend* backend_ = nullptr;
 };
 
 }  // namespace tesserank::parallel

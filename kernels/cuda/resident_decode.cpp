@@ -71,6 +71,12 @@ class PinnedLanding final : public Landing {
         }
         check_cuda(cudaEventRecord(arrived_.get(), stream_), "cudaEventRecord");
     }
+    bool arrived() override {
+        auto const code = cudaEventQuery(arrived_.get());
+        if (code == cudaErrorNotReady) return false;
+        check_cuda(code, "cudaEventQuery");
+        return true;
+    }
     std::span<std::byte const> wait() override {
         check_cuda(cudaEventSynchronize(arrived_.get()), "cudaEventSynchronize");
         return {memory_.get(), bytes_};

@@ -1,0 +1,66 @@
+#pragma once
+
+#include "kernels/resident_decode.hpp"
+#include "model/logits.hpp"
+#include "model/resident_table.hpp"
+#include "parallel/mpi_communicator.hpp"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace tesserank::model {
+
+/// Decodes a batch whose state is on the device. A step (the pass over the model, its collectives,
+/// the choice of tokens, the end of sequences) is recorded once for a number of rows and then
+/// replayed; the next one is queued before the host looks at what the last one chose, so that the
+/// device never waits for the host. When the running sequences fit fewer rows, the state is written
+/// anew.
+///
+/// Ends by token or length are found on the device. Those by text are found on the choosing rank's
+/// host, one step late; the token too many is dropped.
+class ResidentLoop {
+  public:
+    ResidentLoop(Transformer& model, parallel::MpiCommunicator& ranks, StaticBatch& batch,
+                 Chooser* chooser, ResidentTerms const& terms);
+
+    /// Decodes these sequences, which rise, to their ends; with the newest token of each. The
+    /// chooser collects what is chosen. Collective.
+    void run(std::span<std::pair<std::size_t, std::int32_t> const> sequences);
+
+  private:
+    void run_table();
+    void queue_step();
+    void step();
+    void choose(DecodeBlock const& block, LogitBlock const& logits);
+    kernels::ChoiceSource candidates(LogitBlock const& logits, std::size_t count);
+    std::size_t candidates_of(DecodeBlock const& block, LogitBlock const& logits) const;
+    void take_step();
+    std::vector<std::uint32_t> share_ended(std::vector<std::uint32_t> rows);
+    void wait_for(kernels::Landing& landing);
+    /// The most tokens that a running sequence may still get.
+    std::size_t tokens_left() const;
+    std::size_t running() const;
+    /// The most tokens that a row sees in the next step to be queued.
+    std::size_t next_context() const;
+
+    Transformer& model_;
+    kernels::ResidentDecode& device_;
+    parallel::MpiCommunicator& hosts_;
+    StaticBatch& batch_;
+    Chooser* chooser_;
+    ResidentTerms const& terms_;
+    ResidentTable table_;
+
+    std::vector<DecodingSequence> sequences_;  ///< of the table's rows, as of the last step taken
+    std::array<std::unique_ptr<kernels::Landing>, 2> landings_;
+    std::unique_ptr<kernels::Recording> recording_;
+    std::size_t context_ = 0;             ///< that recorded steps allow for
+    std::size_t queued_ = 0, taken_ = 0;  ///< steps of this table
+};
+
+}  // namespace tesserank::model

@@ -1,0 +1,33 @@
+#pragma once
+
+#include "model/generate.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace tesserank::model {
+
+/// What every rank has to know of a batch, besides its sequences, to decode it on the device.
+struct ResidentTerms {
+    bool resident = false;      ///< else the host decides each step
+    bool stop_strings = false;  ///< some sequences may end by their text, which the host finds
+    bool penalties = false;     ///< some rows have a repetition penalty
+    std::size_t top = 0;        ///< most likely tokens that are read of each row
+    std::vector<std::vector<std::int32_t>> stop_ids;  ///< by sequence
+};
+
+/// Whether the device can decode batches for this model by itself: its backend can, and what ranks
+/// exchange is queued with its operations. The same on all ranks.
+bool decodes_resident(Transformer& model);
+
+/// The host decides each step of a batch when its logits are wanted, or more of each token than
+/// DecodeMemory has room for.
+ResidentTerms terms_of(std::span<GenerateRequest const> requests, BatchTools const& tools,
+                       std::size_t vocabulary);
+
+/// Gives rank 0's terms to every rank. Collective.
+void share_terms(parallel::MpiCommunicator& ranks, ResidentTerms& terms);
+
+}  // namespace tesserank::model
