@@ -1,7 +1,7 @@
 #include "app/arguments.hpp"
-#include "app/backend.hpp"
 #include "app/calibration_table.hpp"
 #include "app/command.hpp"
+#include "app/device_options.hpp"
 #include "app/exit_code.hpp"
 #include "app/plan_options.hpp"
 #include "app/progress.hpp"

@@ -1,7 +1,7 @@
 #include "app/run_options.hpp"
 
 #include "app/arguments.hpp"
-#include "app/backend.hpp"
+#include "app/device_options.hpp"
 #include "app/plan_options.hpp"
 #include "app/usage_error.hpp"
 #include "io/model_file/set_index.hpp"

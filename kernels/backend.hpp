@@ -114,8 +114,18 @@ class Backend {
                        std::int32_t first_id, TensorView y) = 0;
 
     /// y = x W^T + bias.  x [T, K] f32|bf16, w [N, K] any dtype, bias [1, N] any dtype or no data,
-    /// y [T, N] f32|bf16.
+    /// y [T, N] f32|bf16. w and bias may be read before earlier operations have run: what writes
+    /// them is followed by synchronize().
     virtual void gemm(ConstTensorView x, ConstTensorView w, ConstTensorView bias, TensorView y) = 0;
+
+    /// w8 = w / scales by row, rounded to fp8, where a row's scale makes its largest element 448,
+    /// the largest of fp8. A row with an infinity or a NaN gets the scale NaN.  w [N, K]
+    /// f32|bf16|f16, w8 [N, K] f8e4m3, scales [1, N] f32.
+    virtual void quantise_rows(ConstTensorView w, TensorView w8, TensorView scales) = 0;
+    /// gemm with the weights of quantise_rows: y = (x w8^T) * scales + bias. With more than 16 rows
+    /// of bf16 x a backend may quantise them too.
+    virtual void gemm_scaled(ConstTensorView x, ConstTensorView w8, ConstTensorView scales,
+                             ConstTensorView bias, TensorView y) = 0;
 
     /// y = x / sqrt(mean(x^2) + eps) * weight, by row.  x [T, H] f32, weight [1, H] any dtype, y
     /// [T, H] f32|bf16. y may be x. Source: Zhang and Sennrich 2019,

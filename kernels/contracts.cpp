@@ -16,8 +16,13 @@ void is_f32(ConstTensorView const& x, Where where = Where::current()) {
     require(x.dtype == DType::f32, "tensor is not f32", where);
 }
 
+void has_no_scales(ConstTensorView const& x, Where where = Where::current()) {
+    require(x.dtype != DType::f8e4m3, "f8e4m3 where an operation takes no scales", where);
+}
+
 void is_activation(ConstTensorView const& x, Where where = Where::current()) {
-    require(x.dtype != DType::f16, "activation is neither f32 nor bf16", where);
+    require(x.dtype == DType::f32 || x.dtype == DType::bf16, "activation is neither f32 nor bf16",
+            where);
 }
 
 void is_vector(ConstTensorView const& x, std::size_t cols, Where where = Where::current()) {
@@ -37,6 +42,17 @@ void is_cache(CacheViews const& cache, Where where = Where::current()) {
     require(cache.k.dtype == cache.v.dtype, "k and v caches have different dtypes", where);
 }
 
+void gemm_shapes(ConstTensorView const& x, ConstTensorView const& w, ConstTensorView const& bias,
+                 TensorView const& y, Where where = Where::current()) {
+    is_activation(x, where);
+    is_activation(y, where);
+    require(x.rows == y.rows && x.cols == w.cols && w.rows == y.cols,
+            "gemm of shapes that do not fit", where);
+    if (bias.data == nullptr) return;
+    is_vector(bias, w.rows, where);
+    has_no_scales(bias, where);
+}
+
 }  // namespace
 
 void copy(ConstTensorView const& source, TensorView const& destination) {
@@ -48,15 +64,29 @@ void embed(DeviceSpan<std::int32_t const> ids, ConstTensorView const& table, Ten
     is_f32(y);
     require(ids.size == y.rows, "embed needs one row of y for each id");
     require(table.cols == y.cols, "embedding table has another width than y");
+    has_no_scales(table);
 }
 
 void gemm(ConstTensorView const& x, ConstTensorView const& w, ConstTensorView const& bias,
           TensorView const& y) {
-    is_activation(x);
-    is_activation(y);
-    require(x.rows == y.rows && x.cols == w.cols && w.rows == y.cols,
-            "gemm of shapes that do not fit");
-    if (bias.data != nullptr) is_vector(bias, w.rows);
+    gemm_shapes(x, w, bias, y);
+    has_no_scales(w);
+}
+
+void quantise_rows(ConstTensorView const& w, TensorView const& w8, TensorView const& scales) {
+    same_shape(w, w8);
+    is_f32(scales);
+    is_vector(scales, w.rows);
+    has_no_scales(w);
+    require(w8.dtype == DType::f8e4m3, "quantise_rows makes f8e4m3");
+}
+
+void gemm_scaled(ConstTensorView const& x, ConstTensorView const& w8, ConstTensorView const& scales,
+                 ConstTensorView const& bias, TensorView const& y) {
+    gemm_shapes(x, w8, bias, y);
+    is_f32(scales);
+    is_vector(scales, w8.rows);
+    require(w8.dtype == DType::f8e4m3, "gemm_scaled is for f8e4m3 weights");
 }
 
 void norm(ConstTensorView const& x, ConstTensorView const& weight, ConstTensorView const& bias,

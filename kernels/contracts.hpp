@@ -14,6 +14,9 @@ void copy(ConstTensorView const& source, TensorView const& destination);
 void embed(DeviceSpan<std::int32_t const> ids, ConstTensorView const& table, TensorView const& y);
 void gemm(ConstTensorView const& x, ConstTensorView const& w, ConstTensorView const& bias,
           TensorView const& y);
+void quantise_rows(ConstTensorView const& w, TensorView const& w8, TensorView const& scales);
+void gemm_scaled(ConstTensorView const& x, ConstTensorView const& w8, ConstTensorView const& scales,
+                 ConstTensorView const& bias, TensorView const& y);
 /// For rms_norm and layer_norm; `bias` may have no data.
 void norm(ConstTensorView const& x, ConstTensorView const& weight, ConstTensorView const& bias,
           TensorView const& y);

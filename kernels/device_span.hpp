@@ -13,9 +13,9 @@ struct DeviceSpan {
 
     DeviceSpan() = default;
     DeviceSpan(T* first, std::size_t count) : data{first}, size{count} {}
-    /// Of elements that may be written: they may be read.
-    template <class Writable>
-    requires(std::is_same_v<T, Writable const>) DeviceSpan(DeviceSpan<Writable> const& other)
+    /// Of elements that may be written to elements that are only read.
+    template <class U>
+    requires std::is_same_v<U const, T> DeviceSpan(DeviceSpan<U> const& other)
         : data{other.data}, size{other.size} {}
 
     DeviceSpan from(std::size_t first, std::size_t count) const { return {data + first, count}; }

@@ -6,15 +6,20 @@
 namespace tesserank::kernels {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, DType>, 3> names{
+constexpr std::array<std::pair<std::string_view, DType>, 3> names_in_files{
     {{"f32", DType::f32}, {"bf16", DType::bf16}, {"f16", DType::f16}}};
 
 }  // namespace
 
-std::string_view name_of(DType dtype) { return names[static_cast<std::size_t>(dtype)].first; }
+std::string_view name_of(DType dtype) {
+    for (auto const& [text, named] : names_in_files) {
+        if (named == dtype) return text;
+    }
+    return "f8e4m3";
+}
 
 std::optional<DType> dtype_from_name(std::string_view name) {
-    for (auto const& [text, dtype] : names) {
+    for (auto const& [text, dtype] : names_in_files) {
         if (text == name) return dtype;
     }
     return std::nullopt;

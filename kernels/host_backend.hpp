@@ -4,7 +4,8 @@
 
 namespace tesserank::kernels {
 
-/// What backends on host memory share: memory and transfers. Nothing is queued.
+/// What backends on host memory share: memory and transfers, and fp8 weights, which are for GPUs
+/// and only have to be right here. Nothing is queued.
 class HostBackend : public Backend {
   public:
     Buffer allocate(std::size_t bytes) override;
@@ -12,6 +13,10 @@ class HostBackend : public Backend {
     void copy_from_host(std::span<std::byte const> source, std::byte* destination) override;
     void copy_to_host(std::byte const* source, std::span<std::byte> destination) override;
     void synchronize() override {}
+
+    void quantise_rows(ConstTensorView w, TensorView w8, TensorView scales) override;
+    void gemm_scaled(ConstTensorView x, ConstTensorView w8, ConstTensorView scales,
+                     ConstTensorView bias, TensorView y) override;
 };
 
 }  // namespace tesserank::kernels

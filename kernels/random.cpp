@@ -1,18 +1,12 @@
 #include "kernels/random.hpp"
 
-#include <Random123/philox.h>
+#include "kernels/philox.hpp"
 
 namespace tesserank::kernels {
 
 double uniform_draw(std::uint64_t seed, std::uint64_t stream, std::uint32_t sample,
                     std::uint32_t position) {
-    auto const low = [](std::uint64_t value) { return static_cast<std::uint32_t>(value); };
-    auto const high = [](std::uint64_t value) { return static_cast<std::uint32_t>(value >> 32); };
-    r123::Philox4x32::ctr_type const counter{{low(stream), high(stream), sample, position}};
-    r123::Philox4x32::key_type const key{{low(seed), high(seed)}};
-    auto const random = r123::Philox4x32{}(counter, key);
-    std::uint64_t const bits = (std::uint64_t{random[0]} << 32) | random[1];
-    return static_cast<double>(bits >> 11) * 0x1p-53;
+    return philox_draw(seed, stream, sample, position);
 }
 
 std::uint64_t stream_of(std::string_view id) {

@@ -48,11 +48,11 @@ struct DecodeTable {
 /// From what the next tokens are chosen: rows of logits over the whole vocabulary, or the most
 /// likely tokens of each of its parts.
 struct ChoiceSource {
-    ConstTensorView logits;  ///< [B, V] f32, or no data
+    ConstTensorView logits{};  ///< [B, V] f32, or no data
     /// [parts][B][per_part], and the log of each part's sum of e^logit [parts][B]. Tokens are ids
     /// of the whole vocabulary; a part that has fewer fills up with token -1.
-    DeviceSpan<TokenLogit const> candidates;
-    DeviceSpan<float const> log_sums;
+    DeviceSpan<TokenLogit const> candidates{};
+    DeviceSpan<float const> log_sums{};
     std::size_t parts = 0, per_part = 0;
 };
 
@@ -100,14 +100,18 @@ class ResidentDecode {
 
     /// Chooses a token for each row as Backend::sample does, and gives its logprob; with
     /// `top_count`, also that many most likely tokens with their logprobs, top [B * top_count].
-    /// Rows that have ended give token -1. From candidates only greedy choice, or top_k of at most
-    /// per_part, and no repetition penalty.
+    /// Rows that have ended give token -1, also where the most likely tokens are asked for. From
+    /// candidates only greedy choice, or top_k of at most per_part, and no repetition penalty.
+    /// Draws are those of the host bit for bit; the weights of tokens are f32, so that a draw, or
+    /// top_p, within 1e-6 of the border between two tokens may fall on the other one.
     virtual void choose(ChoiceSource const& source, DecodeTable const& table,
                         DeviceSpan<DecodeOutput> chosen, std::size_t top_count,
                         DeviceSpan<TokenLogprob> top) = 0;
 
     /// Takes the chosen tokens into the table: counts them, marks them seen, ends sequences (a stop
-    /// id, or the last token), and prepares ids, segments and cos_sin of the next step.
+    /// id, or the last token), and prepares ids, segments and cos_sin of the next step. A row that
+    /// ends has the token in ids and no token in its segments; where it stood, its position and
+    /// cos_sin, stays.
     virtual void advance(DeviceSpan<DecodeOutput const> chosen, DecodeTable const& table) = 0;
 };
 

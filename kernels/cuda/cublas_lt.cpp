@@ -14,7 +14,16 @@ namespace {
 /// What NVIDIA advises for Hopper.
 constexpr std::size_t workspace_bytes = 32 * 1024 * 1024;
 
-cudaDataType_t type_of(DType dtype) { return dtype == DType::f32 ? CUDA_R_32F : CUDA_R_16BF; }
+cudaDataType_t type_of(DType dtype) {
+    switch (dtype) {
+        case DType::f32:
+            return CUDA_R_32F;
+        case DType::f8e4m3:
+            return CUDA_R_8F_E4M3;
+        default:
+            return CUDA_R_16BF;
+    }
+}
 
 /// The largest power of two that divides the address, as far as cuBLASLt cares.
 std::uint32_t alignment_of(std::byte const* data) {
@@ -39,10 +48,7 @@ CublasLt::CublasLt()
 CublasLt::~CublasLt() = default;
 
 bool CublasLt::multiply(Product const& product, cudaStream_t stream) {
-    Key const key = key_of(product);
-    auto found = plans_.find(key);
-    if (found == plans_.end()) found = plans_.emplace(key, make_plan(key, product)).first;
-    Plan const& plan = found->second;
+    Plan const& plan = plan_for(product);
     if (!plan.possible) return false;
     set_pointers(plan, product);
     float const one = 1.0F;
@@ -56,12 +62,11 @@ bool CublasLt::multiply(Product const& product, cudaStream_t stream) {
 }
 
 CublasLt::Key CublasLt::key_of(Product const& product) {
-    auto const& [x, w, bias, y, x_scales, w_scales] = product;
+    auto const& [x, w, bias, y, w_scales, x_scales] = product;
     return {.x = x.dtype,
             .w = w.dtype,
             .y = y.dtype,
             .has_bias = bias.data != nullptr,
-            .has_scales = w_scales != nullptr,
             .tokens = x.rows,
             .rows = w.rows,
             .depth = x.cols,
@@ -72,6 +77,13 @@ CublasLt::Key CublasLt::key_of(Product const& product) {
             .w_alignment = alignment_of(w.data),
             .y_alignment = alignment_of(y.data),
             .bias_alignment = alignment_of(bias.data)};
+}
+
+CublasLt::Plan const& CublasLt::plan_for(Product const& product) {
+    Key const key = key_of(product);
+    auto found = plans_.find(key);
+    if (found == plans_.end()) found = plans_.emplace(key, make_plan(key, product)).first;
+    return found->second;
 }
 
 CublasLt::Plan CublasLt::make_plan(Key const& key, Product const& product) const {
@@ -92,6 +104,13 @@ CublasLt::Owner<cublasLtMatmulDesc_t> CublasLt::make_description(Key const& key)
     Owner<cublasLtMatmulDesc_t> owner{description, functions_.destroy_description};
     set(description, CUBLASLT_MATMUL_DESC_TRANSA, CUBLAS_OP_T);
     if (key.has_bias) set(description, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
+    if (key.w == DType::f8e4m3) {
+        set(description, CUBLASLT_MATMUL_DESC_A_SCALE_MODE,
+            CUBLASLT_MATMUL_MATRIX_SCALE_OUTER_VEC_32F);
+        set(description, CUBLASLT_MATMUL_DESC_B_SCALE_MODE,
+            CUBLASLT_MATMUL_MATRIX_SCALE_OUTER_VEC_32F);
+        if (key.has_bias) set(description, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, CUDA_R_16BF);
+    }
     return owner;
 }
 
@@ -131,9 +150,13 @@ void CublasLt::choose_algorithm(Key const& key, Plan& plan) const {
 }
 
 void CublasLt::set_pointers(Plan const& plan, Product const& product) const {
-    if (product.bias.data == nullptr) return;
-    set(plan.description.get(), CUBLASLT_MATMUL_DESC_BIAS_POINTER,
-        static_cast<void const*>(product.bias.data));
+    auto const point = [&](cublasLtMatmulDescAttributes_t attribute, ConstTensorView const& view) {
+        if (view.data == nullptr) return;
+        set(plan.description.get(), attribute, static_cast<void const*>(view.data));
+    };
+    point(CUBLASLT_MATMUL_DESC_BIAS_POINTER, product.bias);
+    point(CUBLASLT_MATMUL_DESC_A_SCALE_POINTER, product.w_scales);
+    point(CUBLASLT_MATMUL_DESC_B_SCALE_POINTER, product.x_scales);
 }
 
 template <class Value>

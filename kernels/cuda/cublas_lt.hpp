@@ -1,7 +1,7 @@
 #pragma once
 
 #include "kernels/cuda/cublas_lt_library.hpp"
-#include "kernels/tensor.hpp"
+#include "kernels/cuda/product.hpp"
 
 #include <cuda_runtime.h>
 
@@ -13,16 +13,6 @@
 #include <type_traits>
 
 namespace tesserank::kernels::cuda {
-
-/// y = x w^T + bias on row-major views of device memory: x [T, K], w [N, K], bias [1, N] or no
-/// data, y [T, N].
-struct Product {
-    ConstTensorView x, w, bias;
-    TensorView y;
-    /// Of fp8 x and w: each product is multiplied by its row's element, [T] and [N].
-    float const* x_scales = nullptr;
-    float const* w_scales = nullptr;
-};
 
 /// cuBLASLt as row-major products on one stream. An algorithm is chosen once for each shape;
 /// a product allocates nothing on the device and waits for nothing, so that it can be captured.
@@ -37,9 +27,12 @@ class CublasLt {
     /// 120900 for 12.9.0.
     std::size_t version() const { return functions_.version(); }
 
-    /// Queues a product that is not empty. x and w are both f32 with a y of f32, or both bf16; the
-    /// bias has y's type and is aligned to 16 bytes. False, and nothing is queued, when there is no
-    /// algorithm for its shape, strides and alignments.
+    /// Whether there is an algorithm for the shape, types, strides and alignments of a product that
+    /// is not empty. x and w are both f32 with a y of f32, or both bf16; the bias has y's type. Or
+    /// both are fp8 with scales, and the bias is bf16. The bias is aligned to 16 bytes.
+    bool can_multiply(Product const& product) { return plan_for(product).possible; }
+
+    /// Queues it, or, when there is no algorithm, nothing and returns false.
     bool multiply(Product const& product, cudaStream_t stream);
 
   private:
@@ -50,7 +43,7 @@ class CublasLt {
     /// All that an algorithm's choice depends on.
     struct Key {
         DType x, w, y;
-        bool has_bias, has_scales;
+        bool has_bias;
         std::size_t tokens, rows, depth;
         std::size_t x_stride, w_stride, y_stride;
         std::uint32_t x_alignment, w_alignment, y_alignment, bias_alignment;
@@ -65,6 +58,7 @@ class CublasLt {
     };
 
     static Key key_of(Product const& product);
+    Plan const& plan_for(Product const& product);
     Plan make_plan(Key const& key, Product const& product) const;
     void choose_algorithm(Key const& key, Plan& plan) const;
     Owner<cublasLtMatmulDesc_t> make_description(Key const& key) const;

@@ -44,6 +44,9 @@ class CudaBackend final : public Backend, public ResidentDecode {
                TensorView y) override;
     // gemm.cpp
     void gemm(ConstTensorView x, ConstTensorView w, ConstTensorView bias, TensorView y) override;
+    void quantise_rows(ConstTensorView w, TensorView w8, TensorView scales) override;
+    void gemm_scaled(ConstTensorView x, ConstTensorView w8, ConstTensorView scales,
+                     ConstTensorView bias, TensorView y) override;
     // norm.cu
     void rms_norm(ConstTensorView x, ConstTensorView weight, float eps, TensorView y) override;
     void add_rms_norm(TensorView residual, ConstTensorView delta, ConstTensorView weight, float eps,
@@ -115,6 +118,8 @@ class CudaBackend final : public Backend, public ResidentDecode {
     std::unique_ptr<CublasLt> cublas_lt_;
     struct Memory;
     std::unique_ptr<Memory> memory_;  ///< scratch and pinned staging
+    /// Zeros between operations: a kernel that counts its blocks with them sets them back.
+    Buffer counters_;
 };
 
 }  // namespace tesserank::kernels::cuda

@@ -1,13 +1,14 @@
 #pragma once
 
+#include "kernels/cuda/alignment.hpp"
 #include "kernels/cuda/device/convert.cuh"
 #include "kernels/dtype.hpp"
 
 #include <cstddef>
 #include <cstdint>
 
-/// Neighbouring elements of a tensor of any dtype, moved with as few instructions as their alignment
-/// allows and computed with as f32.
+/// Neighbouring elements of a tensor of any dtype, moved with as few instructions as their
+/// alignment allows and computed with as f32.
 namespace tesserank::kernels::cuda {
 
 /// Aligned to its size, but to 16 bytes at most.
@@ -59,14 +60,6 @@ __device__ __forceinline__ void store_floats(std::byte* data, DType dtype, std::
         }
         *reinterpret_cast<Pack<std::uint32_t, Width / 2>*>(data + index * sizeof(BFloat16)) = words;
     }
-}
-
-/// Whether all rows of a view begin at a multiple of 16 bytes.
-template <class View>
-bool rows_aligned(View const& view) {
-    constexpr std::size_t vector = 16;
-    return reinterpret_cast<std::uintptr_t>(view.data) % vector == 0 &&
-           (view.rows <= 1 || view.stride * size_of(view.dtype) % vector == 0);
 }
 
 }  // namespace tesserank::kernels::cuda

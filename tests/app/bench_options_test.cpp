@@ -57,7 +57,8 @@ TEST(BenchOptions, RefuseNumbersAndWordsOutOfRange) {
     expect_refused({"--warmup", "1001"}, "--warmup is 1001");
     expect_refused({"--dtype", "f16"}, "--dtype is \"f16\", expected auto, f32 or bf16");
     expect_refused({"--placement", "auto"}, "plans that are given");
-    expect_refused({"--backend", "cuda"}, "--backend is \"cuda\"");
+    expect_refused({"--backend", "tpu"}, "--backend is \"tpu\"");
+    expect_refused({"--comm", "gloo"}, "--comm is \"gloo\"");
     expect_refused({"--ranks", "2"}, "--ranks");
 }
 

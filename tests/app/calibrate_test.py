@@ -61,7 +61,7 @@ def is_refused(program: Program, folder: pathlib.Path) -> None:
     path.write_text("mine")
     program.fails(1, "--output")
     program.fails(1, "1 to 3600", "--output", folder / "a", "--seconds", 0)
-    program.fails(1, "kokkos", "--output", folder / "a", "--backend", "cuda")
+    program.fails(1, "expected auto, cuda, kokkos or reference", "--output", folder / "a", "--backend", "tpu")
     program.fails(2, "--force", "--output", path)
     program.fails(2, "missing", "--output", folder / "missing" / "a")
     program.fails(2, "missing.h5", "--output", folder / "a", "--model", folder / "missing.h5")

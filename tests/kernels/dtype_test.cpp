@@ -13,6 +13,12 @@ TEST(DType, NamesGoBothWays) {
         EXPECT_EQ(dtype_from_name(name_of(dtype)), dtype);
     }
     EXPECT_EQ(dtype_from_name("f8"), std::nullopt);
+    EXPECT_EQ(name_of(DType::f8e4m3), "f8e4m3");
+    EXPECT_EQ(dtype_from_name("f8e4m3"), std::nullopt) << "no file has it";
+}
+
+TEST(DType, OperationsWithoutScalesRefuseFloat8) {
+    EXPECT_THROW(visit_dtype(DType::f8e4m3, [](auto) {}), LogicError);
 }
 
 TEST(BFloat16, RoundsToNearestEven) {
@@ -49,6 +55,42 @@ TEST(Float16, RoundsToNearestEven) {
     EXPECT_EQ(from_float<Float16>(1.0F + 0x1p-11F).bits, 0x3C00);
     EXPECT_EQ(from_float<Float16>(1.0F + 0x3p-11F).bits, 0x3C02);
     EXPECT_EQ(from_float<Float16>(-2.0F).bits, 0xC000);
+}
+
+TEST(Float8, EveryValueSurvivesTheWayThere) {
+    for (std::uint32_t bits = 0; bits <= 0xFFU; ++bits) {
+        Float8 const value{static_cast<std::uint8_t>(bits)};
+        float const wide = to_float(value);
+        if (std::isnan(wide)) {
+            EXPECT_EQ(bits & 0x7FU, 0x7FU);
+            EXPECT_TRUE(std::isnan(to_float(from_float<Float8>(wide))));
+        } else {
+            ASSERT_EQ(from_float<Float8>(wide).bits, value.bits) << bits;
+        }
+    }
+}
+
+TEST(Float8, BetweenNeighboursTheNearerOneIsTakenAndOnTiesTheEvenOne) {
+    for (std::uint8_t bits = 0; bits < 0x7EU; ++bits) {
+        auto const above = static_cast<std::uint8_t>(bits + 1);
+        float const low = to_float(Float8{bits});
+        float const high = to_float(Float8{above});
+        float const middle = (low + high) / 2;
+        EXPECT_EQ(from_float<Float8>(middle).bits, bits % 2 == 0 ? bits : above);
+        EXPECT_EQ(from_float<Float8>(std::nextafter(middle, low)).bits, bits);
+        EXPECT_EQ(from_float<Float8>(std::nextafter(middle, high)).bits, above);
+        EXPECT_EQ(from_float<Float8>(-std::nextafter(middle, high)).bits, above | 0x80U);
+    }
+}
+
+TEST(Float8, HasHandCheckedNumbersAndSaturates) {
+    EXPECT_EQ(to_float(Float8{0x01}), 0x1p-9F);
+    EXPECT_EQ(to_float(Float8{0x08}), 0x1p-6F);
+    EXPECT_EQ(to_float(Float8{0x38}), 1.0F);
+    EXPECT_EQ(to_float(Float8{0xB9}), -1.125F);
+    EXPECT_EQ(to_float(Float8{0x7E}), 448.0F);
+    EXPECT_EQ(from_float<Float8>(465.0F).bits, 0x7E);
+    EXPECT_EQ(from_float<Float8>(-INFINITY).bits, 0xFE);
 }
 
 }  // namespace

@@ -10,20 +10,27 @@ class GemmTest : public BackendTest {
     struct Case {
         std::size_t tokens, depth, rows;
         DType x, w;
+        /// Columns between the rows of x and w, on top of the Matrix's own.
+        std::size_t distance = 0;
     };
+
+    /// Makes rows of 8 n columns start at multiples of 16 bytes: backends then read vectors.
+    static constexpr std::size_t to_alignment = 8 - Matrix::gap;
 
     void compare(Case const& c, bool with_bias) {
         SCOPED_TRACE(::testing::Message()
                      << c.tokens << " x " << c.depth << " x " << c.rows << ", " << name_of(c.x)
                      << " by " << name_of(c.w) << (with_bias ? " with bias" : ""));
-        Matrix const x = random(c.tokens, c.depth, c.x);
-        Matrix const w = random(c.rows, c.depth, c.w);
+        Matrix const wide_x = random(c.tokens, c.depth + c.distance, c.x);
+        Matrix const wide_w = random(c.rows, c.depth + c.distance, c.w);
+        ConstTensorView const x = wide_x.view().cols_from(0, c.depth);
+        ConstTensorView const w = wide_w.view().cols_from(0, c.depth);
         Matrix const bias = random(1, c.rows, c.w);
         Matrix y = random(c.tokens, c.rows);
         Matrix expected(c.tokens, c.rows);
         ConstTensorView const offsets = with_bias ? bias.view() : ConstTensorView{};
-        backend->gemm(x.view(), w.view(), offsets, y.view());
-        reference->gemm(x.view(), w.view(), offsets, expected.view());
+        backend->gemm(x, w, offsets, y.view());
+        reference->gemm(x, w, offsets, expected.view());
         // The operands are exact in f32, so only the sum is rounded: each of K additions by half a
         // unit of a partial sum, which random signs keep near sqrt(K). In the worst case the bound
         // is K u sum |x w|; four standard deviations of the random walk are far below it.
@@ -33,8 +40,8 @@ class GemmTest : public BackendTest {
                       .absolute = 4 * unit_roundoff(DType::f32) * (depth + 1)});
         Matrix low = random(c.tokens, c.rows, DType::bf16);
         Matrix low_expected(c.tokens, c.rows, DType::bf16);
-        backend->gemm(x.view(), w.view(), offsets, low.view());
-        reference->gemm(x.view(), w.view(), offsets, low_expected.view());
+        backend->gemm(x, w, offsets, low.view());
+        reference->gemm(x, w, offsets, low_expected.view());
         // Near the middle between two numbers either may be taken.
         expect_close(low, low_expected,
                      {.relative = 2 * unit_roundoff(DType::bf16),
@@ -75,6 +82,31 @@ TEST_P(GemmTest, AgreesWithReferenceAtOddSizes) {
                 compare({35, 19, rows, x, w}, false);
             }
         }
+    }
+}
+
+TEST_P(GemmTest, AgreesWithReferenceOnAlignedRows) {
+    for (DType const x : activation_dtypes) {
+        for (DType const w : all_dtypes) {
+            for (std::size_t const depth : Sizes{8, 24, 64, 200, 1024}) {
+                compare({1, depth, 17, x, w, to_alignment}, true);
+                compare({6, depth, 16, x, w, to_alignment}, false);
+                compare({19, depth, 24, x, w, to_alignment}, true);
+            }
+        }
+    }
+}
+
+/// Depths around those of which CUDA has one, two and more rounds of loads under way.
+TEST_P(GemmTest, StreamsAlignedRowsOfAnyDepth) {
+    for (std::size_t const tokens : Sizes{1, 2, 7, 8, 9, 15, 16}) {
+        for (std::size_t const depth : Sizes{1016, 2048, 2056, 2120, 4160}) {
+            compare({tokens, depth, 18, DType::bf16, DType::bf16, to_alignment}, tokens % 2 == 0);
+        }
+    }
+    for (std::size_t const rows : Sizes{1, 7, 8, 9, 15, 16, 31, 33}) {
+        compare({3, 136, rows, DType::bf16, DType::bf16, to_alignment}, true);
+        compare({12, 136, rows, DType::bf16, DType::bf16, to_alignment}, false);
     }
 }
 
@@ -120,6 +152,25 @@ TEST_P(GemmTest, APartOfTheRowsOfWGivesTheSameBits) {
     for (std::size_t t = 0; t < 3; ++t) {
         for (std::size_t n = 0; n < 17; ++n) EXPECT_EQ(part.at(t, n), whole.at(t, 29 + n));
     }
+}
+
+/// The same where rows are aligned, and both are bf16.
+TEST_P(GemmTest, AlignedRowsGiveTheSameBitsAloneAndInParts) {
+    std::size_t const depth = 1160;
+    Matrix const wide_x = random(13, depth + to_alignment, DType::bf16);
+    Matrix const wide_w = random(40, depth + to_alignment, DType::bf16);
+    ConstTensorView const x = wide_x.view().cols_from(0, depth);
+    ConstTensorView const w = wide_w.view().cols_from(0, depth);
+    Matrix whole(13, 40);
+    backend->gemm(x, w, {}, whole.view());
+    for (std::size_t t = 0; t < 13; ++t) {
+        Matrix alone(1, 40);
+        backend->gemm(x.rows_from(t, 1), w, {}, alone.view());
+        ASSERT_EQ(alone.row(0), whole.row(t)) << "row " << t;
+    }
+    Matrix part(13, 21);
+    backend->gemm(x, w.rows_from(19, 21), {}, part.view());
+    for (std::size_t n = 0; n < 21; ++n) EXPECT_EQ(part.at(4, n), whole.at(4, 19 + n));
 }
 
 TEST_P(GemmTest, HalvesKeepInfinitiesNansAndSubnormals) {

@@ -6,6 +6,26 @@
 namespace tesserank::kernels {
 namespace {
 
+/// Rows of logits in a backend's memory, as a part of wider ones.
+class Logits {
+  public:
+    Logits(Backend& backend, std::vector<float> const& values, std::size_t rows = 1) {
+        constexpr std::size_t gap = 3;
+        std::size_t const cols = rows == 0 ? 0 : values.size() / rows;
+        wide_ = make_tensor(backend, DType::f32, rows, cols + gap);
+        for (std::size_t r = 0; r < rows; ++r) {
+            auto const row = std::span(values).subspan(r * cols, cols);
+            backend.copy_from_host(std::as_bytes(row), wide_.view.rows_from(r, 1).data);
+        }
+        view_ = wide_.view.cols_from(0, cols);
+    }
+    ConstTensorView view() const { return view_; }
+
+  private:
+    Tensor wide_;
+    TensorView view_;
+};
+
 class SamplingTest : public BackendTest {
   protected:
     TokenLogprob sample(std::vector<float> const& logits, SamplingParams const& params) {
@@ -15,7 +35,7 @@ class SamplingTest : public BackendTest {
     static TokenLogprob sample_by(Backend& by, std::vector<float> const& logits,
                                   SamplingParams const& params) {
         TokenLogprob chosen;
-        by.sample(view_of(logits.data(), 1, logits.size()), {&params, 1}, {&chosen, 1});
+        by.sample(Logits(by, logits).view(), {&params, 1}, {&chosen, 1});
         return chosen;
     }
 
@@ -154,7 +174,7 @@ TEST_P(SamplingTest, AgreesWithReference) {
                   SamplingParams{.temperature = 0.9F, .top_p = 0.9F, .min_p = 0.1F},
                   SamplingParams{.temperature = 1.0F, .repetition_penalty = 1.3F}}) {
                 params.seen = seen;
-                for (int i = 0; i < 8; ++i) {
+                for (int i = 0; i < 5; ++i) {
                     params.uniform = i == 0 ? 0.0 : i == 1 ? 1.0 - 0x1p-53 : uniform(engine);
                     auto const chosen = sample(logits, params);
                     auto const expected = sample_by(*reference, logits, params);
@@ -167,13 +187,15 @@ TEST_P(SamplingTest, AgreesWithReference) {
 }
 
 TEST_P(SamplingTest, RowsOfABatchAreIndependent) {
-    Matrix const logits = random(3, 100);
+    auto const values = random_logits(300, 1.0F);
+    Logits const logits(*backend, values, 3);
     SamplingParams const params[] = {
         {}, {.temperature = 1.0F, .uniform = 0.6}, {.temperature = 0.0F}};
     TokenLogprob chosen[3];
     backend->sample(logits.view(), params, chosen);
     for (std::size_t b = 0; b < 3; ++b) {
-        auto const alone = sample(logits.row(b), params[b]);
+        auto const row = values.begin() + static_cast<std::ptrdiff_t>(100 * b);
+        auto const alone = sample({row, row + 100}, params[b]);
         EXPECT_EQ(chosen[b].token, alone.token);
         EXPECT_EQ(chosen[b].logprob, alone.logprob);
     }
@@ -181,11 +203,11 @@ TEST_P(SamplingTest, RowsOfABatchAreIndependent) {
 }
 
 TEST_P(SamplingTest, LogProbabilitiesAreThoseOfTheSoftmax) {
-    Matrix logits(2, 3);
+    std::vector<float> values(6, -1e30F);
     for (std::size_t c = 0; c < 3; ++c) {
-        logits.set(0, c, std::log(static_cast<float>(c + 1)) + 1000.0F);
-        logits.set(1, c, -1e30F);
+        values[c] = std::log(static_cast<float>(c + 1)) + 1000.0F;
     }
+    Logits const logits(*backend, values, 2);
     std::vector<std::int32_t> const tokens{2, 0};
     std::vector<float> logprobs(2);
     backend->log_probabilities(logits.view(), tokens, logprobs);
@@ -197,12 +219,12 @@ TEST_P(SamplingTest, LogProbabilitiesAreThoseOfTheSoftmax) {
 
 TEST_P(SamplingTest, LogProbabilitiesAgreeWithReference) {
     for (std::size_t const size : Sizes{1, 15, 16, 17, 1001}) {
-        Matrix const logits = random(4, size, DType::f32, 3.0F);
+        auto const logits = random_logits(4 * size, 3.0F);
         std::vector<std::int32_t> const tokens(4, static_cast<std::int32_t>(size / 2));
         std::vector<float> actual(4);
         std::vector<float> expected(4);
-        backend->log_probabilities(logits.view(), tokens, actual);
-        reference->log_probabilities(logits.view(), tokens, expected);
+        backend->log_probabilities(Logits(*backend, logits, 4).view(), tokens, actual);
+        reference->log_probabilities(Logits(*reference, logits, 4).view(), tokens, expected);
         // Below 20 in size: a few steps of a float there.
         for (std::size_t t = 0; t < 4; ++t) EXPECT_NEAR(actual[t], expected[t], 4e-6F);
     }
@@ -211,7 +233,7 @@ TEST_P(SamplingTest, LogProbabilitiesAgreeWithReference) {
 TEST_P(SamplingTest, TopLogProbabilitiesFallAndTiesGoByRisingId) {
     auto const logits = logs({0.1F, 0.4F, 0.1F, 0.4F});
     TokenLogprob top[3];
-    backend->top_log_probabilities(view_of(logits.data(), 1, 4), top);
+    backend->top_log_probabilities(Logits(*backend, logits).view(), top);
     EXPECT_EQ(top[0].token, 1);
     EXPECT_EQ(top[1].token, 3);
     EXPECT_EQ(top[2].token, 0);
@@ -220,10 +242,11 @@ TEST_P(SamplingTest, TopLogProbabilitiesFallAndTiesGoByRisingId) {
     auto const many = random_logits(3001, 1.0F);
     std::vector<TokenLogprob> best(40);
     std::vector<TokenLogprob> expected(40);
-    backend->top_log_probabilities(view_of(many.data(), 1, many.size()), best);
-    reference->top_log_probabilities(view_of(many.data(), 1, many.size()), expected);
+    Logits const rows(*backend, many);
+    backend->top_log_probabilities(rows.view(), best);
+    reference->top_log_probabilities(Logits(*reference, many).view(), expected);
     for (std::size_t i = 0; i < 40; ++i) EXPECT_EQ(best[i].token, expected[i].token);
-    EXPECT_NO_THROW(backend->top_log_probabilities(view_of(many.data(), 1, many.size()), {}));
+    EXPECT_NO_THROW(backend->top_log_probabilities(rows.view(), {}));
 }
 
 /// Tokens of the `count` largest logits of each row of [rows, cols].
@@ -234,8 +257,7 @@ struct TopLogits {
 TopLogits top_logits_by(Backend& by, std::vector<float> const& logits, std::size_t rows,
                         std::size_t count) {
     TopLogits result{std::vector<TokenLogit>(rows * count), std::vector<float>(rows)};
-    std::size_t const cols = rows == 0 ? 0 : logits.size() / rows;
-    by.top_logits(view_of(logits.data(), rows, cols), count, result.top, result.log_sums);
+    by.top_logits(Logits(by, logits, rows).view(), count, result.top, result.log_sums);
     return result;
 }
 

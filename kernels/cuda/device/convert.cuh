@@ -20,6 +20,21 @@ __device__ __forceinline__ float2 unpack_bf16(std::uint32_t word) {
     return {__uint_as_float(word << 16), __uint_as_float(word & 0xffff0000U)};
 }
 
+/// The two fp8 (e4m3) numbers in the lower or, with `first` = 2, the upper half of a word as bf16,
+/// which is exact; the NaN of fp8 becomes 480.
+template <unsigned first>
+__device__ __forceinline__ std::uint32_t widen_f8(std::uint32_t word) {
+    // Each byte on top of a half-word; then sign, and exponent and mantissa where bf16 has the
+    // lower bits of its exponent: 2^120 too small, and subnormals right as well.
+    std::uint32_t const bytes = __byte_perm(word, 0, first == 0 ? 0x1404 : 0x3424);
+    std::uint32_t const scaled = (bytes & 0x80008000U) | ((bytes & 0x7F007F00U) >> 4);
+    std::uint32_t result;
+    asm("fma.rn.bf16x2 %0, %1, %2, %3;"
+        : "=r"(result)
+        : "r"(scaled), "r"(0x7B807B80U), "r"(0x80008000U));  // times 2^120, minus zero
+    return result;
+}
+
 template <class T>
 __device__ __forceinline__ float load_float(T value) {
     if constexpr (std::is_same_v<T, Float16>) {
@@ -38,6 +53,8 @@ __device__ __forceinline__ T store_float(float value) {
         return value;
     } else if constexpr (std::is_same_v<T, BFloat16>) {
         return {static_cast<std::uint16_t>(pack_bf16(value, 0.0F))};
+    } else if constexpr (std::is_same_v<T, Float8>) {
+        return from_float<Float8>(value);
     } else {
         std::uint16_t bits;
         asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(value));

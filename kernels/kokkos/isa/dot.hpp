@@ -98,6 +98,8 @@ void dot(DotTask const& task) {
             return dot_with<Isa, BFloat16>(task);
         case DType::f16:
             return dot_with<Isa, Float16>(task);
+        case DType::f8e4m3:
+            return;  // is nowhere without its scales
     }
 }
 
@@ -121,6 +123,8 @@ void widen(DType dtype, void const* source, float* destination, std::size_t coun
             return widen_from<Isa>(static_cast<BFloat16 const*>(source), destination, count);
         case DType::f16:
             return widen_from<Isa>(static_cast<Float16 const*>(source), destination, count);
+        case DType::f8e4m3:
+            return;
     }
 }
 

@@ -17,6 +17,16 @@ inline float2 unpack_bf16(std::uint32_t word) {
             to_float(BFloat16{static_cast<std::uint16_t>(word >> 16)})};
 }
 
+template <unsigned first>
+std::uint32_t widen_f8(std::uint32_t word) {
+    auto const widened = [&](unsigned index) {
+        auto const bits = static_cast<std::uint8_t>(word >> (8 * index));
+        return (bits & 0x7FU) == 0x7FU ? std::bit_cast<float>(0x43F00000U | (bits & 0x80U) << 24)
+                                       : to_float(Float8{bits});
+    };
+    return pack_bf16(widened(first), widened(first + 1));
+}
+
 template <class T>
 float load_float(T value) {
     return to_float(value);

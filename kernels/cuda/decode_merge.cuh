@@ -1,0 +1,146 @@
+#pragma once
+
+#include "kernels/cuda/attention_decode.hpp"
+#include "kernels/cuda/device/launch.cuh"
+#include "kernels/cuda/floats.cuh"
+
+#include <limits>
+
+/// What the kernels of decode attention share: which part a block works on, and how parts become
+/// the result.
+///
+/// The blocks of a group write what they found to memory, and the one that ends last merges it: a
+/// kernel of its own for that would cost a launch in each layer, while the counter costs a round
+/// trip to L2.
+namespace tesserank::kernels::cuda {
+
+inline constexpr float lowest_score = -std::numeric_limits<float>::infinity();
+
+/// What one block computes.
+struct DecodeJob {
+    std::size_t group = 0, split = 0;
+    std::size_t splits_used = 0;
+    std::size_t row = 0;        ///< of q and y
+    std::size_t cache_row = 0;  ///< of position 0
+    std::size_t kv_head = 0;
+    QueryHeads heads;
+    Positions part;  ///< none: the block has nothing to do
+};
+
+__device__ inline DecodeJob job_of(DecodeWork const& work, std::size_t block) {
+    DecodeJob job;
+    job.split = block % work.splits;
+    job.group = block / work.splits;
+    std::size_t const head = job.group / work.query_tiles;
+    job.kv_head = head % work.shape.kv_heads;
+    job.heads =
+        query_heads_of(work.shape, job.kv_head, job.group % work.query_tiles, work.tile_rows);
+    Segment const& segment = work.segments.data[head / work.shape.kv_heads];
+    if (segment.tokens == 0 || job.heads.count == 0) return job;
+    auto const visible = visible_positions(segment.first_position, work.shape.window);
+    job.splits_used = splits_used(visible.count(), work.splits);
+    job.part = part_of(visible, work.splits, job.split);
+    job.row = segment.row;
+    job.cache_row = segment.cache_row;
+    return job;
+}
+
+/// `Width` columns of one row, of several parts together.
+template <unsigned Width>
+struct Merged {
+    std::size_t row, col;
+    Floats<Width> mix;
+    float2 norm;  ///< as in Partials
+};
+
+/// Parts first .. first + count - 1, of which `rows` rows and `cols` columns are used.
+struct PartsToMerge {
+    Partials from;
+    std::size_t first, count, rows, cols;
+};
+
+/// Calls sink(Merged) for all columns of all rows, by all threads of the block.
+template <unsigned Width, class Sink>
+__device__ void merge(PartsToMerge const& parts, Sink const& sink) {
+    Partials const& from = parts.from;
+    std::size_t const chunks = parts.cols / Width;
+    for (std::size_t item = threadIdx.x; item < parts.rows * chunks; item += blockDim.x) {
+        Merged<Width> merged{item / chunks, item % chunks * Width, {}, {lowest_score, 0.0F}};
+        std::size_t const row = parts.first * from.rows + merged.row;
+        float2 const* const norms = from.norms + row;
+        float const* const mixes = from.mix + row * from.row_stride + merged.col;
+        for (std::size_t p = 0; p < parts.count; ++p) {
+            merged.norm.x = fmaxf(merged.norm.x, norms[p * from.rows].x);
+        }
+#pragma unroll 8
+        for (std::size_t p = 0; p < parts.count; ++p) {
+            float2 const norm = norms[p * from.rows];
+            auto const mix =
+                *reinterpret_cast<Floats<Width> const*>(mixes + p * from.rows * from.row_stride);
+            float const weight = exp2f(norm.x - merged.norm.x);
+            merged.norm.y = fmaf(weight, norm.y, merged.norm.y);
+            for (unsigned i = 0; i < Width; ++i) {
+                merged.mix.at[i] = fmaf(weight, mix.at[i], merged.mix.at[i]);
+            }
+        }
+        sink(merged);
+    }
+}
+
+template <unsigned Width>
+__device__ void merge_into_result(DecodeWork const& work, DecodeJob const& job,
+                                  PartsToMerge const& parts) {
+    merge<Width>(parts, [&](Merged<Width> const& merged) {
+        auto result = merged.mix;
+        for (float& value : result.at) value /= merged.norm.y;
+        std::size_t const col = (job.heads.first + merged.row) * work.shape.head_dim + merged.col;
+        store_floats<Width>(work.y.data, work.y.dtype, job.row * work.y.stride + col, result);
+    });
+}
+
+template <unsigned Width>
+__device__ void merge_into_partials(DecodeWork const& work, DecodeJob const& job,
+                                    PartsToMerge const& parts) {
+    Partials const& to = work.partials;
+    merge<Width>(parts, [&](Merged<Width> const& merged) {
+        std::size_t const row = (job.group * work.splits + job.split) * to.rows + merged.row;
+        *reinterpret_cast<Floats<Width>*>(to.mix + row * to.row_stride + merged.col) = merged.mix;
+        if (merged.col == 0) to.norms[row] = merged.norm;
+    });
+}
+
+/// Whether this block is the last of its group to come here; it then sees what the others wrote.
+/// What lies in dynamic_shared() is lost: a static variable would take a KiB beside it.
+__device__ inline bool last_of_group(DecodeWork const& work, DecodeJob const& job) {
+    auto& last = *reinterpret_cast<bool*>(dynamic_shared());
+    __threadfence();
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        std::uint32_t* const finished = work.finished + job.group;
+        last = atomicAdd(finished, 1U) + 1 == job.splits_used;
+        if (last) *finished = 0;
+    }
+    __syncthreads();
+    __threadfence();
+    return last;
+}
+
+/// Ends a block: `parts` of its warps lie in shared memory, visible to all its threads.
+template <unsigned Width>
+__device__ void finish_block(DecodeWork const& work, DecodeJob const& job,
+                             PartsToMerge const& parts) {
+    if (job.splits_used == 1) {
+        merge_into_result<Width>(work, job, parts);
+        return;
+    }
+    merge_into_partials<Width>(work, job, parts);
+    if (!last_of_group(work, job)) return;
+    merge_into_result<Width>(work, job,
+                             {.from = work.partials,
+                              .first = job.group * work.splits,
+                              .count = job.splits_used,
+                              .rows = parts.rows,
+                              .cols = parts.cols});
+}
+
+}  // namespace tesserank::kernels::cuda
