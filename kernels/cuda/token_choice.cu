@@ -60,6 +60,7 @@ __device__ std::uint64_t draw_token(TokenSearch<Rows>& search, ChoiceRule const&
     }
     return search.find(Measure::weight, target_of_draw(rule, total));
 }
+
 /// Joins the counts of a row's blocks; true in the last one to come, which has the whole of them in
 /// memory.all.
 __device__ bool meet(MeetingPlace& place, unsigned blocks, SearchMemory& memory) {
