@@ -11,8 +11,8 @@
 /// at once where the rows are aligned.
 namespace tesserank::kernels::cuda {
 
-template <class View>
-__device__ __forceinline__ auto row_of(View const& view, std::size_t row) {
+template <class Pointer>
+__device__ __forceinline__ Pointer row_of(BasicTensorView<Pointer> const& view, std::size_t row) {
     return view.data + row * view.stride * size_of(view.dtype);
 }
 

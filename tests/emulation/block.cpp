@@ -6,6 +6,7 @@
 #include <cuda_runtime.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <string_view>
 #include <utility>
 
@@ -13,6 +14,11 @@ namespace tesserank::emulation {
 namespace {
 
 Block* running_block = nullptr;
+
+bool reversed() {
+    char const* const order = std::getenv("TESSERANK_EMULATION_ORDER");
+    return order != nullptr && std::string_view(order) == "reverse";
+}
 
 char const barrier_name[] = "__syncthreads()";
 
@@ -28,18 +34,21 @@ Block& Block::current() {
     return *running_block;
 }
 
-Block::Block(Grid const& grid, bool backwards) : grid_{grid} {
-    std::size_t const count = std::size_t{grid.threads.x} * grid.threads.y * grid.threads.z;
-    threads_.resize(count);
-    gatherings_.resize((count + 31) / 32);
-    live_ = count;
-    for (std::size_t i = 0; i < count; ++i) {
+Block::Block(std::shared_ptr<Grid const> grid, std::size_t number) : grid_{std::move(grid)} {
+    bool const backwards = reversed();
+    dim3 const &blocks = grid_->blocks, &threads = grid_->threads;
+    std::size_t const last = std::size_t{blocks.x} * blocks.y * blocks.z - 1;
+    index_ = index_of(backwards ? last - number : number, blocks);
+    threads_.resize(std::size_t{threads.x} * threads.y * threads.z);
+    gatherings_.resize((threads_.size() + 31) / 32);
+    live_ = threads_.size();
+    for (std::size_t i = 0; i < threads_.size(); ++i) {
         Thread& thread = threads_[i];
-        thread.index = index_of(i, grid.threads);
+        thread.index = index_of(i, threads);
         thread.linear = i;
         thread.fiber = Fiber([this, &thread] {
             try {
-                grid_.body();
+                grid_->body();
             } catch (Fault const& fault) {
                 fault_ = fault.what();
             }
@@ -51,25 +60,58 @@ Block::Block(Grid const& grid, bool backwards) : grid_{grid} {
             ready_.push_back(&thread);
         }
     }
-    running_block = this;
-    prepare_shared_memory(grid.shared_bytes);
+    become_current();
+    prepare_shared_memory(grid_->shared_bytes);
 }
 
-Block::~Block() { running_block = nullptr; }
+Block::~Block() {
+    if (running_block == this) running_block = nullptr;
+}
+
+void Block::become_current() {
+    running_block = this;
+    blockIdx = index_;
+    gridDim = grid_->blocks;
+    blockDim = grid_->threads;
+}
+
+void Block::run_until_previous_grid_is_needed() {
+    early_ = true;
+    while (!ready_.empty() || wake_by_condition()) run_next();
+    shared_memory_.assign(dynamic_shared(), dynamic_shared() + grid_->shared_bytes);
+}
 
 void Block::run() {
+    if (early_) {
+        early_ = false;
+        become_current();
+        prepare_shared_memory(grid_->shared_bytes);
+        std::copy(shared_memory_.begin(), shared_memory_.end(), dynamic_shared());
+        for (Thread* const thread : std::exchange(at_previous_grid_, {})) wake(*thread);
+    }
     while (live_ > 0) {
         if (ready_.empty() && !wake_by_condition()) throw Fault(stuck());
-        Thread& next = *ready_.front();
-        ready_.pop_front();
-        enter(next);
-        if (!fault_.empty()) throw Fault(fault_);
-        if (next.ended) end_of(next);
+        run_next();
     }
     if (!shared_memory_intact()) throw Fault("a thread wrote behind the dynamic shared memory");
-    if (grid_.dependent && !waited_for_previous_grid_) {
+    if (grid_->dependent && !waited_for_previous_grid_) {
         throw Fault("launched as dependent, but no thread called wait_for_previous_grid()");
     }
+}
+
+void Block::run_next() {
+    Thread& next = *ready_.front();
+    ready_.pop_front();
+    enter(next);
+    if (!fault_.empty()) throw Fault(fault_);
+    if (next.ended) end_of(next);
+}
+
+void Block::wait_for_previous_grid() {
+    waited_for_previous_grid_ = true;
+    if (!early_) return;
+    at_previous_grid_.push_back(running_);
+    sleep("wait_for_previous_grid()");
 }
 
 void Block::enter(Thread& thread) {

@@ -8,6 +8,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -44,26 +45,30 @@ struct Barrier {
 /// One block while it runs.
 class Block {
   public:
-    Block(Grid const& grid, bool backwards);
+    /// The number-th in the order in which blocks run.
+    Block(std::shared_ptr<Grid const> grid, std::size_t number);
     ~Block();
     Block(Block const&) = delete;
     Block& operator=(Block const&) = delete;
 
-    /// Throws Fault.
+    /// Both throw Fault.
     void run();
+    void run_until_previous_grid_is_needed();
 
     static Block& current();
     Thread& thread() { return *running_; }
-    Grid const& grid() const { return grid_; }
+    Grid const& grid() const { return *grid_; }
 
     void barrier();
     void named_barrier(int id, unsigned threads, char const* wait_for);
     void gather(unsigned mask, char const* what, void* payload,
                 void (*together)(unsigned, Payloads const&));
     void wait_until(std::function<bool()> condition, char const* what);
-    void waited_for_previous_grid() { waited_for_previous_grid_ = true; }
+    void wait_for_previous_grid();
 
   private:
+    void become_current();
+    void run_next();
     void enter(Thread& thread);
     void sleep(char const* waits_for);
     void wake(Thread& thread);
@@ -73,7 +78,11 @@ class Block {
     std::string stuck() const;
     unsigned lanes_of_warp(std::size_t warp) const;
 
-    Grid const& grid_;
+    std::shared_ptr<Grid const> grid_;
+    uint3 index_;
+    bool early_ = false;  ///< the grid before has not run yet
+    std::vector<Thread*> at_previous_grid_;
+    std::vector<std::byte> shared_memory_;  ///< while it is early and does not run
     std::vector<Thread> threads_;
     std::deque<Thread*> ready_;
     std::size_t live_ = 0;

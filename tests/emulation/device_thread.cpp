@@ -83,6 +83,6 @@ void wait_for_copies(std::size_t groups_under_way) {
     }
 }
 
-void wait_for_previous_grid() { Block::current().waited_for_previous_grid(); }
+void wait_for_previous_grid() { Block::current().wait_for_previous_grid(); }
 
 }  // namespace tesserank::emulation

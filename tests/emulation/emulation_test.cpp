@@ -70,6 +70,12 @@ __global__ void dependent(float* y, bool wait) {
     *y = 2.0F;
 }
 
+__global__ void double_into(float const* x, float* y, bool wait_first) {
+    float const early = *x;
+    wait_for_previous_grid();
+    *y = 2.0F * (wait_first ? *x : early);
+}
+
 /// d [16, 8] = a [16, 16] b [8, 16] transposed; all in shared memory first.
 __global__ void multiply(BFloat16 const* a, BFloat16 const* b, float* d) {
     auto* const tile_a = reinterpret_cast<BFloat16*>(dynamic_shared());
@@ -207,6 +213,17 @@ TEST_F(EmulationTest, ADependentKernelHasToWait) {
     EXPECT_EQ(host(y, 1)[0], 2.0F);
     launch_dependent(dependent, {.grid = 1, .block = 32}, stream, y, false);
     EXPECT_THAT(fault(), HasSubstr("wait_for_previous_grid"));
+}
+
+TEST_F(EmulationTest, WhatADependentKernelReadsTooEarlyIsNotThere) {
+    float* const x = device<float>({3.0F});
+    float* const y = device<float>({0.0F});
+    for (bool const wait_first : {true, false}) {
+        launch(add_value, {.grid = 1, .block = 1}, stream, x, 1.0F);
+        launch_dependent(double_into, {.grid = 1, .block = 1}, stream, x, y, wait_first);
+        float const sum = wait_first ? 4.0F : 5.0F;
+        EXPECT_EQ(host(y, 1)[0], 2.0F * (wait_first ? sum : sum - 1.0F));
+    }
 }
 
 TEST_F(EmulationTest, WorkRunsWhenSomeoneWaits) {

@@ -7,8 +7,8 @@
 #include <cuda_runtime.h>
 
 #include <cstdint>
-#include <cstdlib>
-#include <string_view>
+#include <memory>
+#include <string>
 
 uint3 threadIdx{}, blockIdx{};
 dim3 blockDim, gridDim;
@@ -16,9 +16,10 @@ dim3 blockDim, gridDim;
 namespace tesserank::emulation {
 namespace {
 
-bool reversed() {
-    char const* const order = std::getenv("TESSERANK_EMULATION_ORDER");
-    return order != nullptr && std::string_view(order) == "reverse";
+/// Of the grid behind the one that runs. Never destroyed, since the program may end in between.
+std::unique_ptr<Block>& early_block() {
+    static auto& block = *new std::unique_ptr<Block>;
+    return block;
 }
 
 std::string place(uint3 index) {
@@ -34,21 +35,28 @@ uint3 index_of(std::size_t linear, dim3 const& shape) {
             static_cast<unsigned>(linear % plane / shape.x), static_cast<unsigned>(linear / plane)};
 }
 
-void run_grid(Grid const& grid) {
-    gridDim = grid.blocks;
-    blockDim = grid.threads;
-    auto const blocks = std::size_t{grid.blocks.x} * grid.blocks.y * grid.blocks.z;
-    bool const backwards = reversed();
-    for (std::size_t b = 0; b < blocks; ++b) {
-        blockIdx = index_of(backwards ? blocks - 1 - b : b, grid.blocks);
-        try {
-            Block block(grid, backwards);
-            block.run();
-        } catch (Fault const& fault) {
-            set_fault("kernel " + symbol_of(grid.kernel) + ", block " + place(blockIdx) + ": " +
-                      fault.what());
-            return;
+void run_grid(std::shared_ptr<Grid const> const& grid, std::shared_ptr<Grid const> const& next) {
+    std::unique_ptr<Block> first;
+    auto& early = early_block();
+    // Static shared memory is one for all blocks of a kernel: two of them cannot be under way.
+    if (early != nullptr && early->grid().kernel == grid->kernel) {
+        if (&early->grid() == grid.get()) first = std::move(early);
+        early = nullptr;
+    }
+    auto const blocks = std::size_t{grid->blocks.x} * grid->blocks.y * grid->blocks.z;
+    try {
+        if (next != nullptr && next->dependent && next->kernel != grid->kernel) {
+            early = std::make_unique<Block>(next, 0);
+            early->run_until_previous_grid_is_needed();
         }
+        for (std::size_t b = 0; b < blocks; ++b) {
+            if (b > 0 || first == nullptr) first = std::make_unique<Block>(grid, b);
+            first->run();
+        }
+    } catch (Fault const& fault) {
+        set_fault("kernel " + symbol_of(Block::current().grid().kernel) + ", block " +
+                  place(blockIdx) + ": " + fault.what());
+        early = nullptr;
     }
 }
 

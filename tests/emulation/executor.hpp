@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <string>
 
 /// Runs the blocks of a grid one after the other, with a fiber for each thread of a block. What is
@@ -19,8 +20,10 @@ struct Grid {
     std::function<void()> body;
 };
 
-/// Sets the fault when a thread makes a mistake; the rest of the grid does not run then.
-void run_grid(Grid const& grid);
+/// Sets the fault when a thread makes a mistake; the rest of the grid does not run then. Before it,
+/// the first block of `next`, when that is a dependent grid, runs as far as it can without waiting
+/// for this one: what it reads or writes too early shows.
+void run_grid(std::shared_ptr<Grid const> const& grid, std::shared_ptr<Grid const> const& next);
 
 /// Ends the grid with a message about the calling thread.
 [[noreturn]] void fail(std::string const& what);

@@ -41,6 +41,10 @@ class StackPool {
 
 boost::context::fiber outside;
 
+/// Unwinds the stack of a fiber that nobody enters again.
+struct Abandoned {};
+bool abandoning = false;
+
 #ifdef __SANITIZE_ADDRESS__
 void const* outside_bottom = nullptr;
 std::size_t outside_bytes = 0;
@@ -64,23 +68,27 @@ Fiber::Fiber(std::function<void()> body) {
     auto stack = pool.allocate();
     stack_bytes_ = stack.size;
     stack_bottom_ = static_cast<char*>(stack.sp) - stack.size;
+    auto whole = [run = std::move(body)](boost::context::fiber&& from) {
+        after_switch(nullptr, &outside_bottom, &outside_bytes);
+        outside = std::move(from);
+        try {
+            if (!abandoning) run();
+        } catch (Abandoned const&) {
+            // The stack is unwound.
+        }
+        before_switch(nullptr, outside_bottom, outside_bytes);
+        return std::move(outside);
+    };
     context_ = boost::context::fiber(std::allocator_arg,
                                      boost::context::preallocated(stack.sp, stack.size, stack),
-                                     pool, [run = std::move(body)](boost::context::fiber&& from) {
-                                         after_switch(nullptr, &outside_bottom, &outside_bytes);
-                                         outside = std::move(from);
-                                         run();
-                                         before_switch(nullptr, outside_bottom, outside_bytes);
-                                         return std::move(outside);
-                                     });
+                                     pool, std::move(whole));
 }
 
 Fiber::~Fiber() {
     if (!context_) return;
-    void* fake_stack = nullptr;
-    before_switch(&fake_stack, stack_bottom_, stack_bytes_);
-    context_ = {};
-    after_switch(fake_stack, nullptr, nullptr);
+    abandoning = true;
+    enter();
+    abandoning = false;
 }
 
 void Fiber::enter() {
@@ -95,6 +103,7 @@ void Fiber::leave() {
     before_switch(&fake_stack, outside_bottom, outside_bytes);
     outside = std::move(outside).resume();
     after_switch(fake_stack, &outside_bottom, &outside_bytes);
+    if (abandoning) throw Abandoned{};
 }
 
 }  // namespace tesserank::emulation

@@ -64,8 +64,8 @@ cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t) { return result(devic
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
     Lock const lock(runtime_mutex());
     return result(enqueue(stream, [nodes = executable->nodes] {
-        for (Work const& node : *nodes) {
-            if (device_state() == cudaSuccess) node();
+        for (std::size_t i = 0; i < nodes->size() && device_state() == cudaSuccess; ++i) {
+            perform((*nodes)[i], i + 1 < nodes->size() ? &(*nodes)[i + 1] : nullptr);
         }
     }));
 }

@@ -30,6 +30,12 @@ bool allowed(cudaLaunchConfig_t const& config) {
 
 }  // namespace
 
+void perform(Work const& work, Work const* next) {
+    if (work.grid == nullptr) return work.run();
+    run_grid(work.grid, next == nullptr ? nullptr : next->grid);
+    check_guards(work.grid->kernel);
+}
+
 cudaError_t launch(cudaLaunchConfig_t const& config, void const* kernel,
                    std::function<void()> body) {
     std::lock_guard<std::recursive_mutex> const lock(runtime_mutex());
@@ -45,10 +51,8 @@ cudaError_t launch(cudaLaunchConfig_t const& config, void const* kernel,
         grid.dependent =
             grid.dependent || config.attrs[i].val.programmaticStreamSerializationAllowed != 0;
     }
-    return result(enqueue(config.stream, [grid = std::move(grid)] {
-        run_grid(grid);
-        check_guards(grid.kernel);
-    }));
+    return result(enqueue(config.stream,
+                          Work{.run = {}, .grid = std::make_shared<Grid const>(std::move(grid))}));
 }
 
 }  // namespace tesserank::emulation

@@ -15,7 +15,7 @@ constexpr std::size_t longest_queue = 4096;
 void run_one(cudaStream_t stream) {
     Work const work = std::move(stream->queue.front());
     stream->queue.pop_front();
-    if (!faulted()) work();
+    if (!faulted()) perform(work, stream->queue.empty() ? nullptr : &stream->queue.front());
     ++stream->done;
 }
 
@@ -40,7 +40,7 @@ cudaError_t enqueue(cudaStream_t stream, Work work) {
     if (stream == nullptr) {
         if (cudaError_t const error = forbidden_in_capture(); error != cudaSuccess) return error;
         run_blocking_streams();
-        work();
+        perform(work, nullptr);
         return device_state();
     }
     if (stream->capture != nullptr) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "tests/emulation/executor.hpp"
+
 #include <cuda_runtime.h>
 
 #include <chrono>
@@ -8,12 +10,18 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 /// Work waits in its stream until somebody waits for it: what is read too early is not there yet.
 namespace tesserank::emulation {
 
-using Work = std::function<void()>;
+struct Work {
+    std::function<void()> run;
+    std::shared_ptr<Grid const> grid{};  ///< of a kernel, which has no `run`
+};
+/// `next` follows on the same stream; when it is a dependent kernel its first block begins before.
+void perform(Work const& work, Work const* next);
 
 /// A graph on its way, shared by the streams that take part.
 struct Capture {
@@ -63,6 +71,9 @@ cudaError_t device_state();
 
 /// Queues work, or captures it.
 cudaError_t enqueue(cudaStream_t stream, Work work);
+inline cudaError_t enqueue(cudaStream_t stream, std::function<void()> run) {
+    return enqueue(stream, Work{.run = std::move(run)});
+}
 void run_until(cudaStream_t stream, std::uint64_t position);
 void run_all(cudaStream_t stream);
 void run_all_streams();

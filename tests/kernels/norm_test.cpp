@@ -112,6 +112,36 @@ TEST_P(NormTest, LayerNormAgreesWithReference) {
     });
 }
 
+/// Columns of matrices whose rows begin at multiples of 16 bytes, up to rows that are too wide to
+/// be kept in registers.
+TEST_P(NormTest, AlignedRowsAgreeWithReference) {
+    for (DType const type : activation_dtypes) {
+        for (std::size_t const width : Sizes{4, 60, 2044, 4092, 20476}) {
+            SCOPED_TRACE(::testing::Message() << width << " columns, y " << name_of(type));
+            std::size_t const cols = width + 4 - Matrix::gap;
+            Matrix x = random(3, cols), delta = random(3, cols), copy = x;
+            Matrix const weight = random(1, cols, type), bias = random(1, cols, type);
+            Matrix y(3, cols, type), expected(3, cols, type), sums(3, 1), expected_sums(3, 1);
+            auto const part = [width](auto& matrix) { return matrix.view().cols_from(0, width); };
+            auto const bound = tolerance(width, type);
+
+            backend->layer_norm(part(x), part(weight), part(bias), 1e-5F, part(y));
+            reference->layer_norm(part(x), part(weight), part(bias), 1e-5F, part(expected));
+            expect_close(y, expected, {bound.relative, 8 * bound.absolute});
+            backend->add_rms_norm(part(x), part(delta), part(weight), 1e-5F, part(y));
+            reference->add_rms_norm(part(copy), part(delta), part(weight), 1e-5F, part(expected));
+            expect_close(x, copy, {});
+            expect_close(y, expected, bound);
+            backend->square_sums(part(x), sums.view());
+            reference->square_sums(part(x), expected_sums.view());
+            expect_close(sums, expected_sums, tolerance(width, DType::f32));
+            backend->scale_by_square_sums(part(x), sums.view(), width, part(weight), 1e-5F);
+            reference->scale_by_square_sums(part(copy), sums.view(), width, part(weight), 1e-5F);
+            expect_close(x, copy, tolerance(width, DType::f32));
+        }
+    }
+}
+
 TEST_P(NormTest, LayerNormSurvivesALargeMean) {
     Matrix x(1, 64);
     Matrix weight(1, 64);

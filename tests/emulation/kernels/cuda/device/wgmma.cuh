@@ -3,15 +3,16 @@
 #include "kernels/cuda/matrix_descriptor.hpp"
 #include "tests/emulation/warpgroup.hpp"
 
+#include <cstddef>
 #include <cstdint>
 
 namespace tesserank::kernels::cuda {
 
-template <int N>
+template <std::size_t N>
 void multiply_shared(float (&d)[N / 2], std::uint64_t a, std::uint64_t b, bool accumulate) {
     emulation::start_product({.d = d, .a = a, .b = b, .accumulate = accumulate});
 }
-template <int N>
+template <std::size_t N>
 void multiply_registers(float (&d)[N / 2], std::uint32_t const (&a)[4], std::uint64_t b) {
     emulation::start_product({.d = d, .a_registers = a, .b = b, .b_rows_summed = true});
 }
@@ -23,7 +24,7 @@ void wait_for_products() {
     emulation::wait_for_products(N);
 }
 /// Compilers need it, but the emulation writes registers through their addresses.
-template <class T, int N>
+template <class T, std::size_t N>
 void pin(T (&)[N]) {}
 
 inline void publish_to_products() { emulation::publish_to_products(); }
