@@ -7,9 +7,12 @@ namespace tesserank::kernels {
 class TraceRange {
   public:
     explicit TraceRange(char const* name) noexcept;
-    ~TraceRange();
+    ~TraceRange() { end(); }
     TraceRange(TraceRange const&) = delete;
     TraceRange& operator=(TraceRange const&) = delete;
+
+  private:
+    static void end() noexcept;
 };
 
 }  // namespace tesserank::kernels

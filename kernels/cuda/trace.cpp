@@ -6,6 +6,6 @@ namespace tesserank::kernels {
 
 TraceRange::TraceRange(char const* name) noexcept { nvtxRangePushA(name); }
 
-TraceRange::~TraceRange() { nvtxRangePop(); }
+void TraceRange::end() noexcept { nvtxRangePop(); }
 
 }  // namespace tesserank::kernels
