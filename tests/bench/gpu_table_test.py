@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""The arithmetic of gpu_table.py, on results that are made up."""
+import json
+import pathlib
+import tempfile
+import unittest
+
+import gpu_table
+
+
+class Counts(unittest.TestCase):
+    def test_weights_of_known_models(self):
+        # Parameters as the models' cards say: 8.03 and 1.24 billion; of the untied model the embedding is not read.
+        for name, billions, tables in (("llama-3.1-8b", 8.03, 2), ("llama-3.2-1b", 1.24, 1)):
+            config = gpu_table.MODELS[name]
+            table = config["vocab_size"] * config["hidden_size"]
+            read = gpu_table.decode_bytes(config, 1, 0) / 2
+            self.assertAlmostEqual((read + (tables - 1) * table) / 1e9, billions, delta=0.01)
+
+    def test_a_context_adds_its_keys_and_values(self):
+        config = gpu_table.MODELS["llama-3.1-8b"]
+        added = gpu_table.decode_bytes(config, 8, 2048) - gpu_table.decode_bytes(config, 8, 0)
+        self.assertEqual(added, 8 * 2048 * 32 * 2 * 8 * 128 * 2)
+
+    def test_prefill_is_twice_the_parameters_for_each_token_and_more(self):
+        config = gpu_table.MODELS["llama-3.1-8b"]
+        operations = gpu_table.prefill_operations(config, 8, 2048)
+        products = 2 * 8 * 2048 * 6.98e9
+        self.assertGreater(operations, products)
+        self.assertLess(operations, 1.1 * products)
+
+
+class Checkpoint(unittest.TestCase):
+    def test_it_is_as_long_as_its_header_says(self):
+        config = {**gpu_table.MODELS["llama-3.2-1b"], "hidden_size": 64, "intermediate_size": 96, "vocab_size": 50,
+                  "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16}
+        with tempfile.TemporaryDirectory() as folder:
+            gpu_table.write_checkpoint(config, pathlib.Path(folder) / "tiny")
+            data = (pathlib.Path(folder) / "tiny" / "model.safetensors").read_bytes()
+        length = int.from_bytes(data[:8], "little")
+        header = json.loads(data[8:8 + length])
+        self.assertEqual(len(data), 8 + length + max(entry["data_offsets"][1] for entry in header.values()))
+        layer = sum(entry["data_offsets"][1] - entry["data_offsets"][0] for name, entry in header.items()
+                    if name.startswith("model.layers.0.") and "norm" not in name)
+        self.assertEqual(layer, 2 * gpu_table.layer_weights(config))
+
+
+class Report(unittest.TestCase):
+    def test_a_step_at_the_ceiling_is_all_of_it(self):
+        work = gpu_table.WORK[0]
+        config = gpu_table.MODELS[work.model]
+        seconds = gpu_table.decode_bytes(config, work.batch, work.prompt + work.new / 2) / 4e12
+        bench = {"plans": [{"batches": [{"decode_seconds_per_step": seconds}]}]}
+        self.assertAlmostEqual(gpu_table.share_of_ceiling(work, bench, 4e12, 1e15), 1.0)
+        # Where arithmetic binds, it counts.
+        self.assertGreater(gpu_table.share_of_ceiling(work, bench, 4e12, 1e12), 1.0)
+
+    def test_what_is_not_there_is_not_run(self):
+        with tempfile.TemporaryDirectory() as folder:
+            results = pathlib.Path(folder)
+            self.assertEqual(gpu_table.report(results).count("not run"), len(gpu_table.report(results).splitlines()) - 2)
+            lines = [{"device": "x"}, {"work": "copy", "gigabytes_per_second": 4000.0},
+                     {"work": "product", "gigaflops": 7e5}, {"work": gpu_table.KERNELS[0][0], "of_ceiling": 0.871}]
+            (results / "kernels.jsonl").write_text("\n".join(map(json.dumps, lines)))
+            work = gpu_table.WORK[-1]
+            seconds = gpu_table.prefill_operations(gpu_table.MODELS[work.model], work.batch, work.prompt) / 7e14 / 0.5
+            bench = {"plans": [{"batches": [{"prefill": {"median": seconds}}]}]}
+            (results / work.file).write_text(json.dumps(bench))
+            text = gpu_table.report(results)
+            self.assertIn("| 87 % |", text)
+            self.assertIn(f"| {work.name} | 75 % | 50 % |", text)
+
+
+if __name__ == "__main__":
+    unittest.main()
