@@ -145,7 +145,7 @@ def write_checkpoint(config: dict, folder: pathlib.Path) -> None:
 class Runner:
     def __init__(self, build: pathlib.Path, results: pathlib.Path):
         self.tesserank = build / "app" / "tesserank"
-        self.kernels = build / "tests" / "kernels" / "gpu_bench"
+        self.kernels = build / "tests" / "kernels" / "kernels_gpu_bench_cuda"
         self.results = results
         self.configs = pathlib.Path(tempfile.mkdtemp())
         for name, config in MODELS.items():
