@@ -20,9 +20,11 @@ namespace {
 
 constexpr int threads = group_threads * (1 + computing_groups);
 constexpr int group_queries = tensor_tile_tokens / computing_groups;
-// (40 + 2 * 232) * 128 registers are 63 Ki of the 64 Ki there are; each number a multiple of 8.
 constexpr int copying_registers = 40;
 constexpr int computing_registers = 232;
+static_assert(group_queries == 64, "a product has 64 rows");
+static_assert((copying_registers + computing_groups * computing_registers) * group_threads <=
+              64 * 1024);
 
 template <int HeadDim>
 struct WgmmaTiles {
@@ -33,6 +35,7 @@ struct WgmmaTiles {
     /// A product is at most 128 columns wide here.
     static constexpr int parts = HeadDim > 128 ? 2 : 1;
     static constexpr int part_columns = HeadDim / parts;
+    static_assert(parts * part_columns == HeadDim);
     static constexpr int shared_bytes = Queries::bytes + 2 * tile_slots * Keys::bytes;
 };
 
@@ -249,26 +252,25 @@ struct Computing {
 
 template <int HeadDim>
 __global__ void __launch_bounds__(threads, 1) prefill_wgmma(PrefillCall call) {
-// Other GPUs run prefill_mma; the host's compiler sees all of it.
-#if !defined(__CUDA_ARCH__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
-    __shared__ Slots slots;
-    if (threadIdx.x == 0) slots.initialise_all();
-    __syncthreads();
-    wait_for_previous_grid();
-    Items items{call};
-    int const group = static_cast<int>(threadIdx.x / group_threads);
-    if (group == 0) {
-        shrink_registers<copying_registers>();
-        Copying<HeadDim> copying{call, slots, dynamic_shared()};
-        while (items.next()) copying.load_item(items.tile, items.head);
-    } else {
-        grow_registers<computing_registers>();
-        Computing<HeadDim> computing{call, slots, dynamic_shared(), group - 1};
-        if (group == 2) computing.pass_turn();
-        while (items.next()) computing.compute_item(items.tile, items.head);
-        if (group == 1) computing.wait_for_turn();  // the turn that nobody takes
+    if constexpr (has_group_products) {
+        __shared__ Slots slots;
+        if (threadIdx.x == 0) slots.initialise_all();
+        __syncthreads();
+        wait_for_previous_grid();
+        Items items{call};
+        int const group = static_cast<int>(threadIdx.x / group_threads);
+        if (group == 0) {
+            shrink_registers<copying_registers>();
+            Copying<HeadDim> copying{call, slots, dynamic_shared()};
+            while (items.next()) copying.load_item(items.tile, items.head);
+        } else {
+            grow_registers<computing_registers>();
+            Computing<HeadDim> computing{call, slots, dynamic_shared(), group - 1};
+            if (group == 2) computing.pass_turn();
+            while (items.next()) computing.compute_item(items.tile, items.head);
+            if (group == 1) computing.wait_for_turn();  // the turn that nobody takes
+        }
     }
-#endif
 }
 
 template <int HeadDim>

@@ -16,6 +16,14 @@
 /// lower half, of row + 8 (r % 2) at column 2 (t % 4) + 8 (r / 2).
 namespace tesserank::kernels::cuda {
 
+/// Whether code for the GPU at hand, of those that are compiled for, can have these instructions;
+/// the host's compiler sees all.
+#if !defined(__CUDA_ARCH__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
+constexpr bool has_group_products = true;
+#else
+constexpr bool has_group_products = false;
+#endif
+
 /// D [64, N] = A B^T, or D += A B^T when `accumulate`.  A [64, 16], B [N, 16], both in shared
 /// memory, rows of 16 columns. N: 64, 128.
 template <int N>

@@ -38,4 +38,6 @@ void grow_registers() {
     static_assert(N % 8 == 0 && N >= 24 && N <= 256);
 }
 
+constexpr bool has_group_products = true;
+
 }  // namespace tesserank::kernels::cuda
