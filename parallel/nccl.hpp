@@ -32,6 +32,6 @@ NcclLibraryInfo find_nccl(std::string const& library = "");
 /// ranks of the job.
 /// Errors: SystemError on all ranks when one has no library or did not connect in time.
 std::unique_ptr<Communicator> make_nccl_communicator(MpiCommunicator& world, void* stream,
-                                                     NcclOptions options = {});
+                                                     NcclOptions const& options = {});
 
 }  // namespace tesserank::parallel

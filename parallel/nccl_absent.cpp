@@ -13,7 +13,7 @@ NcclLibraryInfo find_nccl(std::string const& /*library*/) {
 }
 
 std::unique_ptr<Communicator> make_nccl_communicator(MpiCommunicator& /*world*/, void* /*stream*/,
-                                                     NcclOptions /*options*/) {
+                                                     NcclOptions const& /*options*/) {
     throw kernels::SystemError(std::string(absent) + ". Use --comm mpi, or build it with NCCL.");
 }
 

@@ -44,7 +44,7 @@ NcclLibraryInfo find_nccl(std::string const& library) {
 }
 
 std::unique_ptr<Communicator> make_nccl_communicator(MpiCommunicator& world, void* stream,
-                                                     NcclOptions options) {
+                                                     NcclOptions const& options) {
     return std::make_unique<NcclCommunicator>(world, stream, options);
 }
 

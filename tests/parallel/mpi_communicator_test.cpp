@@ -2,13 +2,13 @@
 
 #include "kernels/error.hpp"
 #include "parallel/mpi_check.hpp"
-#include "parallel/partition.hpp"
-#include "tests/support/mpi_test.hpp"
+#include "tests/parallel/communicator_contract.hpp"
+#include "tests/parallel/host_world.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,94 +22,45 @@ using Bytes = std::vector<std::byte>;
 
 std::size_t index(int rank) { return static_cast<std::size_t>(rank); }
 
-/// What rank `from` sends to rank `to`: any other pair sends something else.
-Bytes letter(int from, int to, std::size_t size) {
-    Bytes text(size);
-    for (std::size_t i = 0; i < size; ++i) {
-        text[i] = static_cast<std::byte>((index(from) * 37 + index(to) * 11 + i * 7) % 251);
-    }
-    return text;
+/// With messages of at most so many bytes: the path of long data.
+template <std::size_t limit>
+std::unique_ptr<test::ContractWorld> make_world(MpiCommunicator& /*world*/) {
+    return std::make_unique<test::HostWorld>(MpiCommunicator::world(limit));
 }
 
-void append(Bytes& all, Bytes const& piece) { all.insert(all.end(), piece.begin(), piece.end()); }
+}  // namespace
+}  // namespace tesserank::parallel
 
-/// Runs with whole messages, and with messages of a few bytes: the path of long data.
-class MpiCommunicatorTest : public test::MpiTest,
-                            public ::testing::WithParamInterface<std::size_t> {
-  protected:
-    void expect_gathered(Sizes const& sizes, bool in_place) {
-        Bytes wanted;
-        for (int r = 0; r < ranks.size(); ++r) append(wanted, letter(r, 0, sizes[index(r)]));
-        auto const mine = letter(ranks.rank(), 0, sizes[index(ranks.rank())]);
-        Bytes all(wanted.size());
-        if (in_place) {
-            auto const begin = Partition::of_shares(sizes).of(ranks.rank()).begin;
-            auto const place = std::span(all).subspan(begin, mine.size());
-            std::ranges::copy(mine, place.begin());
-            ranks.all_gather(place, sizes, all);
-        } else {
-            ranks.all_gather(mine, sizes, all);
-        }
-        EXPECT_EQ(all, wanted);
-    }
-    MpiCommunicator ranks = MpiCommunicator::world(GetParam());
-};
-INSTANTIATE_TEST_SUITE_P(MessageLimits, MpiCommunicatorTest,
-                         ::testing::Values(MpiCommunicator::largest_message, 100, 7, 1),
-                         ::testing::PrintToStringParamName());
+namespace tesserank::test {
 
-TEST_P(MpiCommunicatorTest, AllGatherPutsPiecesInRankOrder) {
-    for (auto const units : Sizes{0, 1, 2, 5, 12, 1009}) {
-        auto const sizes = Partition(units, ranks.size()).counts(3);
-        expect_gathered(sizes, false);
-        expect_gathered(sizes, true);
-    }
-    Sizes sizes(index(ranks.size()), 0);
-    sizes.back() = 19;
-    expect_gathered(sizes, false);
-    for (std::size_t r = 0; r < sizes.size(); ++r) sizes[r] = r % 2 == 0 ? 0 : 8 * r;
-    expect_gathered(sizes, false);
-}
+using parallel::MpiCommunicator;
 
-TEST_P(MpiCommunicatorTest, BroadcastGivesRootsBytesToAll) {
-    for (int root = 0; root < ranks.size(); ++root) {
-        for (auto const size : Sizes{0, 1, 6, 7, 8, 1000}) {
-            Bytes data = letter(ranks.rank(), root, size);
-            ranks.broadcast(data, root);
-            EXPECT_EQ(data, letter(root, root, size)) << "root " << root << ", size " << size;
-        }
-    }
-}
+INSTANTIATE_TEST_SUITE_P(
+    Mpi, CommunicatorContract,
+    ::testing::Values(ContractCase{"Whole", parallel::make_world<MpiCommunicator::largest_message>},
+                      ContractCase{"By100", parallel::make_world<100>},
+                      ContractCase{"By7", parallel::make_world<7>},
+                      ContractCase{"By1", parallel::make_world<1>}),
+    ::testing::PrintToStringParamName());
 
-TEST_P(MpiCommunicatorTest, AllToAllDeliversEachPieceToItsRank) {
-    // Uneven, with nothing between some pairs, and in one round nothing at all.
-    auto const size_between = [](int from, int to, std::size_t round) {
-        return round * ((index(from) * 5 + index(to) * 3) % 7) * 9;
-    };
-    for (auto const round : Sizes{0, 1, 4}) {
-        Sizes send_sizes, received_sizes;
-        Bytes send, wanted;
-        for (int peer = 0; peer < ranks.size(); ++peer) {
-            send_sizes.push_back(size_between(ranks.rank(), peer, round));
-            received_sizes.push_back(size_between(peer, ranks.rank(), round));
-            append(send, letter(ranks.rank(), peer, send_sizes.back()));
-            append(wanted, letter(peer, ranks.rank(), received_sizes.back()));
-        }
-        Bytes received(wanted.size());
-        ranks.all_to_all(send, send_sizes, received, received_sizes);
-        EXPECT_EQ(received, wanted) << "round " << round;
-    }
-}
+}  // namespace tesserank::test
 
-TEST_P(MpiCommunicatorTest, TextOfAnyLengthReachesAllRanks) {
-    int const root = ranks.size() - 1;
-    std::string const long_text = std::string(50'000, 'x') + "\n\xC3\xA4 end";
-    for (std::string const& text : {std::string(), std::string("one\ntwo"), long_text}) {
-        EXPECT_EQ(ranks.broadcast_text(ranks.rank() == root ? text : "other words", root), text);
-    }
-}
+namespace tesserank::parallel {
+namespace {
 
 using WorldTest = test::MpiTest;
+
+TEST_F(WorldTest, TextOfAnyLengthReachesAllRanks) {
+    std::string const long_text = std::string(50'000, 'x') + "\n\xC3\xA4 end";
+    for (auto const limit : Sizes{MpiCommunicator::largest_message, 7}) {
+        auto ranks = MpiCommunicator::world(limit);
+        int const root = ranks.size() - 1;
+        for (std::string const& text : {std::string(), std::string("one\ntwo"), long_text}) {
+            auto const mine = ranks.rank() == root ? text : "other words";
+            EXPECT_EQ(ranks.broadcast_text(mine, root), text);
+        }
+    }
+}
 
 TEST_F(WorldTest, CountsItsRanks) {
     EXPECT_EQ(world.all_sum(1), world.size());
@@ -132,16 +83,7 @@ TEST_F(WorldTest, MovesWithoutClosing) {
     EXPECT_EQ(first.all_sum(1), world.size());
 }
 
-TEST_F(WorldTest, RefusesSizesThatDoNotFit) {
-    Bytes data(4), all(5);
-    Sizes const none;
-    EXPECT_THROW(world.broadcast(data, world.size()), LogicError);
-    EXPECT_THROW(world.broadcast(data, -1), LogicError);
-    EXPECT_THROW(world.all_gather(data, none, all), LogicError);
-    EXPECT_THROW(world.all_gather(data, Sizes(index(world.size()), 100), all), LogicError);
-    EXPECT_THROW(world.all_to_all(data, none, all, none), LogicError);
-    EXPECT_THROW(MpiCommunicator::world(0), LogicError);
-}
+TEST_F(WorldTest, RefusesALimitOfNothing) { EXPECT_THROW(MpiCommunicator::world(0), LogicError); }
 
 TEST_F(WorldTest, ErrorsCarryMpisOwnText) {
     EXPECT_NO_THROW(check_mpi(MPI_SUCCESS, "MPI_Bcast"));
