@@ -99,8 +99,8 @@ struct Call {
             load_row(q.cols_from(head * shape.head_dim, shape.head_dim), work.segment->row + token,
                      {to, shape.head_dim});
             std::fill(to + shape.head_dim, to + width, 0.0F);
-            std::size_t const end = work.segment->first_position +
-                                    (shape.causal ? token + 1 : work.segment->tokens);
+            std::size_t const end =
+                work.segment->first_position + (shape.causal ? token + 1 : work.segment->tokens);
             bool const limited = shape.window > 0 && end > shape.window;
             scratch.visible[row] = {limited ? end - shape.window : 0, end};
         }

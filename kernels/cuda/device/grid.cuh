@@ -12,8 +12,8 @@ __device__ __forceinline__ std::byte* dynamic_shared() {
     return dynamic_shared_memory;
 }
 
-/// For kernels of launch_dependent(), which older devices run in turn: returns when the grids before this one have ended and what
-/// they wrote can be read.
+/// For kernels of launch_dependent(), which older devices run in turn: returns when the grids
+/// before this one have ended and what they wrote can be read.
 __device__ __forceinline__ void wait_for_previous_grid() {
 #if __CUDA_ARCH__ >= 900
     asm volatile("griddepcontrol.wait;" ::: "memory");
