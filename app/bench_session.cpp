@@ -49,9 +49,9 @@ BenchSession::BenchSession(BenchOptions const& options, parallel::MpiCommunicato
       device_{options.backend, options.comm, ranks} {
     open_model();
     check_workloads();
-    bounds_ = forward_options(model_.config,
-                              options_.dtype == "bf16" ? kernels::DType::bf16 : kernels::DType::f32,
-                              options_.prefill_chunk);
+    bounds_ = device_.options(forward_options(
+        model_.config, options_.dtype == "bf16" ? kernels::DType::bf16 : kernels::DType::f32,
+        options_.prefill_chunk));
     for (auto const& wish : options_.placements) candidates_.push_back(plan(wish));
     check_memory();
     for (auto& candidate : candidates_) load(candidate);

@@ -9,6 +9,7 @@
 #include "kernels/error.hpp"
 #include "model/candidates.hpp"
 #include "model/config_reader.hpp"
+#include "model/decode_memory.hpp"
 #include "parallel/agree.hpp"
 
 #include <algorithm>
@@ -42,7 +43,8 @@ std::size_t longest_sequences(std::span<CacheRoom const> rooms, std::size_t batc
         auto const own = deal.count(plan.owner_of(static_cast<int>(rank)));
         auto const& room = rooms[rank];
         std::size_t const per_position = room.per_token * batch + room.per_own_token * own;
-        if (per_position > 0) longest = std::min(longest, room.bytes / per_position);
+        std::size_t const tables = std::min(room.bytes, room.per_row * model::decode_bucket(batch));
+        if (per_position > 0) longest = std::min(longest, (room.bytes - tables) / per_position);
     }
     return longest;
 }
@@ -58,7 +60,7 @@ ModelSession::ModelSession(RunOptions const& options, parallel::MpiCommunicator&
     source_ =
         io::open_weights(index_, ranks_, device_.backend(), {.mode = load_mode(options_.load)});
     parallel::agree(ranks_, [this] { model::check_batch_wishes(batch_wishes()); });
-    auto const bounds = forward_options();
+    auto const bounds = device_.options(forward_options());
     auto const free = device_.memory_share();
     auto const share = static_cast<std::size_t>(ranks_.all_min(
         static_cast<long long>(std::min(free, options_.memory_limit.value_or(free)))));
@@ -140,7 +142,8 @@ std::vector<CacheRoom> ModelSession::gather_cache_rooms() {
             options_.memory_limit ? *options_.memory_limit - std::min(*options_.memory_limit, taken)
                                   : std::numeric_limits<std::size_t>::max()),
         .per_token = transformer_->cache_bytes(1, 0),
-        .per_own_token = transformer_->cache_bytes(0, 1)};
+        .per_own_token = transformer_->cache_bytes(0, 1),
+        .per_row = transformer_->decode_bytes(1)};
     std::vector<CacheRoom> rooms(static_cast<std::size_t>(ranks_.size()));
     std::vector<std::size_t> const bytes(rooms.size(), sizeof(CacheRoom));
     ranks_.all_gather(std::as_bytes(std::span(&mine, 1)), bytes,

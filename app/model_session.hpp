@@ -24,6 +24,7 @@ namespace tesserank::app {
 /// sequence, and besides of one that the rank owns.
 struct CacheRoom {
     std::size_t bytes = 0, per_token = 0, per_own_token = 0;
+    std::size_t per_row = 0;  ///< of the tables of resident decoding, at most
 };
 
 /// A model, opened, placed and loaded on all ranks, ready to run batches. What generate and score

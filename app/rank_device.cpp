@@ -51,6 +51,13 @@ RankDevice::RankDevice(std::string_view backend, std::string_view comm,
 
 std::size_t RankDevice::memory_share() const { return backend_->memory_available() / sharers_; }
 
+model::TransformerOptions RankDevice::options(model::TransformerOptions bounds) {
+    if (backend_->resident_decode() == nullptr) return bounds;
+    bounds.inner = bounds.compute;
+    bounds.resident = tensors().queued();
+    return bounds;
+}
+
 std::string RankDevice::summary() const {
     bool const says_comm = backend_name_ == "cuda" && ranks_.size() > 1;
     return "backend " + backend_name_ + (says_comm ? ", comm " + comm_name_ : "") +

@@ -2,6 +2,7 @@
 
 #include "app/device_choice.hpp"
 #include "kernels/backend.hpp"
+#include "model/forward_memory.hpp"
 #include "parallel/mpi_communicator.hpp"
 
 #include <cstddef>
@@ -29,6 +30,10 @@ class RankDevice {
     /// Of the memory that is free, what this rank may take: others use the device, or on a host
     /// backend the node, as well.
     std::size_t memory_share() const;
+
+    /// The same bounds with what the device makes possible: bf16 within modules, and decoding
+    /// without the host between two steps.
+    model::TransformerOptions options(model::TransformerOptions bounds);
 
     /// "backend cuda, comm nccl", and what people should know of it.
     std::string summary() const;

@@ -4,6 +4,7 @@
 #include "kernels/host_memory.hpp"
 #include "parallel/mpi_library.hpp"
 #include "parallel/nccl.hpp"
+#include "parallel/self_communicator.hpp"
 #include "parallel/staged_communicator.hpp"
 
 namespace tesserank::app {
@@ -18,6 +19,7 @@ std::unique_ptr<parallel::Communicator> make_tensor_communicator(std::string_vie
                                                                  parallel::MpiCommunicator& ranks) {
     auto* const stream = kernels::cuda_stream_of(backend);
     if (stream == nullptr) return nullptr;
+    if (ranks.size() == 1) return std::make_unique<parallel::SelfCommunicator>(backend);
     if (comm == "nccl") return parallel::make_nccl_communicator(ranks, stream);
     auto const access =
         parallel::mpi_reaches_cuda() ? parallel::MpiAccess::direct : parallel::MpiAccess::staged;

@@ -15,8 +15,8 @@ struct DeviceSpan {
     DeviceSpan(T* first, std::size_t count) : data{first}, size{count} {}
     /// Of elements that may be written: they may be read.
     template <class Writable>
-        requires(std::is_same_v<T, Writable const>)
-    DeviceSpan(DeviceSpan<Writable> const& other) : data{other.data}, size{other.size} {}
+    requires(std::is_same_v<T, Writable const>) DeviceSpan(DeviceSpan<Writable> const& other)
+        : data{other.data}, size{other.size} {}
 
     DeviceSpan from(std::size_t first, std::size_t count) const { return {data + first, count}; }
 };

@@ -223,10 +223,15 @@ std::vector<std::uint32_t> ResidentLoop::share_ended(std::vector<std::uint32_t> 
 /// Polled, so that a rank that failed does not leave this one waiting for good.
 void ResidentLoop::wait_for(kernels::Landing& landing) {
     using Clock = std::chrono::steady_clock;
+    constexpr std::chrono::milliseconds between_checks(1);
     auto const start = Clock::now();
+    auto next_check = start + between_checks;
     while (!landing.arrived()) {
-        model_.ranks().check(std::chrono::duration<double>(Clock::now() - start).count());
-        std::this_thread::sleep_for(std::chrono::microseconds(20));
+        std::this_thread::yield();
+        auto const now = Clock::now();
+        if (now < next_check) continue;
+        model_.ranks().check(std::chrono::duration<double>(now - start).count());
+        next_check = now + between_checks;
     }
 }
 

@@ -1,6 +1,7 @@
 #include "model/transformer.hpp"
 
 #include "kernels/error.hpp"
+#include "kernels/trace.hpp"
 #include "model/attention.hpp"
 #include "model/mlp.hpp"
 #include "model/module_spec.hpp"
@@ -93,7 +94,8 @@ void Transformer::build_layer(std::size_t index, std::span<ModuleSpec const> mod
     auto const add = [&](ModuleSpec const& spec, std::unique_ptr<Module> module) {
         auto const& name = spec.name;
         auto const& norm = find_module(modules, name + "_norm");
-        blocks_.push_back({.norm = weights_.add(norm, Role::norm, Placement::replicate),
+        blocks_.push_back({.name = name,
+                           .norm = weights_.add(norm, Role::norm, Placement::replicate),
                            .module = std::move(module),
                            .input = input_of(plan_.of(name)),
                            .output = output_of(plan_.of(name), spec.kind),
@@ -156,6 +158,7 @@ class Transformer::Pass {
 
   private:
     void embed() {
+        kernels::TraceRange const range("embedding");
         auto const first = model_.blocks_.front().stream;
         auto const given = output_of(model_.plan_.of("embedding"), ModuleKind::embedding);
         auto const place =
@@ -166,6 +169,7 @@ class Transformer::Pass {
     }
 
     void run(Block const& block) {
+        kernels::TraceRange const range(block.name.c_str());
         auto const stream = at(block.stream);
         stream_.move_to(stream);
         auto const place = rows(model_.normed_);
@@ -233,6 +237,7 @@ AnyActivation Transformer::forward(DeviceStep const& step) { return Pass(*this, 
 
 AnyActivation Transformer::local_logits(AnyActivation const& states, std::size_t first,
                                         std::size_t count) {
+    kernels::TraceRange const range("lm_head");
     auto const x = rows_of(states, {first, count}, rank_);
     bool const shard = plan_.of("lm_head") == Placement::shard;
     // Where the logits are whole they lie where they belong among those of the other ranks.

@@ -21,6 +21,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace tesserank::model {
@@ -80,6 +81,7 @@ class Transformer {
   private:
     /// An attention or MLP block: the norm before it, and where it runs.
     struct Block {
+        std::string name;
         kernels::ConstTensorView norm;
         std::unique_ptr<Module> module;
         parallel::LayoutKind input, output, stream;

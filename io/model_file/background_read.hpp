@@ -27,9 +27,9 @@ class StagingBuffer {
     std::size_t bytes_ = 0;
 };
 
-/// How many threads of this rank can read while one exchanges or places: its share of the cores that
-/// it may run on, but for that one; more than four gain nothing. 0 where MPI, which waits busily,
-/// has the only one. Collective.
+/// How many threads of this rank can read while one exchanges or places: its share of the cores
+/// that it may run on, but for that one; more than four gain nothing. 0 where MPI, which waits
+/// busily, has the only one. Collective.
 int spare_reading_threads(parallel::MpiCommunicator& ranks);
 
 /// Reads and checks blocks in threads of its own while its caller does something else. They do

@@ -88,14 +88,13 @@ void SetWeightSource::load_own(std::span<WeightRequest const> requests) {
                              [&](Block const& b) { return bytes_wanted(b, of_tensor, 0) > 0; });
     }
     std::ranges::sort(blocks, {}, [](Block const& block) { return block.file_offset(); });
-    load_directly(
-        blocks, wishes,
-        {.file = *own_file_,
-         .backend = backend_,
-         .rank = 0,
-         .staging_bytes = staging_bytes_,
-         .reading_threads = reading_threads_},
-        report_);
+    load_directly(blocks, wishes,
+                  {.file = *own_file_,
+                   .backend = backend_,
+                   .rank = 0,
+                   .staging_bytes = staging_bytes_,
+                   .reading_threads = reading_threads_},
+                  report_);
 }
 
 /// The request as one for this rank's piece alone.

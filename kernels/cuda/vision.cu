@@ -58,15 +58,16 @@ __global__ void pixel_shuffle_kernel(ConstTensorView x, ShuffleShape shape, Tens
 
 void CudaBackend::cut_patches(ConstTensorView pixels, PatchShape const& shape, TensorView y) {
     contracts::cut_patches(pixels, shape, y);
-    auto* const kernel = y.dtype == DType::f32 ? cut_patches_kernel<float>
-                                                     : cut_patches_kernel<BFloat16>;
-    launch(kernel, {.grid = row_blocks(y.rows), .block = block_threads}, stream(), pixels, shape, y);
+    auto* const kernel =
+        y.dtype == DType::f32 ? cut_patches_kernel<float> : cut_patches_kernel<BFloat16>;
+    launch(kernel, {.grid = row_blocks(y.rows), .block = block_threads}, stream(), pixels, shape,
+           y);
 }
 
 void CudaBackend::pixel_shuffle(ConstTensorView x, ShuffleShape const& shape, TensorView y) {
     contracts::pixel_shuffle(x, shape, y);
-    auto* const kernel = y.dtype == DType::f32 ? pixel_shuffle_kernel<float>
-                                                     : pixel_shuffle_kernel<BFloat16>;
+    auto* const kernel =
+        y.dtype == DType::f32 ? pixel_shuffle_kernel<float> : pixel_shuffle_kernel<BFloat16>;
     launch(kernel, {.grid = row_blocks(y.rows), .block = block_threads}, stream(), x, shape, y);
 }
 

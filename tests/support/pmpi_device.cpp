@@ -30,6 +30,12 @@ int MPI_Barrier(MPI_Comm comm) {
     return PMPI_Barrier(comm);
 }
 
+int MPI_Gatherv(void const* send, int n, MPI_Datatype type, void* receive, int const counts[],
+                int const places[], MPI_Datatype received, int root, MPI_Comm comm) {
+    let_device_run();
+    return PMPI_Gatherv(send, n, type, receive, counts, places, received, root, comm);
+}
+
 int MPI_Recv(void* data, int n, MPI_Datatype type, int from, int tag, MPI_Comm comm,
              MPI_Status* status) {
     let_device_run();

@@ -1,0 +1,110 @@
+#include "kernels/cuda_device.hpp"
+#include "model/resident_loop.hpp"
+#include "parallel/nccl.hpp"
+#include "parallel/self_communicator.hpp"
+#include "tests/model/support_resident.hpp"
+#include "tests/model/support_run.hpp"
+#include "tests/model/support_text.hpp"
+#include "tests/support/mpi_test.hpp"
+#include "tests/support/nccl_double.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+/// Both loops of decoding on the CUDA backend and NCCL, emulated: what is recorded is a graph, runs
+/// when somebody waits, and finds its arguments as they were.
+namespace tesserank::model {
+namespace {
+
+using kernels::DType;
+using Requests = std::vector<GenerateRequest>;
+
+class ResidentEmulatedTest : public test::MpiTest {
+  protected:
+    std::vector<GenerateResult> run(DecoderConfig const& config, PlacementPlan const& plan,
+                                    Requests const& requests, BatchTools const& tools,
+                                    TransformerOptions const& options) {
+        test::PseudoWeights source(test::tensors_of(config), world.rank());
+        Transformer model(config, plan, *backend, *ranks, source, options);
+        backend->synchronize();  // the weights are written past the stream, behind its zeros
+        model.load();
+        auto results = generate(model, world, test::on_rank_0(world, requests), tools);
+        backend->synchronize();
+        return results;
+    }
+
+    std::vector<GenerateResult> compare(DecoderConfig const& config, PlacementPlan const& plan,
+                                        Requests const& requests, BatchTools const& tools = {},
+                                        TransformerOptions options = {}) {
+        auto const wanted = run(config, plan, requests, tools, options);
+        options.resident = true;
+        auto found = run(config, plan, requests, tools, options);
+        test::expect_same(found, wanted);
+        return found;
+    }
+
+    std::unique_ptr<parallel::Communicator> connect() {
+        if (world.size() == 1) return std::make_unique<parallel::SelfCommunicator>(*backend);
+        return parallel::make_nccl_communicator(world, kernels::cuda_stream_of(*backend),
+                                                {.library = NCCL_DOUBLE, .seconds = 60.0});
+    }
+
+    void TearDown() override {
+        EXPECT_THAT(test::nccl_double(NCCL_DOUBLE).misuse, ::testing::IsEmpty());
+        MpiTest::TearDown();
+    }
+
+    std::unique_ptr<kernels::Backend> backend = kernels::make_cuda_backend(0);
+    std::unique_ptr<parallel::Communicator> ranks = connect();
+};
+
+TEST_F(ResidentEmulatedTest, ChoosesTheTokensOfTheHostsLoop) {
+    auto const config = test::decoder_with_everything();
+    for (auto const* wish :
+         {"shard", "split-batch-attention", "lm_head=split-batch", "*.mlp=single:0"}) {
+        SCOPED_TRACE(wish);
+        auto const plan = test::preset_plan(config, wish, world.size());
+        compare(config, plan, test::mixed_requests(config));
+    }
+}
+
+TEST_F(ResidentEmulatedTest, ChoosesThemInBf16AndSeveralBlocks) {
+    auto config = test::decoder_with({6, 3, 8});
+    config.qk_norm = QkNorm::whole;
+    auto const plan = test::preset_plan(config, "shard", world.size());
+    TransformerOptions const options{
+        .compute = DType::bf16, .inner = DType::bf16, .max_rows = 5, .max_logit_rows = 2};
+    auto requests = test::ragged_requests(config);
+    for (std::size_t i = 0; i < requests.size(); ++i) requests[i].top_logprobs = i;
+    compare(config, plan, requests, {}, options);
+}
+
+TEST_F(ResidentEmulatedTest, EndsSequencesByIdAndByText) {
+    auto const config = test::decoder_with_everything();
+    std::vector<std::string> pieces;
+    for (std::size_t i = 0; i < config.vocabulary; ++i) {
+        pieces.emplace_back(1 + i % 2, static_cast<char>('A' + i));
+    }
+    test::FakeTextStreams const texts(pieces);
+    auto const plan = test::preset_plan(config, "shard", world.size());
+    auto requests = test::ragged_requests(config);
+    auto const free = compare(config, plan, requests);
+    if (world.rank() == 0) {
+        requests[4].stop.token_ids = {free[4].tokens.at(1)};
+        std::string text;
+        for (auto const token : free[1].tokens) text += pieces[static_cast<std::size_t>(token)];
+        requests[1].stop.strings = {text.substr(text.size() / 2, 2)};
+    }
+    auto const results = compare(config, plan, requests, {.eos_ids = {}, .text = &texts});
+    if (world.rank() == 0) {
+        EXPECT_EQ(results[1].reason, FinishReason::stop);
+        EXPECT_EQ(results[4].reason, FinishReason::stop);
+    }
+}
+
+}  // namespace
+}  // namespace tesserank::model
