@@ -10,7 +10,6 @@ namespace {
 
 using kernels::DecodeOutput;
 using kernels::DecodeRow;
-using kernels::DeviceSpan;
 using kernels::Segment;
 using kernels::TokenLogprob;
 using parallel::Partition;

@@ -63,5 +63,17 @@ TEST(SelfCommunicator, RefusesAPieceThatIsNotTheWhole) {
     EXPECT_THROW(alone.all_gather(bytes_of(data), bytes, bytes_of(result)), kernels::LogicError);
 }
 
+TEST(SelfCommunicatorOnABackend, QueuesItsCopies) {
+    auto const backend = kernels::make_reference_backend();
+    SelfCommunicator self(*backend);
+    EXPECT_TRUE(self.queued());
+    EXPECT_FALSE(SelfCommunicator().queued());
+    Data copy(3);
+    self.all_gather(std::as_bytes(std::span(values)), bytes, bytes_of(copy));
+    EXPECT_EQ(copy, values);
+    self.broadcast(bytes_of(copy), 0);
+    EXPECT_EQ(copy, values);
+}
+
 }  // namespace
 }  // namespace tesserank::parallel
