@@ -1,0 +1,147 @@
+#!/usr/bin/env bash
+# All that waits for a GPU, in one command: tests, sanitizers, figures.
+set -euo pipefail
+
+usage() {
+    cat <<'TEXT'
+usage: tests/bench/gpu.sh pack [--build FOLDER] [--to FOLDER]
+       tests/bench/gpu.sh run [--from FOLDER] [--results FOLDER] [STEP ...]
+
+pack   copies the programs of a build with CUDA (build/release), and the libraries that they load, to one folder
+       (build/gpu), so that they run on a machine with a GPU where nothing is installed. The driver, cuBLASLt and NCCL are
+       taken from that machine.
+run    there: runs the steps, all of them when none is named, and keeps what each prints, with its exit status, as
+       RESULTS/STEP.log (tests/bench/results/gpu). Needs python3 with numpy and h5py for the golden step, and torch and
+       transformers for a part of the table.
+
+Steps: doctor operations golden memcheck racecheck initcheck table
+Which of them ran where, with which result, belongs in docs/gpu-status.md.
+TEXT
+}
+
+here=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
+root=$(realpath "$here/../..")
+
+# Those of the C library belong to the machine that runs them.
+libraries_of() {
+    ldd "$@" 2>/dev/null | awk '/=> \//{print $3}' | sort -u |
+        grep -vE '/(libc|libm|libdl|librt|libpthread|libresolv|ld-linux-x86-64)\.so'
+}
+
+pack() {
+    local build=$root/build/release folder=$root/build/gpu
+    while [[ $# -gt 0 ]]; do
+        case $1 in
+            --build) build=$(realpath "$2"); shift 2 ;;
+            --to) folder=$(realpath -m "$2"); shift 2 ;;
+            *) usage >&2; exit 1 ;;
+        esac
+    done
+    rm -rf "$folder"
+    mkdir -p "$folder"/{bin,lib,openmpi/bin,openmpi/lib/openmpi,openmpi/share}
+    cp "$build/app/tesserank" "$build"/tests/kernels/kernels_*_cuda_test "$build/tests/kernels/kernels_gpu_bench_cuda" \
+        "$folder/bin"
+    strip "$folder"/bin/*
+    local launcher plugins
+    launcher=$(realpath "$(command -v mpirun)")
+    plugins=$(dirname "$(find -L /usr/lib -name 'mca_btl_vader.so' -print -quit)")
+    cp "$launcher" "$folder/openmpi/bin/mpirun"
+    cp "$(realpath "$(command -v orted)")" "$folder/openmpi/bin/orted"
+    cp "$plugins"/*.so "$folder/openmpi/lib/openmpi"
+    cp -r "$(find /usr/share -maxdepth 1 -name openmpi -print -quit)" "$folder/openmpi/share/"
+    # shellcheck disable=SC2046
+    cp -L $(libraries_of "$folder"/bin/* "$folder"/openmpi/bin/* "$folder"/openmpi/lib/openmpi/*.so) "$folder/lib"
+    git -C "$root" rev-parse HEAD >"$folder/commit"
+    du -sh "$folder"
+}
+
+# step NAME COMMAND...: a step that fails does not keep the others from running.
+step() {
+    local name=$1 status=0 start=$SECONDS
+    shift
+    "$@" >"$results/$name.log" 2>&1 || status=$?
+    echo "exit status $status, $((SECONDS - start)) s, commit $(cat "$folder/commit")" >>"$results/$name.log"
+    echo "gpu.sh: $name: exit status $status, $((SECONDS - start)) s"
+}
+
+each_operation() {
+    local test status=0
+    for test in "$folder"/bin/kernels_*_cuda_test; do
+        echo "== $(basename "$test")"
+        "$@" "$test" --gtest_brief=1 || status=1
+    done
+    return "$status"
+}
+
+golden() {
+    local case ranks placement comm status=0
+    for case in "$root"/tests/golden/models/{llama,mistral,qwen2,qwen3-}*; do
+        for ranks in 1 2 4; do
+            for placement in shard replicate replicate-attention split-batch-attention; do
+                comm=mpi
+                if [[ $ranks == 1 ]]; then comm=auto; fi
+                echo "== $(basename "$case"), $ranks rank(s), $placement, --comm $comm"
+                python3 "$root/tests/app/golden_case.py" --tesserank "$folder/bin/tesserank" --mpiexec mpirun \
+                    --case "$case" --ranks "$ranks" --placement "$placement" --backend cuda --comm "$comm" || status=1
+                if [[ $ranks == 1 ]]; then break; fi
+            done
+        done
+    done
+    return "$status"
+}
+
+table() {
+    mkdir -p "$folder/build"
+    ln -sfn "$folder/bin" "$folder/build/app"
+    mkdir -p "$folder/build/tests"
+    ln -sfn "$folder/bin" "$folder/build/tests/kernels"
+    python3 "$here/gpu_table.py" run --build "$folder/build" --results "$results"
+}
+
+# Folders of libraries that the loader does not look into by itself.
+library_path() {
+    local name found paths=$folder/lib
+    for name in libcublasLt.so.13 libnccl.so.2; do
+        found=$(find / -xdev -name "$name" -print -quit 2>/dev/null || true)
+        if [[ -n $found ]]; then paths+=:$(dirname "$found"); fi
+    done
+    echo "$paths"
+}
+
+run() {
+    folder=$root/build/gpu
+    results=$here/results/gpu
+    local steps=()
+    while [[ $# -gt 0 ]]; do
+        case $1 in
+            --from) folder=$(realpath "$2"); shift 2 ;;
+            --results) results=$(realpath -m "$2"); shift 2 ;;
+            -*) usage >&2; exit 1 ;;
+            *) steps+=("$1"); shift ;;
+        esac
+    done
+    if [[ ${#steps[@]} -eq 0 ]]; then steps=(doctor operations golden memcheck racecheck initcheck table); fi
+    mkdir -p "$results"
+    export PATH=$folder/openmpi/bin:$PATH OPAL_PREFIX=$folder/openmpi
+    export OMPI_MCA_mca_base_component_path=$folder/openmpi/lib/openmpi
+    export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS=1
+    LD_LIBRARY_PATH=$(library_path)${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+    export LD_LIBRARY_PATH
+    local name
+    for name in "${steps[@]}"; do
+        case $name in
+            doctor) step doctor mpirun -n 2 "$folder/bin/tesserank" doctor ;;
+            operations) step operations each_operation ;;
+            golden | table) step "$name" "$name" ;;
+            memcheck | racecheck | initcheck)
+                step "$name" each_operation compute-sanitizer --tool "$name" --error-exitcode 9 ;;
+            *) usage >&2; exit 1 ;;
+        esac
+    done
+}
+
+case ${1:-} in
+    pack | run) "$@" ;;
+    -h | --help) usage ;;
+    *) usage >&2; exit 1 ;;
+esac
