@@ -8,11 +8,12 @@ usage: tests/bench/gpu.sh pack [--build FOLDER] [--to FOLDER]
        tests/bench/gpu.sh run [--from FOLDER] [--results FOLDER] [STEP ...]
 
 pack   copies the programs of a build with CUDA (build/release), and the libraries that they load, to one folder
-       (build/gpu), so that they run on a machine with a GPU where nothing is installed. The driver, cuBLASLt and NCCL are
-       taken from that machine.
-run    there: runs the steps, all of them when none is named, and keeps what each prints, with its exit status, as
-       RESULTS/STEP.log (tests/bench/results/gpu). Needs python3 with numpy and h5py for the golden step, and torch and
-       transformers for a part of the table.
+       (build/gpu) and its archive (build/gpu.tar.xz), so that they run on a machine with a GPU where nothing is
+       installed. The driver, cuBLASLt and NCCL are taken from that machine. A build for its architecture alone
+       (-D CMAKE_CUDA_ARCHITECTURES=90a-real) makes a small archive.
+run    there: unpacks the archive, runs the steps, all of them when none is named, and keeps what each prints, with its
+       exit status, as RESULTS/STEP.log (tests/bench/results/gpu). Needs python3 with numpy and h5py for the golden step,
+       and torch and transformers for a part of the table.
 
 Steps: doctor operations golden memcheck racecheck initcheck table
 Which of them ran where, with which result, belongs in docs/gpu-status.md.
@@ -39,7 +40,7 @@ pack() {
     done
     rm -rf "$folder"
     mkdir -p "$folder"/{bin,lib,openmpi/bin,openmpi/lib/openmpi,openmpi/share}
-    cp "$build/app/tesserank" "$build"/tests/kernels/kernels_*_cuda_test "$build/tests/kernels/kernels_gpu_bench_cuda" \
+    cp "$build/app/tesserank" "$build/tests/kernels/kernels_cuda_test" "$build/tests/kernels/kernels_gpu_bench_cuda" \
         "$folder/bin"
     strip "$folder"/bin/*
     local launcher plugins
@@ -52,7 +53,8 @@ pack() {
     # shellcheck disable=SC2046
     cp -L $(libraries_of "$folder"/bin/* "$folder"/openmpi/bin/* "$folder"/openmpi/lib/openmpi/*.so) "$folder/lib"
     git -C "$root" rev-parse HEAD >"$folder/commit"
-    du -sh "$folder"
+    XZ_OPT=-T0 tar -C "$(dirname "$folder")" -cJf "$folder.tar.xz" "$(basename "$folder")"
+    du -sh "$folder" "$folder.tar.xz"
 }
 
 # step NAME COMMAND...: a step that fails does not keep the others from running.
@@ -62,15 +64,6 @@ step() {
     "$@" >"$results/$name.log" 2>&1 || status=$?
     echo "exit status $status, $((SECONDS - start)) s, commit $(cat "$folder/commit")" >>"$results/$name.log"
     echo "gpu.sh: $name: exit status $status, $((SECONDS - start)) s"
-}
-
-each_operation() {
-    local test status=0
-    for test in "$folder"/bin/kernels_*_cuda_test; do
-        echo "== $(basename "$test")"
-        "$@" "$test" --gtest_brief=1 || status=1
-    done
-    return "$status"
 }
 
 golden() {
@@ -122,6 +115,7 @@ run() {
     done
     if [[ ${#steps[@]} -eq 0 ]]; then steps=(doctor operations golden memcheck racecheck initcheck table); fi
     mkdir -p "$results"
+    if [[ ! -d $folder ]]; then tar -C "$(dirname "$folder")" -xJf "$folder.tar.xz"; fi
     export PATH=$folder/openmpi/bin:$PATH OPAL_PREFIX=$folder/openmpi
     export OMPI_MCA_mca_base_component_path=$folder/openmpi/lib/openmpi
     export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS=1
@@ -131,10 +125,11 @@ run() {
     for name in "${steps[@]}"; do
         case $name in
             doctor) step doctor mpirun -n 2 "$folder/bin/tesserank" doctor ;;
-            operations) step operations each_operation ;;
+            operations) step operations "$folder/bin/kernels_cuda_test" ;;
             golden | table) step "$name" "$name" ;;
             memcheck | racecheck | initcheck)
-                step "$name" each_operation compute-sanitizer --tool "$name" --error-exitcode 9 ;;
+                step "$name" compute-sanitizer --tool "$name" --error-exitcode 9 "$folder/bin/kernels_cuda_test" \
+                    --gtest_brief=1 ;;
             *) usage >&2; exit 1 ;;
         esac
     done
