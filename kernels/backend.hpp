@@ -119,10 +119,9 @@ class Backend {
     virtual void copy_from_host(std::span<std::byte const> source, std::byte* destination) = 0;
     /// Host memory from which the device reads fastest; not cleared.
     virtual Buffer allocate_staging(std::size_t bytes);
-    /// copy_from_host of such memory, which must stay as it is until synchronize().
-    virtual void copy_from_staging(std::span<std::byte const> source, std::byte* destination) {
-        copy_from_host(source, destination);
-    }
+    /// Copies from such memory, which must stay as it is until synchronize(); both may be strided
+    /// views, of the same shape and dtype.
+    virtual void copy_from_staging(ConstTensorView source, TensorView destination);
     virtual void copy_to_host(std::byte const* source, std::span<std::byte> destination) = 0;
     virtual void synchronize() = 0;
     /// destination = source; both may be strided views, of the same shape and dtype, of this

@@ -36,7 +36,7 @@ class CudaBackend final : public Backend, public ResidentDecode {
     std::size_t memory_available() const override;
     void copy_from_host(std::span<std::byte const> source, std::byte* destination) override;
     Buffer allocate_staging(std::size_t bytes) override;
-    void copy_from_staging(std::span<std::byte const> source, std::byte* destination) override;
+    void copy_from_staging(ConstTensorView source, TensorView destination) override;
     void copy_to_host(std::byte const* source, std::span<std::byte> destination) override;
     void synchronize() override;
     void copy(ConstTensorView source, TensorView destination) override;  // elementwise.cu

@@ -1,3 +1,4 @@
+#include "kernels/contracts.hpp"
 #include "kernels/cuda/backend_memory.hpp"
 
 #include <algorithm>
@@ -116,12 +117,21 @@ Buffer CudaBackend::allocate_staging(std::size_t bytes) {
                   {.release = free, .context = nullptr, .bytes = bytes});
 }
 
-void CudaBackend::copy_from_staging(std::span<std::byte const> source, std::byte* destination) {
-    if (source.empty()) return;
+void CudaBackend::copy_from_staging(ConstTensorView source, TensorView destination) {
+    contracts::copy(source, destination);
+    if (source.size() == 0) return;
     require_no_recording(stream_.get());
-    check_cuda(cudaMemcpyAsync(destination, source.data(), source.size(), cudaMemcpyHostToDevice,
-                               stream_.get()),
-               "cudaMemcpyAsync");
+    if (source.contiguous() && destination.contiguous()) {
+        check_cuda(cudaMemcpyAsync(destination.data, source.data, source.bytes(),
+                                   cudaMemcpyHostToDevice, stream_.get()),
+                   "cudaMemcpyAsync");
+        return;
+    }
+    std::size_t const width = size_of(source.dtype);
+    check_cuda(cudaMemcpy2DAsync(destination.data, destination.stride * width, source.data,
+                                 source.stride * width, source.cols * width, source.rows,
+                                 cudaMemcpyHostToDevice, stream_.get()),
+               "cudaMemcpy2DAsync");
 }
 
 void CudaBackend::copy_to_host(std::byte const* source, std::span<std::byte> destination) {
