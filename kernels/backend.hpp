@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -124,6 +125,10 @@ class Backend {
     virtual void copy_from_staging(ConstTensorView source, TensorView destination);
     virtual void copy_to_host(std::byte const* source, std::span<std::byte> destination) = 0;
     virtual void synchronize() = 0;
+    /// `watch` is called again and again while the host waits for the device, with the seconds that
+    /// the wait has taken. What it throws ends the wait: work that never ends would otherwise hold
+    /// the host for good. Where the host computes there is no such wait.
+    virtual void set_watch(std::function<void(double)> /*watch*/) {}
     /// destination = source; both may be strided views, of the same shape and dtype, of this
     /// backend's memory.
     virtual void copy(ConstTensorView source, TensorView destination) = 0;

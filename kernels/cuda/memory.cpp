@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 namespace tesserank::kernels::cuda {
 namespace {
@@ -20,17 +21,17 @@ void require_no_recording(cudaStream_t stream) {
 
 }  // namespace
 
-void UploadRing::next_piece(cudaStream_t stream) {
+void UploadRing::next_piece(cudaStream_t stream, Watch const& watch) {
     check_cuda(cudaEventRecord(pieces_[piece_].copied.get(), stream), "cudaEventRecord");
     piece_ = (piece_ + 1) % pieces_.size();
     used_ = 0;
-    check_cuda(cudaEventSynchronize(pieces_[piece_].copied.get()), "cudaEventSynchronize");
+    watch.wait_for(pieces_[piece_].copied.get());
 }
 
 void UploadRing::copy(std::span<std::byte const> source, std::byte* destination,
-                      cudaStream_t stream) {
+                      cudaStream_t stream, Watch const& watch) {
     while (!source.empty()) {
-        if (used_ == StagingPiece::capacity) next_piece(stream);
+        if (used_ == StagingPiece::capacity) next_piece(stream, watch);
         auto const bytes = std::min(source.size(), StagingPiece::capacity - used_);
         auto* staged = pieces_[piece_].memory.get() + used_;
         std::copy_n(source.data(), bytes, staged);
@@ -42,8 +43,8 @@ void UploadRing::copy(std::span<std::byte const> source, std::byte* destination,
     }
 }
 
-void Download::copy(std::byte const* source, std::span<std::byte> destination,
-                    cudaStream_t stream) {
+void Download::copy(std::byte const* source, std::span<std::byte> destination, cudaStream_t stream,
+                    Watch const& watch) {
     auto const part_of = [&](std::size_t first) {
         return destination.subspan(first,
                                    std::min(StagingPiece::capacity, destination.size() - first));
@@ -60,7 +61,7 @@ void Download::copy(std::byte const* source, std::span<std::byte> destination,
         auto const next = first + StagingPiece::capacity;
         if (next < destination.size()) start(next);
         auto const& piece = pieces_[first / StagingPiece::capacity % pieces_.size()];
-        check_cuda(cudaEventSynchronize(piece.copied.get()), "cudaEventSynchronize");
+        watch.wait_for(piece.copied.get());
         auto const part = part_of(first);
         std::copy_n(piece.memory.get(), part.size(), part.data());
     }
@@ -103,7 +104,7 @@ std::size_t CudaBackend::memory_available() const {
 void CudaBackend::copy_from_host(std::span<std::byte const> source, std::byte* destination) {
     if (source.empty()) return;
     require_no_recording(stream_.get());
-    memory_->uploads.copy(source, destination, stream_.get());
+    memory_->uploads.copy(source, destination, stream_.get(), memory_->watch);
 }
 
 Buffer CudaBackend::allocate_staging(std::size_t bytes) {
@@ -137,11 +138,16 @@ void CudaBackend::copy_from_staging(ConstTensorView source, TensorView destinati
 void CudaBackend::copy_to_host(std::byte const* source, std::span<std::byte> destination) {
     if (destination.empty()) return;
     require_no_recording(stream_.get());
-    memory_->download.copy(source, destination, stream_.get());
+    memory_->download.copy(source, destination, stream_.get(), memory_->watch);
 }
 
 void CudaBackend::synchronize() {
-    check_cuda(cudaStreamSynchronize(stream_.get()), "cudaStreamSynchronize");
+    require_no_recording(stream_.get());
+    memory_->watch.wait_for(stream_.get());
+}
+
+void CudaBackend::set_watch(std::function<void(double)> watch) {
+    memory_->watch.set(std::move(watch));
 }
 
 }  // namespace tesserank::kernels::cuda

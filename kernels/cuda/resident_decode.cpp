@@ -1,4 +1,4 @@
-#include "kernels/cuda/cuda_backend.hpp"
+#include "kernels/cuda/backend_memory.hpp"
 #include "kernels/cuda/pinned_memory.hpp"
 #include "kernels/cuda/stream.hpp"
 
@@ -54,8 +54,8 @@ class GraphRecording final : public Recording {
 
 class PinnedLanding final : public Landing {
   public:
-    PinnedLanding(std::size_t bytes, cudaStream_t stream)
-        : capacity_{bytes}, memory_{make_pinned_memory(bytes)}, stream_{stream} {}
+    PinnedLanding(std::size_t bytes, cudaStream_t stream, Watch const& watch)
+        : capacity_{bytes}, memory_{make_pinned_memory(bytes)}, stream_{stream}, watch_{watch} {}
     /// A copy that nobody waited for still writes to the memory.
     ~PinnedLanding() override { cudaEventSynchronize(arrived_.get()); }
     PinnedLanding(PinnedLanding const&) = delete;
@@ -78,7 +78,7 @@ class PinnedLanding final : public Landing {
         return true;
     }
     std::span<std::byte const> wait() override {
-        check_cuda(cudaEventSynchronize(arrived_.get()), "cudaEventSynchronize");
+        watch_.wait_for(arrived_.get());
         return {memory_.get(), bytes_};
     }
 
@@ -87,6 +87,7 @@ class PinnedLanding final : public Landing {
     PinnedMemory memory_;
     Event arrived_ = make_event();
     cudaStream_t stream_;
+    Watch const& watch_;
 };
 
 }  // namespace
@@ -96,7 +97,7 @@ std::unique_ptr<Recording> CudaBackend::record(std::function<void()> const& work
 }
 
 std::unique_ptr<Landing> CudaBackend::make_landing(std::size_t bytes) {
-    return std::make_unique<PinnedLanding>(bytes, stream_.get());
+    return std::make_unique<PinnedLanding>(bytes, stream_.get(), memory_->watch);
 }
 
 }  // namespace tesserank::kernels::cuda
