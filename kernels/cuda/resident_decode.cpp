@@ -1,6 +1,7 @@
 #include "kernels/cuda/backend_memory.hpp"
 #include "kernels/cuda/pinned_memory.hpp"
 #include "kernels/cuda/stream.hpp"
+#include "kernels/cuda/write_to_host.hpp"
 
 namespace tesserank::kernels::cuda {
 namespace {
@@ -42,6 +43,8 @@ class GraphRecording final : public Recording {
         cudaGraphExec_t executable = nullptr;
         check_cuda(cudaGraphInstantiate(&executable, graph.get(), 0), "cudaGraphInstantiate");
         graph_ = ExecutableGraph(executable);
+        // Or the first replay would do it.
+        check_cuda(cudaGraphUpload(executable, stream), "cudaGraphUpload");
     }
     void replay() override {
         check_cuda(cudaGraphLaunch(graph_.get(), stream_), "cudaGraphLaunch");
@@ -64,11 +67,7 @@ class PinnedLanding final : public Landing {
     void start(std::byte const* source, std::size_t bytes) override {
         require(bytes <= capacity_, "more is to land than there is room for");
         bytes_ = bytes;
-        if (bytes > 0) {
-            check_cuda(
-                cudaMemcpyAsync(memory_.get(), source, bytes, cudaMemcpyDeviceToHost, stream_),
-                "cudaMemcpyAsync");
-        }
+        write_to_host(source, memory_.get(), bytes, stream_);
         check_cuda(cudaEventRecord(arrived_.get(), stream_), "cudaEventRecord");
     }
     bool arrived() override {
