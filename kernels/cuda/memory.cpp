@@ -12,11 +12,20 @@ void release(void* /*context*/, std::byte* memory, std::size_t /*bytes*/) noexce
     cudaFree(memory);
 }
 
-/// A recording would read the pinned memory again at every replay, when something else is in it.
+/// A recording would read pinned memory again at every replay, when something else is in it; and
+/// what allocates or waits would break it off.
 void require_no_recording(cudaStream_t stream) {
     auto status = cudaStreamCaptureStatusNone;
     check_cuda(cudaStreamIsCapturing(stream, &status), "cudaStreamIsCapturing");
-    require(status == cudaStreamCaptureStatusNone, "host memory in a recording");
+    require(status == cudaStreamCaptureStatusNone,
+            "what is recorded allocates, waits or touches the host's memory");
+}
+
+std::string free_bytes() {
+    std::size_t free = 0;
+    std::size_t total = 0;
+    auto const code = cudaMemGetInfo(&free, &total);
+    return code == cudaSuccess ? std::to_string(free) + " bytes free" : "free memory unknown";
 }
 
 }  // namespace
@@ -80,13 +89,13 @@ std::byte* CudaBackend::scratch(std::size_t bytes) { return memory_->scratch.tak
 
 Buffer CudaBackend::allocate(std::size_t bytes) {
     if (bytes == 0) return {};
+    require_no_recording(stream_.get());
     void* memory = nullptr;
     if (auto const code = cudaMalloc(&memory, bytes); code != cudaSuccess) {
         cudaGetLastError();  // or the next launch would be blamed for it
         throw SystemError("no room for " + std::to_string(bytes) + " bytes on GPU " +
-                          std::to_string(device_) + " (" + properties_.name + ", " +
-                          std::to_string(memory_available()) +
-                          " bytes free): " + cudaGetErrorString(code));
+                          std::to_string(device_) + " (" + properties_.name + ", " + free_bytes() +
+                          "): " + cudaGetErrorString(code));
     }
     Buffer buffer(static_cast<std::byte*>(memory),
                   {.release = release, .context = nullptr, .bytes = bytes});
@@ -112,6 +121,7 @@ Buffer CudaBackend::allocate_staging(std::size_t bytes) {
         cudaFreeHost(memory);
     };
     if (bytes == 0) return {};
+    require_no_recording(stream_.get());
     void* memory = nullptr;
     check_cuda(cudaHostAlloc(&memory, bytes, cudaHostAllocDefault), "cudaHostAlloc");
     return Buffer(static_cast<std::byte*>(memory),
