@@ -148,7 +148,8 @@ class Backend {
     /// f32|bf16|f16, w8 [N, K] f8e4m3, scales [1, N] f32.
     virtual void quantise_rows(ConstTensorView w, TensorView w8, TensorView scales) = 0;
     /// gemm with the weights of quantise_rows: y = (x w8^T) * scales + bias. With more than 16 rows
-    /// of bf16 x a backend may quantise them too.
+    /// of bf16 x a backend may quantise them too. w8, scales and bias may be read early, as gemm's
+    /// w: between quantise_rows and this stands synchronize().
     virtual void gemm_scaled(ConstTensorView x, ConstTensorView w8, ConstTensorView scales,
                              ConstTensorView bias, TensorView y) = 0;
 
@@ -208,7 +209,9 @@ class Backend {
     virtual void attention_prefill(ConstTensorView q, ConstTensorView k_cache,
                                    ConstTensorView v_cache, Segments const& segments,
                                    AttentionShape const& shape, TensorView y) = 0;
-    /// The same for segments of one token each, or of none: a sequence that has ended.
+    /// The same for segments of one token each, or of none: a sequence that has ended. In which
+    /// order a sequence's positions are added may depend on how many segments there are and on
+    /// segments.context, and with it the last bits of y.
     virtual void attention_decode(ConstTensorView q, ConstTensorView k_cache,
                                   ConstTensorView v_cache, Segments const& segments,
                                   AttentionShape const& shape, TensorView y) = 0;

@@ -17,8 +17,8 @@ namespace tesserank::kernels::cuda {
 class CublasLt;
 
 /// Backend for NVIDIA GPUs from compute capability 8.0 on. One stream; every operation is queued on
-/// it. The definitions are spread over the files of this folder by operation, each with its
-/// kernels.
+/// it. The thread that makes it, whose device becomes this one, makes all its calls. The
+/// definitions are spread over the files of this folder by operation, each with its kernels.
 class CudaBackend final : public Backend, public ResidentDecode {
   public:
     /// What one operation may take of scratch memory; it works in pieces where it needs more.
