@@ -15,8 +15,8 @@
 namespace tesserank::kernels::cuda {
 
 /// cuBLASLt as row-major products on one stream. An algorithm is chosen once for each shape, and
-/// again when many others came in between: prompts have all lengths;
-/// a product allocates nothing on the device and waits for nothing, so that it can be captured.
+/// again when many others came in between, since prompts have all lengths. A product allocates
+/// nothing on the device and waits for nothing, so that it can be captured.
 class CublasLt {
   public:
     /// On the current device. Errors: SystemError when the library or memory is not there.
