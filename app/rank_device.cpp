@@ -47,7 +47,12 @@ RankDevice::RankDevice(std::string_view backend, std::string_view comm,
     sharers_ = on_gpu ? ranks_on_device(gpus, ranks.rank()).size()
                       : static_cast<std::size_t>(ranks.ranks_on_node());
     tensors_ = make_tensor_communicator(comm_name_, *backend_, ranks);
+    if (!tensors().queued()) return;
+    // What the device waits for may be a rank that failed.
+    backend_->set_watch([carrier = &tensors()](double seconds) { carrier->check(seconds); });
 }
+
+RankDevice::~RankDevice() { backend_->set_watch(nullptr); }
 
 std::size_t RankDevice::memory_share() const { return backend_->memory_available() / sharers_; }
 

@@ -22,6 +22,9 @@ class RankDevice {
     /// By --backend and --comm. Collective.
     /// Errors: the same on every rank: SystemError when what is asked for is not there.
     RankDevice(std::string_view backend, std::string_view comm, parallel::MpiCommunicator& ranks);
+    ~RankDevice();
+    RankDevice(RankDevice const&) = delete;
+    RankDevice& operator=(RankDevice const&) = delete;
 
     kernels::Backend& backend() { return *backend_; }
     /// For memory of the backend.

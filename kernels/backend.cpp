@@ -2,6 +2,7 @@
 
 #include "kernels/contracts.hpp"
 
+#include <algorithm>
 #include <new>
 #include <utility>
 
@@ -28,6 +29,19 @@ Buffer Backend::allocate_staging(std::size_t bytes) {
     };
     auto* const memory = bytes == 0 ? nullptr : static_cast<std::byte*>(::operator new(bytes));
     return Buffer{memory, BufferDeleter{release, nullptr, bytes}};
+}
+
+void Backend::copy_from_staging(ConstTensorView source, TensorView destination) {
+    contracts::copy(source, destination);
+    if (source.cols == 0) return;
+    bool const in_one = source.contiguous() && destination.contiguous();
+    std::size_t const rows = in_one ? std::min<std::size_t>(source.rows, 1) : source.rows;
+    std::size_t const width = size_of(source.dtype);
+    std::size_t const bytes = (in_one ? source.size() : source.cols) * width;
+    for (std::size_t row = 0; row < rows; ++row) {
+        copy_from_host({source.data + row * source.stride * width, bytes},
+                       destination.data + row * destination.stride * width);
+    }
 }
 
 Tensor make_tensor(Backend& backend, DType dtype, std::size_t rows, std::size_t cols) {

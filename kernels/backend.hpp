@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -119,12 +120,15 @@ class Backend {
     virtual void copy_from_host(std::span<std::byte const> source, std::byte* destination) = 0;
     /// Host memory from which the device reads fastest; not cleared.
     virtual Buffer allocate_staging(std::size_t bytes);
-    /// copy_from_host of such memory, which must stay as it is until synchronize().
-    virtual void copy_from_staging(std::span<std::byte const> source, std::byte* destination) {
-        copy_from_host(source, destination);
-    }
+    /// Copies from such memory, which must stay as it is until synchronize(); both may be strided
+    /// views, of the same shape and dtype.
+    virtual void copy_from_staging(ConstTensorView source, TensorView destination);
     virtual void copy_to_host(std::byte const* source, std::span<std::byte> destination) = 0;
     virtual void synchronize() = 0;
+    /// `watch` is called again and again while the host waits for the device, with the seconds that
+    /// the wait has taken. What it throws ends the wait: work that never ends would otherwise hold
+    /// the host for good. Where the host computes there is no such wait.
+    virtual void set_watch(std::function<void(double)> /*watch*/) {}
     /// destination = source; both may be strided views, of the same shape and dtype, of this
     /// backend's memory.
     virtual void copy(ConstTensorView source, TensorView destination) = 0;
@@ -144,7 +148,8 @@ class Backend {
     /// f32|bf16|f16, w8 [N, K] f8e4m3, scales [1, N] f32.
     virtual void quantise_rows(ConstTensorView w, TensorView w8, TensorView scales) = 0;
     /// gemm with the weights of quantise_rows: y = (x w8^T) * scales + bias. With more than 16 rows
-    /// of bf16 x a backend may quantise them too.
+    /// of bf16 x a backend may quantise them too. w8, scales and bias may be read early, as gemm's
+    /// w: between quantise_rows and this stands synchronize().
     virtual void gemm_scaled(ConstTensorView x, ConstTensorView w8, ConstTensorView scales,
                              ConstTensorView bias, TensorView y) = 0;
 
@@ -204,7 +209,9 @@ class Backend {
     virtual void attention_prefill(ConstTensorView q, ConstTensorView k_cache,
                                    ConstTensorView v_cache, Segments const& segments,
                                    AttentionShape const& shape, TensorView y) = 0;
-    /// The same for segments of one token each, or of none: a sequence that has ended.
+    /// The same for segments of one token each, or of none: a sequence that has ended. In which
+    /// order a sequence's positions are added may depend on how many segments there are and on
+    /// segments.context, and with it the last bits of y.
     virtual void attention_decode(ConstTensorView q, ConstTensorView k_cache,
                                   ConstTensorView v_cache, Segments const& segments,
                                   AttentionShape const& shape, TensorView y) = 0;

@@ -109,7 +109,14 @@ void Transformer::build_layer(std::size_t index, std::span<ModuleSpec const> mod
     add(mlp, make_mlp(config_, mlp, plan_.of(mlp.name), weights_));
 }
 
-void Transformer::load() { weights_.load(); }
+void Transformer::load() {
+    weights_.load();
+    registered_.clear();
+    for (auto const* const tensor : {&residual_, &normed_, &delta_, &sum_}) {
+        auto const& view = tensor->view;
+        registered_.push_back(ranks_.register_memory({view.data, view.bytes()}));
+    }
+}
 
 void Transformer::reserve_cache(std::size_t all, std::span<std::size_t const> dealt) {
     cache_.reserve(all, dealt[static_cast<std::size_t>(plan_.owner_of(rank_))]);

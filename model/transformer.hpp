@@ -35,7 +35,7 @@ class Transformer {
     Transformer(DecoderConfig config, PlacementPlan plan, kernels::Backend& backend,
                 parallel::Communicator& ranks, WeightSource& source, TransformerOptions options);
 
-    /// Collective: reads the weights.
+    /// Collective: reads the weights, and tells the communicator of what it will carry.
     void load();
 
     /// Runs a step of at most max_rows tokens through all layers and stores their keys and values.
@@ -110,6 +110,7 @@ class Transformer {
     Workspace workspace_;
     StepMemory inputs_;
     kernels::Tensor residual_, normed_, delta_, sum_, local_logits_, logits_, pieces_;
+    std::vector<std::shared_ptr<void>> registered_;  ///< of the memory above, alike on all ranks
 };
 
 }  // namespace tesserank::model

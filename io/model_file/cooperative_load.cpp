@@ -251,9 +251,9 @@ std::span<std::byte const> CooperativeLoad::deliver_piece(Block const& block,
     auto const size = kernels::size_of(block.tensor->dtype);
     for (auto const* const request : wishes) {
         auto const& region = request->regions[index(rank_)];
-        visit_runs(region, width, run_of(block), [&](ElementRun part) {
-            deliver(tools_.backend, bytes.first(part.count * size), *request, region, width, part);
-            bytes = bytes.subspan(part.count * size);
+        visit_rectangles(region, width, run_of(block), [&](model::Region const& part) {
+            deliver(tools_.backend, bytes.data(), part.cols.count, *request, region, part);
+            bytes = bytes.subspan(part.rows.count * part.cols.count * size);
         });
     }
     return bytes;

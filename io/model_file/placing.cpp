@@ -3,8 +3,6 @@
 #include "io/model_file/region.hpp"
 #include "kernels/error.hpp"
 
-#include <algorithm>
-
 namespace tesserank::io {
 
 using kernels::require;
@@ -29,22 +27,13 @@ void check_request(WeightRequest const& request, StoredTensor const& tensor, int
             "the destination does not fit the region of tensor " + request.tensor);
 }
 
-void deliver(kernels::Backend& backend, std::span<std::byte const> bytes,
-             WeightRequest const& request, Region const& region, std::size_t width,
-             ElementRun run) {
-    auto const& destination = request.destination;
-    auto const size = kernels::size_of(destination.dtype);
-    auto row = run.first / width - region.rows.begin;
-    auto col = run.first % width - region.cols.begin;
-    while (!bytes.empty()) {
-        auto const in_row = (destination.cols - col) * size;
-        auto const part = destination.contiguous() ? bytes.size() : std::min(in_row, bytes.size());
-        backend.copy_from_staging(bytes.first(part),
-                                  destination.data + (row * destination.stride + col) * size);
-        bytes = bytes.subspan(part);
-        ++row;
-        col = 0;
-    }
+void deliver(kernels::Backend& backend, std::byte const* bytes, std::size_t stride,
+             WeightRequest const& request, Region const& region, Region const& part) {
+    kernels::ConstTensorView const source = kernels::BasicTensorView<std::byte const*>{
+        bytes, request.destination.dtype, part.rows.count, part.cols.count, stride};
+    backend.copy_from_staging(
+        source, request.destination.rows_from(part.rows.begin - region.rows.begin, source.rows)
+                    .cols_from(part.cols.begin - region.cols.begin, source.cols));
 }
 
 void place_block(kernels::Backend& backend, Block const& block, std::span<std::byte const> bytes,
@@ -54,9 +43,9 @@ void place_block(kernels::Backend& backend, Block const& block, std::span<std::b
     auto const size = kernels::size_of(block.tensor->dtype);
     for (auto const* const request : wishes) {
         auto const& region = request->regions[static_cast<std::size_t>(rank)];
-        visit_runs(region, width, run, [&](ElementRun part) {
-            auto const piece = bytes.subspan((part.first - run.first) * size, part.count * size);
-            deliver(backend, piece, *request, region, width, part);
+        visit_rectangles(region, width, run, [&](Region const& part) {
+            auto const first = part.rows.begin * width + part.cols.begin - run.first;
+            deliver(backend, bytes.data() + first * size, width, *request, region, part);
         });
     }
 }

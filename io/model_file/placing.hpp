@@ -15,11 +15,11 @@ bool is_empty(model::Region const& region);
 void check_request(model::WeightRequest const& request, StoredTensor const& tensor, int rank,
                    int ranks);
 
-/// Writes consecutive elements of a request's region to their place on the device. `width` is the
-/// tensor's number of columns.
-void deliver(kernels::Backend& backend, std::span<std::byte const> bytes,
-             model::WeightRequest const& request, model::Region const& region, std::size_t width,
-             ElementRun run);
+/// Writes a part of a request's region, which is a rectangle of the tensor, to its place on the
+/// device. `bytes` are staging memory where its rows lie `stride` elements apart.
+void deliver(kernels::Backend& backend, std::byte const* bytes, std::size_t stride,
+             model::WeightRequest const& request, model::Region const& region,
+             model::Region const& part);
 
 /// Delivers what `rank` needs of a block whose bytes are all there.
 void place_block(kernels::Backend& backend, Block const& block, std::span<std::byte const> bytes,

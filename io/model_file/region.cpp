@@ -6,6 +6,7 @@ namespace tesserank::io {
 namespace {
 
 using model::Region;
+using parallel::Range;
 
 /// How many of the region's elements come before `element`.
 std::size_t elements_before(Region const& region, std::size_t width, std::size_t element) {
@@ -20,6 +21,12 @@ ElementRun overlap(ElementRun a, ElementRun b) {
     auto const first = std::max(a.first, b.first);
     auto const end = std::min(a.first + a.count, b.first + b.count);
     return {first, end > first ? end - first : 0};
+}
+
+Range overlap(Range a, Range b) {
+    auto const begin = std::max(a.begin, b.begin);
+    auto const end = std::min(a.end(), b.end());
+    return {begin, end > begin ? end - begin : 0};
 }
 
 }  // namespace
@@ -45,6 +52,23 @@ void visit_runs(Region const& region, std::size_t width, ElementRun run,
     for (auto row = first_row; row < last_row; ++row) {
         visit_overlap({row * width + region.cols.begin, region.cols.count});
     }
+}
+
+void visit_rectangles(Region const& region, std::size_t width, ElementRun run,
+                      std::function<void(Region const&)> const& visit) {
+    auto const visit_overlap = [&](Range rows, Range cols) {
+        Region const common{overlap(rows, region.rows), overlap(cols, region.cols)};
+        if (common.rows.count > 0 && common.cols.count > 0) visit(common);
+    };
+    if (width == 0) return;
+    auto const end = run.first + run.count;
+    auto const first = run.first / width, last = end / width;
+    auto const before = run.first % width, behind = end % width;
+    if (first == last) return visit_overlap({first, 1}, {before, run.count});
+    auto const whole = before > 0 ? first + 1 : first;
+    if (before > 0) visit_overlap({first, 1}, {before, width - before});
+    visit_overlap({whole, last - whole}, {0, width});
+    visit_overlap({last, 1}, {0, behind});
 }
 
 }  // namespace tesserank::io

@@ -21,4 +21,9 @@ std::size_t elements_within(model::Region const& region, std::size_t width, Elem
 void visit_runs(model::Region const& region, std::size_t width, ElementRun run,
                 std::function<void(ElementRun)> const& visit);
 
+/// Calls visit for each rectangle of the matrix that `region` and `run` have in common, in order:
+/// at most three, since a run may begin and end within a row.
+void visit_rectangles(model::Region const& region, std::size_t width, ElementRun run,
+                      std::function<void(model::Region const&)> const& visit);
+
 }  // namespace tesserank::io

@@ -3,6 +3,7 @@
 #include "kernels/cuda/cuda_backend.hpp"
 #include "kernels/cuda/pinned_memory.hpp"
 #include "kernels/cuda/stream.hpp"
+#include "kernels/cuda/watch.hpp"
 
 #include <array>
 #include <cstddef>
@@ -23,10 +24,11 @@ struct StagingPiece {
 /// ones share a piece; the host waits only when the device is all pieces behind.
 class UploadRing {
   public:
-    void copy(std::span<std::byte const> source, std::byte* destination, cudaStream_t stream);
+    void copy(std::span<std::byte const> source, std::byte* destination, cudaStream_t stream,
+              Watch const& watch);
 
   private:
-    void next_piece(cudaStream_t stream);
+    void next_piece(cudaStream_t stream, Watch const& watch);
 
     std::array<StagingPiece, 4> pieces_;
     std::size_t piece_ = 0, used_ = 0;
@@ -35,7 +37,8 @@ class UploadRing {
 /// Brings device memory to host spans: one piece is copied out while the next one arrives.
 class Download {
   public:
-    void copy(std::byte const* source, std::span<std::byte> destination, cudaStream_t stream);
+    void copy(std::byte const* source, std::span<std::byte> destination, cudaStream_t stream,
+              Watch const& watch);
 
   private:
     std::array<StagingPiece, 2> pieces_;
@@ -61,6 +64,7 @@ struct CudaBackend::Memory {
     ScratchRing scratch;
     UploadRing uploads{};
     Download download{};
+    Watch watch{};
 };
 
 }  // namespace tesserank::kernels::cuda

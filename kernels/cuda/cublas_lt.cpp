@@ -82,8 +82,17 @@ CublasLt::Key CublasLt::key_of(Product const& product) {
 CublasLt::Plan const& CublasLt::plan_for(Product const& product) {
     Key const key = key_of(product);
     auto found = plans_.find(key);
-    if (found == plans_.end()) found = plans_.emplace(key, make_plan(key, product)).first;
+    if (found == plans_.end()) {
+        if (plans_.size() == most_plans) forget_oldest();
+        found = plans_.emplace(key, make_plan(key, product)).first;
+    }
+    found->second.last_use = ++uses_;
     return found->second;
+}
+
+void CublasLt::forget_oldest() {
+    plans_.erase(std::ranges::min_element(plans_, {},
+                                          [](auto const& entry) { return entry.second.last_use; }));
 }
 
 CublasLt::Plan CublasLt::make_plan(Key const& key, Product const& product) const {

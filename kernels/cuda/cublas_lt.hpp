@@ -14,8 +14,9 @@
 
 namespace tesserank::kernels::cuda {
 
-/// cuBLASLt as row-major products on one stream. An algorithm is chosen once for each shape;
-/// a product allocates nothing on the device and waits for nothing, so that it can be captured.
+/// cuBLASLt as row-major products on one stream. An algorithm is chosen once for each shape, and
+/// again when many others came in between, since prompts have all lengths. A product allocates
+/// nothing on the device and waits for nothing, so that it can be captured.
 class CublasLt {
   public:
     /// On the current device. Errors: SystemError when the library or memory is not there.
@@ -55,10 +56,13 @@ class CublasLt {
         Owner<cublasLtMatrixLayout_t> x, w, y;
         cublasLtMatmulAlgo_t algorithm{};
         bool possible = false;
+        std::uint64_t last_use = 0;
     };
+    static constexpr std::size_t most_plans = 256;
 
     static Key key_of(Product const& product);
     Plan const& plan_for(Product const& product);
+    void forget_oldest();
     Plan make_plan(Key const& key, Product const& product) const;
     void choose_algorithm(Key const& key, Plan& plan) const;
     Owner<cublasLtMatmulDesc_t> make_description(Key const& key) const;
@@ -74,6 +78,7 @@ class CublasLt {
     Owner<cublasLtHandle_t> handle_;
     std::unique_ptr<std::byte, cudaError_t (*)(void*)> workspace_;
     std::map<Key, Plan> plans_;
+    std::uint64_t uses_ = 0;
 };
 
 }  // namespace tesserank::kernels::cuda

@@ -7,6 +7,7 @@
 #include <cuda_runtime.h>
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -16,8 +17,8 @@ namespace tesserank::kernels::cuda {
 class CublasLt;
 
 /// Backend for NVIDIA GPUs from compute capability 8.0 on. One stream; every operation is queued on
-/// it. The definitions are spread over the files of this folder by operation, each with its
-/// kernels.
+/// it. The thread that makes it, whose device becomes this one, makes all its calls. The
+/// definitions are spread over the files of this folder by operation, each with its kernels.
 class CudaBackend final : public Backend, public ResidentDecode {
   public:
     /// What one operation may take of scratch memory; it works in pieces where it needs more.
@@ -36,9 +37,10 @@ class CudaBackend final : public Backend, public ResidentDecode {
     std::size_t memory_available() const override;
     void copy_from_host(std::span<std::byte const> source, std::byte* destination) override;
     Buffer allocate_staging(std::size_t bytes) override;
-    void copy_from_staging(std::span<std::byte const> source, std::byte* destination) override;
+    void copy_from_staging(ConstTensorView source, TensorView destination) override;
     void copy_to_host(std::byte const* source, std::span<std::byte> destination) override;
     void synchronize() override;
+    void set_watch(std::function<void(double)> watch) override;
     void copy(ConstTensorView source, TensorView destination) override;  // elementwise.cu
 
     // embedding.cu

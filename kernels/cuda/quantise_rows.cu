@@ -1,3 +1,4 @@
+#include "kernels/cuda/alignment.hpp"
 #include "kernels/cuda/device/launch.cuh"
 #include "kernels/cuda/elements.cuh"
 #include "kernels/cuda/quantise_rows.hpp"
@@ -37,19 +38,38 @@ __device__ __forceinline__ std::uint32_t block_max(std::uint32_t value) {
     return value;
 }
 
+template <unsigned Width>
+__device__ __forceinline__ void store_quantised(Float8* to, Floats<Width> const& values,
+                                                float scale) {
+    if constexpr (Width == 1) {
+        *to = store_float<Float8>(values.at[0] / scale);
+    } else {
+        Pack<std::uint16_t, Width / 2> pairs;
+#pragma unroll
+        for (unsigned i = 0; i < Width / 2; ++i) {
+            pairs.at[i] = pack_f8(values.at[2 * i] / scale, values.at[2 * i + 1] / scale);
+        }
+        *reinterpret_cast<Pack<std::uint16_t, Width / 2>*>(to) = pairs;
+    }
+}
+
+/// Width neighbours at once; the columns divide by it.
+template <unsigned Width>
 __global__ void __launch_bounds__(threads) quantise(QuantiseArguments arguments) {
     std::size_t const row = blockIdx.x;
     std::size_t const begin = row * arguments.source_stride;
+    std::size_t const first = threadIdx.x * Width;
     std::uint32_t most = 0;
-    for (std::size_t column = threadIdx.x; column < arguments.cols; column += threads) {
-        most = max(most, magnitude_bits(load_element(arguments.source, begin + column)));
+    for (std::size_t column = first; column < arguments.cols; column += threads * Width) {
+        auto const values = load_elements<Width>(arguments.source, begin + column);
+        for (float const value : values.at) most = max(most, magnitude_bits(value));
     }
     float const scale = scale_of_largest(__uint_as_float(block_max(most)));
     if (threadIdx.x == 0) arguments.scales[row] = scale;
     Float8* const quantised = arguments.quantised + row * arguments.quantised_stride;
-    for (std::size_t column = threadIdx.x; column < arguments.cols; column += threads) {
-        float const value = load_element(arguments.source, begin + column);
-        quantised[column] = store_float<Float8>(value / scale);
+    for (std::size_t column = first; column < arguments.cols; column += threads * Width) {
+        store_quantised<Width>(quantised + column,
+                               load_elements<Width>(arguments.source, begin + column), scale);
     }
 }
 
@@ -65,7 +85,10 @@ void quantise_rows(ConstTensorView const& source, TensorView const& quantised,
                                       .cols = source.cols};
     LaunchShape const shape{.grid = dim3(static_cast<unsigned>(source.rows)),
                             .block = dim3(threads)};
-    launch(quantise, shape, stream, arguments);
+    constexpr unsigned width = 8;
+    bool const in_packs =
+        source.cols % width == 0 && rows_aligned(source) && rows_aligned(quantised);
+    launch(in_packs ? quantise<width> : quantise<1>, shape, stream, arguments);
 }
 
 }  // namespace tesserank::kernels::cuda

@@ -1,6 +1,7 @@
-#include "kernels/cuda/cuda_backend.hpp"
+#include "kernels/cuda/backend_memory.hpp"
 #include "kernels/cuda/pinned_memory.hpp"
 #include "kernels/cuda/stream.hpp"
+#include "kernels/cuda/write_to_host.hpp"
 
 namespace tesserank::kernels::cuda {
 namespace {
@@ -42,6 +43,8 @@ class GraphRecording final : public Recording {
         cudaGraphExec_t executable = nullptr;
         check_cuda(cudaGraphInstantiate(&executable, graph.get(), 0), "cudaGraphInstantiate");
         graph_ = ExecutableGraph(executable);
+        // Or the first replay would do it.
+        check_cuda(cudaGraphUpload(executable, stream), "cudaGraphUpload");
     }
     void replay() override {
         check_cuda(cudaGraphLaunch(graph_.get(), stream_), "cudaGraphLaunch");
@@ -54,8 +57,8 @@ class GraphRecording final : public Recording {
 
 class PinnedLanding final : public Landing {
   public:
-    PinnedLanding(std::size_t bytes, cudaStream_t stream)
-        : capacity_{bytes}, memory_{make_pinned_memory(bytes)}, stream_{stream} {}
+    PinnedLanding(std::size_t bytes, cudaStream_t stream, Watch const& watch)
+        : capacity_{bytes}, memory_{make_pinned_memory(bytes)}, stream_{stream}, watch_{watch} {}
     /// A copy that nobody waited for still writes to the memory.
     ~PinnedLanding() override { cudaEventSynchronize(arrived_.get()); }
     PinnedLanding(PinnedLanding const&) = delete;
@@ -64,11 +67,7 @@ class PinnedLanding final : public Landing {
     void start(std::byte const* source, std::size_t bytes) override {
         require(bytes <= capacity_, "more is to land than there is room for");
         bytes_ = bytes;
-        if (bytes > 0) {
-            check_cuda(
-                cudaMemcpyAsync(memory_.get(), source, bytes, cudaMemcpyDeviceToHost, stream_),
-                "cudaMemcpyAsync");
-        }
+        write_to_host(source, memory_.get(), bytes, stream_);
         check_cuda(cudaEventRecord(arrived_.get(), stream_), "cudaEventRecord");
     }
     bool arrived() override {
@@ -78,7 +77,7 @@ class PinnedLanding final : public Landing {
         return true;
     }
     std::span<std::byte const> wait() override {
-        check_cuda(cudaEventSynchronize(arrived_.get()), "cudaEventSynchronize");
+        watch_.wait_for(arrived_.get());
         return {memory_.get(), bytes_};
     }
 
@@ -87,6 +86,7 @@ class PinnedLanding final : public Landing {
     PinnedMemory memory_;
     Event arrived_ = make_event();
     cudaStream_t stream_;
+    Watch const& watch_;
 };
 
 }  // namespace
@@ -96,7 +96,7 @@ std::unique_ptr<Recording> CudaBackend::record(std::function<void()> const& work
 }
 
 std::unique_ptr<Landing> CudaBackend::make_landing(std::size_t bytes) {
-    return std::make_unique<PinnedLanding>(bytes, stream_.get());
+    return std::make_unique<PinnedLanding>(bytes, stream_.get(), memory_->watch);
 }
 
 }  // namespace tesserank::kernels::cuda

@@ -285,7 +285,13 @@ TEST_F(EmulationTest, CapturesRefuseWhatCudaRefuses) {
 
 TEST_F(EmulationTest, RefusesLaunchesThatNoDeviceTakes) {
     float* const y = device<float>({0.0F});
-    EXPECT_THROW(launch(add_value, {.grid = 1, .block = 1025}, stream, y, 1.0F), SystemError);
+    try {
+        launch(add_value, {.grid = 1, .block = 1025}, stream, y, 1.0F);
+        FAIL() << "no error";
+    } catch (SystemError const& error) {
+        EXPECT_NE(std::string(error.what()).find("emulation_test.cpp:"), std::string::npos);
+        EXPECT_NE(std::string(error.what()).find("block 1025 x 1 x 1"), std::string::npos);
+    }
     EXPECT_THROW(
         launch(add_value, {.grid = 1, .block = 1, .shared_bytes = 228 * 1024}, stream, y, 1.0F),
         SystemError);

@@ -50,6 +50,21 @@ TEST(Region, CountsWhatItVisits) {
     });
 }
 
+TEST(Region, RectanglesHoldTheSameElementsInTheSameOrder) {
+    for_all_small_cases([](Region const& region, std::size_t width, ElementRun run) {
+        std::vector<std::size_t> visited;
+        std::size_t rectangles = 0;
+        visit_rectangles(region, width, run, [&](Region const& part) {
+            ++rectangles;
+            for (auto row = part.rows.begin; row < part.rows.end(); ++row)
+                for (auto col = part.cols.begin; col < part.cols.end(); ++col)
+                    visited.push_back(row * width + col);
+        });
+        EXPECT_EQ(visited, elements(region, width, run));
+        EXPECT_LE(rectangles, 3U);
+    });
+}
+
 TEST(Region, WholeRowsAreOneRun) {
     std::vector<ElementRun> runs;
     visit_runs({{1, 5}, {0, 1}}, 1, {0, 100}, [&](ElementRun run) { runs.push_back(run); });
@@ -59,6 +74,7 @@ TEST(Region, WholeRowsAreOneRun) {
 TEST(Region, MatrixWithoutColumnsHasNothing) {
     EXPECT_EQ(elements_within({{0, 3}, {0, 0}}, 0, {0, 0}), 0U);
     visit_runs({{0, 3}, {0, 0}}, 0, {0, 0}, [](ElementRun) { FAIL(); });
+    visit_rectangles({{0, 3}, {0, 0}}, 0, {0, 0}, [](Region const&) { FAIL(); });
 }
 
 }  // namespace

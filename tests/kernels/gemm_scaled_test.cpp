@@ -102,15 +102,24 @@ TEST_P(GemmScaledTest, QuantisesToHandCheckedNumbers) {
 }
 
 TEST_P(GemmScaledTest, QuantisesLikeReference) {
-    for (DType const dtype : all_dtypes) {
-        Matrix const w = random(5, 777, dtype, 3.0F);
-        Quantised actual(5, 777, 2);
-        Quantised expected(5, 777, 2);
-        backend->quantise_rows(w.view(), actual.view(), actual.scales());
-        reference->quantise_rows(w.view(), expected.view(), expected.scales());
-        for (std::size_t n = 0; n < 5; ++n) {
-            ASSERT_EQ(actual.scale(n), expected.scale(n));
-            for (std::size_t k = 0; k < 777; ++k) ASSERT_EQ(actual.bits(n, k), expected.bits(n, k));
+    struct Shape {
+        std::size_t cols, distance, wide;
+    };
+    // Odd rows, and aligned ones of more columns than the threads of a block take at once.
+    for (auto const [cols, distance, wide] : {Shape{777, 2, 777}, Shape{2312, 8, 2317}}) {
+        for (DType const dtype : all_dtypes) {
+            Matrix const all = random(5, wide, dtype, 3.0F);
+            auto const w = all.view().cols_from(0, cols);
+            Quantised actual(5, cols, distance);
+            Quantised expected(5, cols, distance);
+            backend->quantise_rows(w, actual.view(), actual.scales());
+            reference->quantise_rows(w, expected.view(), expected.scales());
+            for (std::size_t n = 0; n < 5; ++n) {
+                ASSERT_EQ(actual.scale(n), expected.scale(n));
+                for (std::size_t k = 0; k < cols; ++k) {
+                    ASSERT_EQ(actual.bits(n, k), expected.bits(n, k));
+                }
+            }
         }
     }
 }

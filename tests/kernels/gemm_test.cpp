@@ -114,6 +114,23 @@ TEST_P(GemmTest, ConvertsLongActivationsInBlocks) {
     compare({1030, 9, 5, DType::bf16, DType::f16}, true);
 }
 
+/// CUDA converts at most 2048 rows of x and of w at once.
+TEST_P(GemmTest, ConvertsMoreRowsThanAPieceHas) {
+    compare({2050, 8, 3, DType::bf16, DType::f16}, true);
+    compare({17, 8, 2050, DType::bf16, DType::f32}, true);
+    compare({2050, 1, 2050, DType::f32, DType::bf16}, false);
+}
+
+/// CUDA keeps the library's choices for 256 shapes; the first of these come back when they are
+/// gone.
+TEST_P(GemmTest, ManyShapesTakeTurns) {
+    for (int turn = 0; turn < 2; ++turn) {
+        for (std::size_t tokens = 17; tokens < 17 + 260; tokens += turn == 0 ? 1 : 50) {
+            compare({tokens, 4, 4, DType::f32, DType::f32}, false);
+        }
+    }
+}
+
 TEST_P(GemmTest, EmptyShapesGiveNothingOrZeros) {
     for (std::size_t const tokens : Sizes{0, 2, 50}) {
         compare({tokens, 0, 5, DType::f32, DType::bf16}, false);

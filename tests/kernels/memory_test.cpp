@@ -10,6 +10,10 @@ namespace {
 
 using MemoryTest = BackendTest;
 
+TensorView bytes_view(std::byte* data, std::size_t rows, std::size_t cols, std::size_t stride) {
+    return {{data, DType::f8e4m3, rows, cols, stride}};
+}
+
 TEST_P(MemoryTest, AllocatesZeroedAlignedMemory) {
     for (std::size_t const bytes :
          Sizes{1, 63, 64, 4097, (4U << 20U) - 1, 4U << 20U, (5U << 20U) + 3}) {
@@ -37,13 +41,40 @@ TEST_P(MemoryTest, StagingMemoryReachesTheDeviceByTheNextWait) {
         std::span const source(staging.get(), bytes);
         for (std::size_t i = 0; i < bytes; ++i) source[i] = static_cast<std::byte>(i * 31);
         Buffer const buffer = backend->allocate(bytes);
-        backend->copy_from_staging(source, buffer.get());
+        backend->copy_from_staging(bytes_view(source.data(), 1, bytes, bytes),
+                                   bytes_view(buffer.get(), 1, bytes, bytes));
         backend->synchronize();
         std::vector<std::byte> const expected(source.begin(), source.end());
         std::ranges::fill(source, std::byte{0});
         std::vector<std::byte> back(bytes);
         backend->copy_to_host(buffer.get(), back);
         EXPECT_EQ(back, expected);
+    }
+}
+
+/// A cut of columns, as loading makes it, and a row with a stride that means nothing.
+TEST_P(MemoryTest, RectanglesOfStagingMemoryFindTheirPlaces) {
+    constexpr std::size_t rows = 7, cols = 5, source_stride = 11, stride = 6;
+    Buffer const staging = backend->allocate_staging(rows * source_stride);
+    for (std::size_t i = 0; i < rows * source_stride; ++i) {
+        staging.get()[i] = static_cast<std::byte>(i + 1);
+    }
+    Buffer const buffer = backend->allocate(rows * stride);
+    backend->copy_from_staging(bytes_view(staging.get() + 2, rows - 1, cols, source_stride),
+                               bytes_view(buffer.get(), rows - 1, cols, stride));
+    backend->copy_from_staging(bytes_view(staging.get(), 1, cols, 1),
+                               bytes_view(buffer.get() + (rows - 1) * stride, 1, cols, 0));
+    backend->copy_from_staging(bytes_view(staging.get(), rows, 0, source_stride),
+                               bytes_view(buffer.get(), rows, 0, stride));
+    backend->synchronize();
+    std::vector<std::byte> back(rows * stride);
+    backend->copy_to_host(buffer.get(), back);
+    for (std::size_t row = 0; row < rows; ++row) {
+        for (std::size_t col = 0; col < stride; ++col) {
+            std::size_t const from = row + 1 == rows ? col : row * source_stride + 2 + col;
+            EXPECT_EQ(back[row * stride + col], static_cast<std::byte>(col < cols ? from + 1 : 0))
+                << row << ", " << col;
+        }
     }
 }
 

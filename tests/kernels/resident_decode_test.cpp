@@ -518,6 +518,33 @@ TEST_P(ResidentDecodeTest, AReplayedRecordingGoesOnAsTheHostWould) {
     }
 }
 
+TEST_P(ResidentDecodeTest, WhatIsRecordedAllocatesAndWaitsForNothing) {
+    EXPECT_THROW(resident->record([&] { backend->allocate(64); }), LogicError);
+    EXPECT_THROW(resident->record([&] { backend->allocate_staging(64); }), LogicError);
+    EXPECT_THROW(resident->record([&] { backend->synchronize(); }), LogicError);
+    EXPECT_NE(backend->allocate(64), nullptr);
+    backend->synchronize();
+}
+
+/// In words and in bytes.
+TEST_P(ResidentDecodeTest, LandingsHoldWhatStoodThereWhenTheyStarted) {
+    constexpr std::size_t room = 70001;
+    std::vector<std::byte> bytes(room);
+    for (std::size_t i = 0; i < room; ++i) bytes[i] = static_cast<std::byte>(i * 37);
+    Buffer const memory = backend->allocate(room);
+    backend->copy_from_host(bytes, memory.get());
+    auto const landing = resident->make_landing(room);
+    for (std::size_t const count : Sizes{room, 0, 8, 69992, 13}) {
+        landing->start(memory.get(), count);
+        std::vector<std::byte> const later(count, std::byte{1});
+        backend->copy_from_host(later, memory.get());
+        auto const landed = landing->wait();
+        EXPECT_TRUE(landing->arrived());
+        EXPECT_TRUE(std::ranges::equal(landed, std::span(bytes).first(count))) << count;
+        backend->copy_from_host(bytes, memory.get());
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(Backends, ResidentDecodeTest, ::testing::ValuesIn(backends_under_test()),
                          name_of_backend);
 

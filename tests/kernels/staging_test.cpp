@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <numeric>
+#include <thread>
 #include <vector>
 
 namespace tesserank::kernels::cuda {
@@ -32,6 +34,7 @@ class Staging : public ::testing::Test {
     Stream stream = make_stream();
     UploadRing uploads;
     Download download;
+    Watch watch;
 };
 
 TEST_F(Staging, SpansMayBeReusedAtOnceAndArriveWhole) {
@@ -41,12 +44,12 @@ TEST_F(Staging, SpansMayBeReusedAtOnceAndArriveWhole) {
     std::vector<std::byte> expected;
     for (std::size_t i = 0; i < sizes.size(); ++i) {
         auto span = pattern(sizes[i], static_cast<std::uint32_t>(i));
-        uploads.copy(span, device + expected.size(), stream.get());
+        uploads.copy(span, device + expected.size(), stream.get(), watch);
         expected.insert(expected.end(), span.begin(), span.end());
         std::ranges::fill(span, std::byte{0xEE});
     }
     std::vector<std::byte> back(total);
-    download.copy(device, back, stream.get());
+    download.copy(device, back, stream.get(), watch);
     EXPECT_TRUE(back == expected);
     cudaFree(device);
 }
@@ -55,14 +58,49 @@ TEST_F(Staging, DownloadsOfEverySizeAreWhole) {
     std::size_t const largest = 3 * piece + 11;
     auto* const device = allocate(largest);
     auto const values = pattern(largest, 5);
-    uploads.copy(values, device, stream.get());
+    uploads.copy(values, device, stream.get(), watch);
     for (std::size_t const bytes :
          {std::size_t{0}, std::size_t{1}, piece - 1, piece, piece + 1, 2 * piece, largest}) {
         std::vector<std::byte> back(bytes);
-        download.copy(device, back, stream.get());
+        download.copy(device, back, stream.get(), watch);
         EXPECT_TRUE(std::equal(back.begin(), back.end(), values.begin())) << bytes;
     }
     cudaFree(device);
+}
+
+void rest(void* /*data*/) { std::this_thread::sleep_for(std::chrono::milliseconds(3)); }
+
+class WatchTest : public ::testing::Test {
+  protected:
+    WatchTest() {
+        for (int i = 0; i < 4; ++i) {
+            check_cuda(cudaLaunchHostFunc(stream.get(), rest, nullptr), "cudaLaunchHostFunc");
+        }
+        check_cuda(cudaEventRecord(event.get(), stream.get()), "cudaEventRecord");
+    }
+    Stream stream = make_stream();
+    Event event = make_event();
+    Watch watch;
+    std::vector<double> looks;
+};
+
+TEST_F(WatchTest, IsToldHowLongTheWaitTakes) {
+    watch.set([&](double seconds) { looks.push_back(seconds); });
+    watch.wait_for(event.get());
+    ASSERT_GE(looks.size(), 3U);
+    EXPECT_TRUE(std::ranges::is_sorted(looks));
+    EXPECT_GE(looks.front(), 0.001);
+    looks.clear();
+    watch.wait_for(stream.get());
+    EXPECT_EQ(looks.size(), 0U) << "nothing was left to wait for";
+}
+
+TEST_F(WatchTest, EndsAWaitByThrowing) {
+    watch.set([](double seconds) {
+        if (seconds > 0.005) throw SystemError("rank 3 does not answer");
+    });
+    EXPECT_THROW(watch.wait_for(stream.get()), SystemError);
+    EXPECT_EQ(cudaEventQuery(event.get()), cudaErrorNotReady);
 }
 
 /// No memory behind it: only addresses are looked at.

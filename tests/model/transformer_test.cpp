@@ -3,6 +3,7 @@
 #include "tests/model/support_naive.hpp"
 #include "tests/model/support_run.hpp"
 #include "tests/support/mpi_test.hpp"
+#include "tests/support/queued_world.hpp"
 
 #include <gtest/gtest.h>
 
@@ -210,6 +211,18 @@ TEST_F(TransformerTest, CutsTheWeightsOverTheRanks) {
         // Norms, shared kv heads and uneven cuts keep it from being a P-th.
         EXPECT_LT(static_cast<double>(part), 0.8 * static_cast<double>(whole));
     }
+}
+
+TEST_F(TransformerTest, WhatRanksExchangeIsRegisteredWhileTheModelLives) {
+    test::QueuedWorld ranks(world);
+    auto const config = test::decoder_with_everything();
+    {
+        LoadedModel const model(config, test::preset_plan(config, "shard", world.size()), ranks);
+        EXPECT_GT(ranks.registered, 0U);
+        auto const mine = static_cast<long long>(ranks.registered);
+        EXPECT_EQ(world.all_min(mine), mine) << "the same memory on all ranks";
+    }
+    EXPECT_EQ(ranks.registered, 0U);
 }
 
 }  // namespace

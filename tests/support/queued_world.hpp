@@ -2,6 +2,10 @@
 
 #include "parallel/mpi_communicator.hpp"
 
+#include <cstddef>
+#include <memory>
+#include <span>
+
 namespace tesserank::test {
 
 /// MPI, said to be queued like a device's operations: true of a backend that queues nothing.
@@ -16,6 +20,11 @@ class QueuedWorld final : public parallel::Communicator {
     bool queued() const override { return true; }
     int rank() const override { return world_.rank(); }
     int size() const override { return world_.size(); }
+    std::shared_ptr<void> register_memory(Bytes memory) override {
+        if (memory.empty()) return {};
+        registered += memory.size();
+        return {memory.data(), [this, memory](void*) { registered -= memory.size(); }};
+    }
     void all_reduce(Bytes data, kernels::DType dtype) override { world_.all_reduce(data, dtype); }
     void reduce_scatter(Bytes data, kernels::DType dtype, Counts counts, Bytes mine) override {
         world_.reduce_scatter(data, dtype, counts, mine);
@@ -38,6 +47,8 @@ class QueuedWorld final : public parallel::Communicator {
                     Counts received_bytes) override {
         world_.all_to_all(send, send_bytes, received, received_bytes);
     }
+
+    std::size_t registered = 0;  ///< bytes, now
 
   private:
     parallel::MpiCommunicator& world_;

@@ -35,6 +35,18 @@ __device__ __forceinline__ std::uint32_t widen_f8(std::uint32_t word) {
     return result;
 }
 
+/// Two fp8 (e4m3) numbers, the first in the lower half; rounded as from_float<Float8> does it.
+__device__ __forceinline__ std::uint16_t pack_f8(float low, float high) {
+#if __CUDA_ARCH__ >= 890
+    std::uint16_t both;
+    asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;" : "=h"(both) : "f"(high), "f"(low));
+    return both;
+#else
+    std::uint32_t const upper = from_float<Float8>(high).bits;
+    return static_cast<std::uint16_t>(from_float<Float8>(low).bits | upper << 8);
+#endif
+}
+
 template <class T>
 __device__ __forceinline__ float load_float(T value) {
     if constexpr (std::is_same_v<T, Float16>) {

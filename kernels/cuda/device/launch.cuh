@@ -6,6 +6,8 @@
 #include <cuda_runtime.h>
 
 #include <cstddef>
+#include <source_location>
+#include <string>
 #include <utility>
 
 namespace tesserank::kernels::cuda {
@@ -13,7 +15,8 @@ namespace tesserank::kernels::cuda {
 struct LaunchShape {
     dim3 grid;  ///< with a dimension of 0, nothing is launched
     dim3 block;
-    std::size_t shared_bytes = 0;  ///< of dynamic_shared()
+    std::size_t shared_bytes = 0;                                  ///< of dynamic_shared()
+    std::source_location place = std::source_location::current();  ///< for errors
 };
 
 namespace detail {
@@ -30,16 +33,31 @@ inline bool grids_can_overlap() {
     return known;
 }
 
+inline std::string to_string(dim3 const& size) {
+    return std::to_string(size.x) + " x " + std::to_string(size.y) + " x " + std::to_string(size.z);
+}
+
+/// Errors: SystemError that says where what was to be launched, unless it succeeded.
+inline void check_launch(cudaError_t code, char const* call, LaunchShape const& shape) {
+    if (code == cudaSuccess) return;
+    cudaGetLastError();  // or the next launch would be blamed for it
+    auto const what = std::string(call) + " at " + shape.place.file_name() + ":" +
+                      std::to_string(shape.place.line()) + " (grid " + to_string(shape.grid) +
+                      ", block " + to_string(shape.block) + ", " +
+                      std::to_string(shape.shared_bytes) + " bytes of shared memory)";
+    check_cuda(code, what.c_str());
+}
+
 template <class... Parameters, class... Arguments>
 void launch(void (*kernel)(Parameters...), LaunchShape const& shape, cudaStream_t stream,
             bool dependent, Arguments&&... arguments) {
     if (shape.grid.x == 0 || shape.grid.y == 0 || shape.grid.z == 0) return;
     constexpr std::size_t granted_to_all = 48 * 1024;
     if (shape.shared_bytes > granted_to_all) {
-        check_cuda(cudaFuncSetAttribute(reinterpret_cast<void const*>(kernel),
-                                        cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                        static_cast<int>(shape.shared_bytes)),
-                   "cudaFuncSetAttribute");
+        check_launch(cudaFuncSetAttribute(reinterpret_cast<void const*>(kernel),
+                                          cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                          static_cast<int>(shape.shared_bytes)),
+                     "cudaFuncSetAttribute", shape);
     }
     cudaLaunchAttribute overlap{};
     overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
@@ -51,8 +69,8 @@ void launch(void (*kernel)(Parameters...), LaunchShape const& shape, cudaStream_
     config.stream = stream;
     config.attrs = &overlap;
     config.numAttrs = dependent && grids_can_overlap() ? 1 : 0;
-    check_cuda(cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...),
-               "cudaLaunchKernelEx");
+    check_launch(cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...),
+                 "cudaLaunchKernelEx", shape);
 }
 
 }  // namespace detail

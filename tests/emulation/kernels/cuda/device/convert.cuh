@@ -27,6 +27,11 @@ std::uint32_t widen_f8(std::uint32_t word) {
     return pack_bf16(widened(first), widened(first + 1));
 }
 
+inline std::uint16_t pack_f8(float low, float high) {
+    std::uint32_t const upper = from_float<Float8>(high).bits;
+    return static_cast<std::uint16_t>(from_float<Float8>(low).bits | upper << 8);
+}
+
 template <class T>
 float load_float(T value) {
     return to_float(value);
