@@ -163,8 +163,8 @@ __device__ void write_warp_partial(Mix<D> const& mix, unsigned warp, unsigned la
 
 template <unsigned D>
 __global__ void __launch_bounds__(decode_warps * 32, 2) decode(DecodeWork work) {
-    wait_for_previous_grid();
     let_next_grid_start();
+    wait_for_previous_grid();
     DecodeJob const job = job_of(work, blockIdx.x);
     if (job.part.count() == 0) return;
     unsigned const lane = threadIdx.x % 32, warp = threadIdx.x / 32;

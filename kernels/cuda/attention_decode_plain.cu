@@ -109,8 +109,8 @@ struct Warp {
 
 template <unsigned Rows, class T>
 __global__ void __launch_bounds__(warps* lanes) decode(DecodeWork work) {
-    wait_for_previous_grid();
     let_next_grid_start();
+    wait_for_previous_grid();
     DecodeJob const job = job_of(work, blockIdx.x);
     if (job.part.count() == 0) return;
     std::size_t const dim = work.shape.head_dim, stride = work.k.stride;

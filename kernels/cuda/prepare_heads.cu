@@ -153,8 +153,8 @@ __device__ void write(Head const& head, std::size_t i, Floats<Width> const& x) {
 
 template <class T, unsigned Width>
 __global__ void __launch_bounds__(block_threads) prepare(PrepareWork work, Deal deal) {
-    wait_for_previous_grid();
     let_next_grid_start();
+    wait_for_previous_grid();
     std::size_t const token = blockIdx.x / deal.blocks;
     std::size_t const index = (blockIdx.x % deal.blocks * block_threads + threadIdx.x) / deal.lanes;
     Head head = head_of<T>(work, token, index);
