@@ -19,8 +19,8 @@ struct BlockNeeds {
 
 BlockNeeds block_needs(DecodeWork const& work, bool tensor_cores) {
     std::size_t const dim = work.shape.head_dim;
-    if (tensor_cores) return {tensor_core_shared_bytes(dim), 2};
-    return {plain_shared_bytes(work.tile_rows, dim), 4};
+    if (tensor_cores) return {tensor_core_shared_bytes(dim), tensor_core_blocks};
+    return {plain_shared_bytes(work.tile_rows, dim), plain_blocks};
 }
 
 std::size_t resident_blocks(cudaDeviceProp const& device, BlockNeeds const& needs) {
@@ -32,17 +32,18 @@ std::size_t resident_blocks(cudaDeviceProp const& device, BlockNeeds const& need
 }
 
 std::size_t rows_of_part(DecodeWork const& work) {
-    return std::min({work.tile_rows, work.shape.queries_per_kv, work.shape.query_heads});
+    return std::min(
+        {std::size_t{work.tile_rows}, work.shape.queries_per_kv, work.shape.query_heads});
 }
 
-std::size_t choose_splits_of(DecodeWork const& work, Segments const& segments,
-                             std::size_t resident) {
+Cut choose_cut_of(DecodeWork const& work, Segments const& segments, std::size_t resident) {
     std::size_t const groups = work.groups();
     std::size_t const window = work.shape.window;
     std::size_t const part_bytes =
         rows_of_part(work) * (work.shape.head_dim * sizeof(float) + sizeof(float2));
-    return choose_splits(
-        {.groups = groups,
+    return choose_cut(
+        {.sequences = segments.list.size,
+         .groups = groups,
          .positions = window > 0 ? std::min(window, segments.context) : segments.context,
          .resident_blocks = resident,
          .most_splits = std::min(most_splits, partial_bytes / part_bytes / groups)});
@@ -55,20 +56,22 @@ void CudaBackend::attention_decode(ConstTensorView q, ConstTensorView k_cache,
                                    AttentionShape const& shape, TensorView y) {
     contracts::attention(q, {k_cache, v_cache}, shape, y);
     contracts::single_tokens(segments);
+    require(segments.context < std::size_t{1} << 31U,
+            "attention_decode counts positions in 32 bits");
     DecodeWork work{
         .q = q, .k = k_cache, .v = v_cache, .y = y, .segments = segments.list, .shape = shape};
     bool const tensor_cores = fits_tensor_cores(work);
     work.tile_rows = tensor_cores ? tensor_core_tile_rows : plain_tile_rows(shape);
-    work.query_tiles = query_tiles(shape, work.tile_rows);
+    work.query_tiles = static_cast<std::uint32_t>(query_tiles(shape, work.tile_rows));
     if (work.groups() == 0 || segments.context == 0 || shape.head_dim == 0) return;
 
     // With more groups than counters the device is full without splits.
     if (work.groups() <= counters) {
-        work.splits = choose_splits_of(
-            work, segments, resident_blocks(properties(), block_needs(work, tensor_cores)));
+        work.cut = choose_cut_of(work, segments,
+                                 resident_blocks(properties(), block_needs(work, tensor_cores)));
     }
-    if (work.splits > 1) {
-        std::size_t const rows = work.groups() * work.splits * rows_of_part(work);
+    if (work.cut.splits > 1) {
+        std::size_t const rows = work.blocks() * rows_of_part(work);
         work.partials = {
             .mix = reinterpret_cast<float*>(scratch(rows * shape.head_dim * sizeof(float))),
             .norms = reinterpret_cast<float2*>(scratch(rows * sizeof(float2))),

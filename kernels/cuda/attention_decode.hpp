@@ -28,25 +28,29 @@ struct DecodeWork {
     TensorView y{};
     DeviceSpan<Segment const> segments{};
     AttentionShape shape{};
-    std::size_t tile_rows = 1;    ///< query heads of a block
-    std::size_t query_tiles = 1;  ///< see query_tiles()
-    std::size_t splits = 1;
+    std::uint32_t tile_rows = 1;    ///< query heads of a block
+    std::uint32_t query_tiles = 1;  ///< see query_tiles()
+    Cut cut{};
     Partials partials{};                ///< [groups * splits] parts, when there are several splits
     std::uint32_t* finished = nullptr;  ///< [groups] zeros, and zeros again afterwards
 
     std::size_t groups() const { return segments.size * shape.kv_heads * query_tiles; }
+    std::size_t blocks() const { return groups() * cut.splits; }
 };
 
 /// Whether the kernel for tensor cores can do it: all bf16 but y, head_dim 64, 80, 96, 128 or 256,
 /// rows aligned to 16 bytes.
 bool fits_tensor_cores(DecodeWork const& work);
-inline constexpr std::size_t tensor_core_tile_rows = 16;
+inline constexpr std::uint32_t tensor_core_tile_rows = 16;
+/// That a multiprocessor has registers for; its shared memory may hold fewer.
+inline constexpr unsigned tensor_core_blocks = 2;
 /// 0 for other head_dims.
 std::size_t tensor_core_shared_bytes(std::size_t head_dim);
 void launch_tensor_core_decode(DecodeWork const& work, cudaStream_t stream);
 
 /// Everything else.
-std::size_t plain_tile_rows(AttentionShape const& shape);
+inline constexpr unsigned plain_blocks = 4;
+std::uint32_t plain_tile_rows(AttentionShape const& shape);
 std::size_t plain_shared_bytes(std::size_t tile_rows, std::size_t head_dim);
 void launch_plain_decode(DecodeWork const& work, cudaStream_t stream);
 

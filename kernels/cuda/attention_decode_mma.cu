@@ -9,6 +9,8 @@
 /// rows unused. That is why one kernel serves all groups, single queries too: at 128 columns the
 /// keys and values of 16 positions, 8 KiB, take 32 multiplications, by data sheet about 50 cycles
 /// of an H100 multiprocessor, whose share of the memory's rate brings them in 500.
+/// A group of more has a block for each 16, which read the same keys and values: next to each
+/// other in the grid, so that all but the first find most of them in L2.
 ///
 /// By calculation, at 128 columns on an H100: 185 registers (254 at 256 columns, none spilled) and
 /// 85 KiB of shared memory leave room for two blocks. 2 blocks * 4 warps * 4 tiles of 4 KiB =
@@ -124,7 +126,7 @@ __device__ void multiply_values(Mix<D>& mix, std::uint32_t const (&weights)[4],
 }
 
 /// Scales scores to powers of 2 and hides positions from `visible` of the tile on.
-__device__ void scale_and_hide(float (&scores)[2][4], float scale, std::size_t visible,
+__device__ void scale_and_hide(float (&scores)[2][4], float scale, unsigned visible,
                                unsigned lane) {
 #pragma unroll
     for (unsigned i = 0; i < 8; ++i) {
@@ -162,10 +164,11 @@ __device__ void write_warp_partial(Mix<D> const& mix, unsigned warp, unsigned la
 }
 
 template <unsigned D>
-__global__ void __launch_bounds__(decode_warps * 32, 2) decode(DecodeWork work) {
-    wait_for_previous_grid();
+__global__ void __launch_bounds__(decode_warps * 32, tensor_core_blocks) decode(DecodeWork work) {
     let_next_grid_start();
-    DecodeJob const job = job_of(work, blockIdx.x);
+    DecodeJob job = job_of(work, blockIdx.x);
+    wait_for_previous_grid();
+    find_part(job, work);
     if (job.part.count() == 0) return;
     unsigned const lane = threadIdx.x % 32, warp = threadIdx.x / 32;
 
@@ -174,7 +177,7 @@ __global__ void __launch_bounds__(decode_warps * 32, 2) decode(DecodeWork work) 
     load_queries<D>(queries, work, job, lane);
     float const scale = work.shape.scale * std::numbers::log2e_v<float>;
     Mix<D> mix;
-    for (std::size_t position = job.part.begin + warp * decode_tile_positions;
+    for (std::uint32_t position = job.part.begin + warp * decode_tile_positions;
          position < job.part.end; position += positions_per_turn) {
         float scores[2][4] = {};
         multiply_keys<D>(scores, queries, tiles.next(), lane);
@@ -236,7 +239,7 @@ std::size_t tensor_core_shared_bytes(std::size_t head_dim) {
 
 void launch_tensor_core_decode(DecodeWork const& work, cudaStream_t stream) {
     visit_head_dim(work.shape.head_dim, [&]<unsigned D>() {
-        LaunchShape const shape{.grid = dim3(static_cast<unsigned>(work.groups() * work.splits)),
+        LaunchShape const shape{.grid = dim3(static_cast<unsigned>(work.blocks())),
                                 .block = dim3(decode_warps * 32),
                                 .shared_bytes = DecodeLayout<D>::shared_bytes};
         launch_dependent(decode<D>, shape, stream, work);

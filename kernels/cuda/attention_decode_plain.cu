@@ -108,10 +108,11 @@ struct Warp {
 };
 
 template <unsigned Rows, class T>
-__global__ void __launch_bounds__(warps* lanes) decode(DecodeWork work) {
-    wait_for_previous_grid();
+__global__ void __launch_bounds__(warps* lanes, plain_blocks) decode(DecodeWork work) {
     let_next_grid_start();
-    DecodeJob const job = job_of(work, blockIdx.x);
+    DecodeJob job = job_of(work, blockIdx.x);
+    wait_for_previous_grid();
+    find_part(job, work);
     if (job.part.count() == 0) return;
     std::size_t const dim = work.shape.head_dim, stride = work.k.stride;
     unsigned const lane = threadIdx.x % lanes;
@@ -128,10 +129,9 @@ __global__ void __launch_bounds__(warps* lanes) decode(DecodeWork work) {
     std::size_t const head = job.cache_row * stride + job.kv_head * dim;
     auto const* const keys = reinterpret_cast<T const*>(work.k.data) + head;
     auto const* const values = reinterpret_cast<T const*>(work.v.data) + head;
-    for (std::size_t first = job.part.begin + index * lanes; first < job.part.end;
+    for (std::uint32_t first = job.part.begin + index * lanes; first < job.part.end;
          first += warps * lanes) {
-        auto const count =
-            static_cast<unsigned>(std::min<std::size_t>(lanes, job.part.end - first));
+        unsigned const count = min(lanes, job.part.end - first);
         float scores[Rows];
         score(scores, keys + (first + std::min(lane, count - 1)) * stride, shared.queries, dim);
         if (lane >= count) {
@@ -149,14 +149,17 @@ __global__ void __launch_bounds__(warps* lanes) decode(DecodeWork work) {
     __syncthreads();
     Partials const partials{
         .mix = shared.mixes, .norms = shared.norms, .rows = Rows, .row_stride = dim};
-    finish_block<1>(
-        work, job,
-        {.from = partials, .first = 0, .count = warps, .rows = job.heads.count, .cols = dim});
+    finish_block<1>(work, job,
+                    {.from = partials,
+                     .first = 0,
+                     .count = warps,
+                     .rows = job.heads.count,
+                     .cols = static_cast<std::uint32_t>(dim)});
 }
 
 template <unsigned Rows>
 void launch_rows(DecodeWork const& work, cudaStream_t stream) {
-    LaunchShape const shape{.grid = dim3(static_cast<unsigned>(work.groups() * work.splits)),
+    LaunchShape const shape{.grid = dim3(static_cast<unsigned>(work.blocks())),
                             .block = dim3(warps * lanes),
                             .shared_bytes = Shared::bytes(Rows, work.shape.head_dim)};
     if (work.k.dtype == DType::f32) {
@@ -166,12 +169,12 @@ void launch_rows(DecodeWork const& work, cudaStream_t stream) {
     }
 }
 
-constexpr std::size_t most_rows = 8;
+constexpr std::uint32_t most_rows = 8;
 
 }  // namespace
 
 /// One row where a group has no more, and where more do not fit into shared memory.
-std::size_t plain_tile_rows(AttentionShape const& shape) {
+std::uint32_t plain_tile_rows(AttentionShape const& shape) {
     constexpr std::size_t shared_bytes = 64 * 1024;
     bool const fits = Shared::bytes(most_rows, shape.head_dim) <= shared_bytes;
     return fits && std::min(shape.queries_per_kv, shape.query_heads) > 1 ? most_rows : 1;

@@ -18,70 +18,85 @@ inline constexpr float lowest_score = -std::numeric_limits<float>::infinity();
 
 /// What one block computes.
 struct DecodeJob {
-    std::size_t group = 0, split = 0;
-    std::size_t splits_used = 0;
+    std::uint32_t group = 0, split = 0;
+    std::uint32_t segment = 0, kv_head = 0;
+    QueryHeads heads;
+    // From here on by find_part().
+    std::uint32_t splits_used = 0;
     std::size_t row = 0;        ///< of q and y
     std::size_t cache_row = 0;  ///< of position 0
-    std::size_t kv_head = 0;
-    QueryHeads heads;
-    Positions part;  ///< none: the block has nothing to do
+    Positions part;             ///< none: the block has nothing to do
 };
 
-__device__ inline DecodeJob job_of(DecodeWork const& work, std::size_t block) {
+/// What follows from the block's index alone; the grid bounds all these numbers.
+__device__ inline DecodeJob job_of(DecodeWork const& work, std::uint32_t block) {
     DecodeJob job;
-    job.split = block % work.splits;
-    job.group = block / work.splits;
-    std::size_t const head = job.group / work.query_tiles;
-    job.kv_head = head % work.shape.kv_heads;
+    auto const kv_heads = static_cast<std::uint32_t>(work.shape.kv_heads);
+    job.split = block % work.cut.splits;
+    job.group = block / work.cut.splits;
+    std::uint32_t const head = job.group / work.query_tiles;
+    job.segment = head / kv_heads;
+    job.kv_head = head % kv_heads;
     job.heads =
         query_heads_of(work.shape, job.kv_head, job.group % work.query_tiles, work.tile_rows);
-    Segment const& segment = work.segments.data[head / work.shape.kv_heads];
-    if (segment.tokens == 0 || job.heads.count == 0) return job;
+    return job;
+}
+
+/// The rest, from the sequence's length of the moment.
+__device__ inline void find_part(DecodeJob& job, DecodeWork const& work) {
+    Segment const& segment = work.segments.data[job.segment];
+    if (segment.tokens == 0 || job.heads.count == 0) return;
     auto const visible = visible_positions(segment.first_position, work.shape.window);
-    job.splits_used = splits_used(visible.count(), work.splits);
-    job.part = part_of(visible, work.splits, job.split);
+    job.splits_used = splits_used(visible.count(), work.cut);
+    job.part = part_of(visible, work.cut, job.split);
     job.row = segment.row;
     job.cache_row = segment.cache_row;
-    return job;
 }
 
 /// `Width` columns of one row, of several parts together.
 template <unsigned Width>
 struct Merged {
-    std::size_t row, col;
+    std::uint32_t row, col;
     Floats<Width> mix;
     float2 norm;  ///< as in Partials
 };
 
-/// Parts first .. first + count - 1, of which `rows` rows and `cols` columns are used.
+/// Parts first .. first + count - 1, of which `rows` rows and `cols` columns are used. The first
+/// one has seen a position.
 struct PartsToMerge {
     Partials from;
-    std::size_t first, count, rows, cols;
+    std::size_t first;
+    std::uint32_t count, rows, cols;
 };
+
+/// One part more, relative to the largest score so far: norms and mixes are then read together.
+template <unsigned Width>
+__device__ void add_part(Merged<Width>& merged, float2 norm, Floats<Width> const& mix) {
+    float const largest = fmaxf(merged.norm.x, norm.x);
+    float const shrink = exp2f(merged.norm.x - largest);
+    float const weight = exp2f(norm.x - largest);
+    merged.norm = {largest, fmaf(weight, norm.y, merged.norm.y * shrink)};
+#pragma unroll
+    for (unsigned i = 0; i < Width; ++i) {
+        merged.mix.at[i] = fmaf(weight, mix.at[i], merged.mix.at[i] * shrink);
+    }
+}
 
 /// Calls sink(Merged) for all columns of all rows, by all threads of the block.
 template <unsigned Width, class Sink>
 __device__ void merge(PartsToMerge const& parts, Sink const& sink) {
     Partials const& from = parts.from;
-    std::size_t const chunks = parts.cols / Width;
-    for (std::size_t item = threadIdx.x; item < parts.rows * chunks; item += blockDim.x) {
+    std::uint32_t const chunks = parts.cols / Width;
+    for (std::uint32_t item = threadIdx.x; item < parts.rows * chunks; item += blockDim.x) {
         Merged<Width> merged{item / chunks, item % chunks * Width, {}, {lowest_score, 0.0F}};
         std::size_t const row = parts.first * from.rows + merged.row;
         float2 const* const norms = from.norms + row;
         float const* const mixes = from.mix + row * from.row_stride + merged.col;
-        for (std::size_t p = 0; p < parts.count; ++p) {
-            merged.norm.x = fmaxf(merged.norm.x, norms[p * from.rows].x);
-        }
 #pragma unroll 8
-        for (std::size_t p = 0; p < parts.count; ++p) {
-            float2 const norm = norms[p * from.rows];
-            auto const mix =
-                *reinterpret_cast<Floats<Width> const*>(mixes + p * from.rows * from.row_stride);
-            float const weight = exp2f(norm.x - merged.norm.x);
-            merged.norm.y = fmaf(weight, norm.y, merged.norm.y);
-            for (unsigned i = 0; i < Width; ++i) {
-                merged.mix.at[i] = fmaf(weight, mix.at[i], merged.mix.at[i]);
-            }
+        for (std::uint32_t p = 0; p < parts.count; ++p) {
+            add_part<Width>(
+                merged, norms[p * from.rows],
+                *reinterpret_cast<Floats<Width> const*>(mixes + p * from.rows * from.row_stride));
         }
         sink(merged);
     }
@@ -103,7 +118,8 @@ __device__ void merge_into_partials(DecodeWork const& work, DecodeJob const& job
                                     PartsToMerge const& parts) {
     Partials const& to = work.partials;
     merge<Width>(parts, [&](Merged<Width> const& merged) {
-        std::size_t const row = (job.group * work.splits + job.split) * to.rows + merged.row;
+        std::size_t const row =
+            (std::size_t{job.group} * work.cut.splits + job.split) * to.rows + merged.row;
         *reinterpret_cast<Floats<Width>*>(to.mix + row * to.row_stride + merged.col) = merged.mix;
         if (merged.col == 0) to.norms[row] = merged.norm;
     });
@@ -113,15 +129,16 @@ __device__ void merge_into_partials(DecodeWork const& work, DecodeJob const& job
 /// What lies in dynamic_shared() is lost: a static variable would take a KiB beside it.
 __device__ inline bool last_of_group(DecodeWork const& work, DecodeJob const& job) {
     auto& last = *reinterpret_cast<bool*>(dynamic_shared());
-    __threadfence();
     __syncthreads();
     if (threadIdx.x == 0) {
         std::uint32_t* const finished = work.finished + job.group;
+        // One thread's fences stand for all: the barriers order what the others do.
+        __threadfence();
         last = atomicAdd(finished, 1U) + 1 == job.splits_used;
+        __threadfence();
         if (last) *finished = 0;
     }
     __syncthreads();
-    __threadfence();
     return last;
 }
 
@@ -137,7 +154,7 @@ __device__ void finish_block(DecodeWork const& work, DecodeJob const& job,
     if (!last_of_group(work, job)) return;
     merge_into_result<Width>(work, job,
                              {.from = work.partials,
-                              .first = job.group * work.splits,
+                              .first = std::size_t{job.group} * work.cut.splits,
                               .count = job.splits_used,
                               .rows = parts.rows,
                               .cols = parts.cols});

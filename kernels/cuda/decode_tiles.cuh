@@ -83,7 +83,7 @@ class DecodeTiles {
     }
 
     std::size_t row_bytes_;
-    std::size_t position_, end_;
+    std::uint32_t position_, end_;
     std::byte* ring_;
     std::byte const *source_, *other_source_;
     bool values_ = false;

@@ -94,13 +94,17 @@ bool quantising_gemm(CublasLt& library, Product product, std::byte* memory, cuda
     return true;
 }
 
+unsigned multiprocessors(cudaDeviceProp const& device) {
+    return static_cast<unsigned>(device.multiProcessorCount);
+}
+
 }  // namespace
 
 void CudaBackend::gemm(ConstTensorView x, ConstTensorView w, ConstTensorView bias, TensorView y) {
     contracts::gemm(x, w, bias, y);
     if (y.size() == 0) return;
     Product product{.x = x, .w = w, .bias = bias, .y = y};
-    if (can_stream(product)) return stream_gemm(product, stream());
+    if (can_stream(product)) return stream_gemm(product, multiprocessors(properties()), stream());
     if (x.rows <= skinny_tokens || x.cols == 0) return row_gemm(product, stream());
     if (!fits_library(product)) {
         std::byte* const memory = scratch(3 * piece_elements * sizeof(float));
@@ -124,7 +128,7 @@ void CudaBackend::gemm_scaled(ConstTensorView x, ConstTensorView w8, ConstTensor
     contracts::gemm_scaled(x, w8, scales, bias, y);
     if (y.size() == 0) return;
     Product const product{.x = x, .w = w8, .bias = bias, .y = y, .w_scales = scales};
-    if (can_stream(product)) return stream_gemm(product, stream());
+    if (can_stream(product)) return stream_gemm(product, multiprocessors(properties()), stream());
     if (x.rows <= skinny_tokens || x.cols == 0) return row_gemm(product, stream());
     std::byte* const memory = scratch(quantised_bytes);
     static_assert(3 * piece_elements * sizeof(float) <= quantised_bytes);

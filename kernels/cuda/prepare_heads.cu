@@ -153,12 +153,12 @@ __device__ void write(Head const& head, std::size_t i, Floats<Width> const& x) {
 
 template <class T, unsigned Width>
 __global__ void __launch_bounds__(block_threads) prepare(PrepareWork work, Deal deal) {
-    wait_for_previous_grid();
     let_next_grid_start();
-    std::size_t const token = blockIdx.x / deal.blocks;
-    std::size_t const index = (blockIdx.x % deal.blocks * block_threads + threadIdx.x) / deal.lanes;
+    unsigned const token = blockIdx.x / deal.blocks;
+    unsigned const index = (blockIdx.x % deal.blocks * block_threads + threadIdx.x) / deal.lanes;
     Head head = head_of<T>(work, token, index);
     std::size_t i = threadIdx.x % deal.lanes * Width;
+    wait_for_previous_grid();
     Pair<Width> pair;
     if (head.data != nullptr && i < head.second) pair = load_pair<T, Width>(head, i);
     if (work.segments.size > 0) {

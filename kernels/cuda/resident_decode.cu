@@ -48,8 +48,8 @@ __device__ void write_rotary(DecodeTable const& table, std::size_t b, std::uint3
 
 __global__ void advance_row(DecodeOutput const* chosen, DecodeTable table) {
     std::size_t const b = blockIdx.x;
-    wait_for_previous_grid();
     let_next_grid_start();
+    wait_for_previous_grid();
     DecodeRow& row = table.rows.data[b];
     if (row.ended != 0) return;
     std::int32_t const token = chosen[b].token;

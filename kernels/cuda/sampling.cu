@@ -15,6 +15,7 @@ namespace {
 __global__ void log_probability(LogitRows rows, std::int32_t const* tokens, float* logprobs) {
     __shared__ BlockMemory memory;
     std::size_t const b = blockIdx.x;
+    let_next_grid_start();
     wait_for_previous_grid();
     LogSum const sum = rows.summary(b, memory).sum;
     if (threadIdx.x == 0) logprobs[b] = sum.log_probability(rows.row(b)[tokens[b]]);

@@ -15,9 +15,9 @@ inline constexpr std::size_t skinny_tokens = 16;
 /// 16-byte alignment of all rows.
 bool can_stream(Product const& product);
 
-/// Reads w at the speed of memory. It starts to before earlier kernels have ended, so w must not be
-/// among what has been written since the last synchronize().
-void stream_gemm(Product const& product, cudaStream_t stream);
+/// Reads w at the speed of memory. It starts to before earlier kernels have ended, so w, its scales
+/// and the bias must not be among what has been written since the last synchronize().
+void stream_gemm(Product const& product, unsigned multiprocessors, cudaStream_t stream);
 
 /// Any shape, types and alignment.
 void row_gemm(Product const& product, cudaStream_t stream);

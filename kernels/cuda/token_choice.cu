@@ -68,12 +68,15 @@ __device__ bool meet(MeetingPlace& place, unsigned blocks, SearchMemory& memory)
     if (std::uint32_t const count = memory.all.counts[part]; count > 0) {
         place.all.add(part, memory.all.amount(Measure::weight, part), count);
     }
-    __threadfence();
     __syncthreads();
-    if (part == 0) memory.place = atomicAdd(&place.arrived, 1U);
+    if (part == 0) {
+        // One thread's fences stand for all: the barriers order what the others do.
+        __threadfence();
+        memory.place = atomicAdd(&place.arrived, 1U);
+        __threadfence();
+    }
     __syncthreads();
     if (memory.place != blocks - 1) return false;
-    __threadfence();
     memory.all.counts[part] = __ldcg(&place.all.counts[part]);
     memory.all.low[part] = __ldcg(&place.all.low[part]);
     memory.all.high[part] = __ldcg(&place.all.high[part]);
@@ -87,8 +90,8 @@ __global__ void __launch_bounds__(search_width, 1)
     choose_token(Rows rows, ChoiceRules rules, DecodeOutput* chosen) {
     __shared__ SearchMemory memory;
     std::size_t const b = blockIdx.x;
-    wait_for_previous_grid();
     let_next_grid_start();
+    wait_for_previous_grid();
     ChoiceRule const rule = rules.of(b);
     if (blockIdx.y > 0 && (rule.ended != 0 || rule.greedy())) return;
     if (rule.ended != 0) {

@@ -24,8 +24,8 @@ __global__ void __launch_bounds__(scan_threads)
     scan_piece(LogitRows rows, ChoiceRules rules, RowSummary* pieces) {
     __shared__ BlockMemory memory;
     std::size_t const b = blockIdx.x;
-    wait_for_previous_grid();
     let_next_grid_start();
+    wait_for_previous_grid();
     if (rules.ended(b)) return;
     if (rules.meeting_places != nullptr && blockIdx.y == 0) clear(rules.meeting_places[b]);
     std::uint32_t const first = blockIdx.y * piece_tokens;

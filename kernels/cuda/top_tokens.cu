@@ -39,8 +39,8 @@ __global__ void __launch_bounds__(search_width, 1)
     find_top(Rows rows, ChoiceRules rules, TopTokens<Token> to) {
     __shared__ SearchMemory memory;
     std::size_t const b = blockIdx.x;
-    wait_for_previous_grid();
     let_next_grid_start();
+    wait_for_previous_grid();
     TopRow<Rows, Token> top{rows, to, b, {}};
     if (rules.ended(b)) return top.put_none(0);
     RowSummary const summary = rows.summary(b, memory.block);

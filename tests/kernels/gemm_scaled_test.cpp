@@ -160,6 +160,13 @@ TEST_P(GemmScaledTest, StreamsAlignedRowsOfAnyDepth) {
     }
 }
 
+TEST_P(GemmScaledTest, StreamsTwoTilesOfRows) {
+    for (std::size_t const tokens : Sizes{5, 8, 16}) {
+        compare({tokens, 2064, 160, DType::bf16, DType::f32, DType::f32, 16});
+        compare({tokens, 4112, 183, DType::bf16, DType::bf16, DType::bf16, 0});
+    }
+}
+
 TEST_P(GemmScaledTest, AnInfiniteWeightSpoilsItsRowOnly) {
     Matrix w = random(3, 64);
     w.set(1, 7, INFINITY);

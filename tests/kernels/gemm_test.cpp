@@ -110,6 +110,16 @@ TEST_P(GemmTest, StreamsAlignedRowsOfAnyDepth) {
     }
 }
 
+/// As many rows as CUDA has blocks of two tiles for, on the emulated device.
+TEST_P(GemmTest, StreamsTwoTilesOfRows) {
+    for (std::size_t const tokens : Sizes{4, 5, 8, 9, 16}) {
+        for (std::size_t const rows : Sizes{159, 160, 183}) {
+            compare({tokens, 1096, rows, DType::bf16, DType::bf16, to_alignment}, rows != 160);
+        }
+    }
+    compare({13, 4168, 160, DType::bf16, DType::bf16, to_alignment}, true);
+}
+
 TEST_P(GemmTest, ConvertsLongActivationsInBlocks) {
     compare({1030, 9, 5, DType::bf16, DType::f16}, true);
 }
@@ -175,13 +185,13 @@ TEST_P(GemmTest, APartOfTheRowsOfWGivesTheSameBits) {
 TEST_P(GemmTest, AlignedRowsGiveTheSameBitsAloneAndInParts) {
     std::size_t const depth = 1160;
     Matrix const wide_x = random(13, depth + to_alignment, DType::bf16);
-    Matrix const wide_w = random(40, depth + to_alignment, DType::bf16);
+    Matrix const wide_w = random(170, depth + to_alignment, DType::bf16);
     ConstTensorView const x = wide_x.view().cols_from(0, depth);
     ConstTensorView const w = wide_w.view().cols_from(0, depth);
-    Matrix whole(13, 40);
+    Matrix whole(13, 170);
     backend->gemm(x, w, {}, whole.view());
     for (std::size_t t = 0; t < 13; ++t) {
-        Matrix alone(1, 40);
+        Matrix alone(1, 170);
         backend->gemm(x.rows_from(t, 1), w, {}, alone.view());
         ASSERT_EQ(alone.row(0), whole.row(t)) << "row " << t;
     }

@@ -21,7 +21,8 @@ __device__ __forceinline__ void wait_for_previous_grid() {
 }
 
 /// The next grid may start when all blocks have called this or ended; it sees what this one writes
-/// after its own wait_for_previous_grid() only.
+/// after its own wait_for_previous_grid() only. Kernels call it first: a grid that started early
+/// waits for all of this one, which itself has waited.
 __device__ __forceinline__ void let_next_grid_start() {
 #if __CUDA_ARCH__ >= 900
     asm volatile("griddepcontrol.launch_dependents;");
