@@ -72,7 +72,7 @@ golden() {
         for ranks in 1 2 4; do
             for placement in shard replicate replicate-attention split-batch-attention; do
                 comm=mpi
-                if [[ $ranks == 1 ]]; then comm=auto; fi
+                if [[ $ranks == 1 ]]; then comm=nccl; fi
                 echo "== $(basename "$case"), $ranks rank(s), $placement, --comm $comm"
                 python3 "$root/tests/app/golden_case.py" --tesserank "$folder/bin/tesserank" --mpiexec mpirun \
                     --case "$case" --ranks "$ranks" --placement "$placement" --backend cuda --comm "$comm" || status=1
