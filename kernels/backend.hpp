@@ -204,7 +204,8 @@ class Backend {
     virtual void attention_prefill(ConstTensorView q, ConstTensorView k_cache,
                                    ConstTensorView v_cache, Segments const& segments,
                                    AttentionShape const& shape, TensorView y) = 0;
-    /// The same for segments of one token each, or of none: a sequence that has ended.
+    /// The same for segments of one token each, or of none: a sequence that has ended. The order of
+    /// additions, and so the last bits of y, may depend on the number of segments and on `context`.
     virtual void attention_decode(ConstTensorView q, ConstTensorView k_cache,
                                   ConstTensorView v_cache, Segments const& segments,
                                   AttentionShape const& shape, TensorView y) = 0;
