@@ -12,11 +12,11 @@
 /// A group of more has a block for each 16, which read the same keys and values: next to each
 /// other in the grid, so that all but the first find most of them in L2.
 ///
-/// By calculation, at 128 columns on an H100: 185 registers (254 at 256 columns, none spilled) and
+/// By calculation, at 128 columns on an H100: 162 registers (254 at 256 columns, none spilled) and
 /// 85 KiB of shared memory leave room for two blocks. 2 blocks * 4 warps * 4 tiles of 4 KiB =
 /// 128 KiB are in flight, where 3.3 TB/s over 132 multiprocessors and a latency of 1 us ask for
 /// 25 KiB. At batch 64, 8 kv heads of 4 queries and 8192 positions, 2.1 GB of keys and values are
-/// read in 4 splits, whose parts add 4 MB written and read.
+/// read in 5 splits, whose parts add 5 MB written and read.
 ///
 /// Rows in shared memory are padded by 16 bytes: the eight rows that ldmatrix reads at a time then
 /// lie in different banks for every head_dim that is a multiple of 16.

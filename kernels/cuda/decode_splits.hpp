@@ -8,7 +8,9 @@
 
 /// How decode attention is cut into blocks. The number of splits is chosen on the host, from bounds
 /// that hold for all replays of a recording; what a split reads follows on the device from the
-/// sequence's length of the moment.
+/// sequence's length of the moment. A sequence's result therefore depends, in its last bits, on how
+/// many others it runs with and on the bound: a cut that did not would leave most of the device
+/// idle for one sequence, or merge for nothing in a large batch.
 namespace tesserank::kernels::cuda {
 
 /// Positions begin .. end - 1 of a sequence. Less than 64 bits: the device divides these numbers

@@ -7,6 +7,7 @@
 /// the time of two reads behind each other, at most: a lane's elements are on their way while the
 /// block looks for the row of the cache.
 #include "kernels/cuda/device/launch.cuh"
+#include "kernels/cuda/device/memory.cuh"
 #include "kernels/cuda/floats.cuh"
 #include "kernels/cuda/prepare_heads.hpp"
 
@@ -158,6 +159,11 @@ __global__ void __launch_bounds__(block_threads) prepare(PrepareWork work, Deal 
     unsigned const index = (blockIdx.x % deal.blocks * block_threads + threadIdx.x) / deal.lanes;
     Head head = head_of<T>(work, token, index);
     std::size_t i = threadIdx.x % deal.lanes * Width;
+    if (head.norm.data != nullptr && i < head.second) {
+        std::byte const* const weight = head.norm.data + i * size_of(head.norm.dtype);
+        prefetch_l2(weight);
+        if (head.paired) prefetch_l2(weight + head.second * size_of(head.norm.dtype));
+    }
     wait_for_previous_grid();
     Pair<Width> pair;
     if (head.data != nullptr && i < head.second) pair = load_pair<T, Width>(head, i);
