@@ -38,6 +38,7 @@ Grammar grammar(BenchOptions& options) {
         "prompt tokens per forward pass (512)");
     add("dtype", po::value(&options.dtype)->value_name("TYPE"),
         "what GEMMs read besides weights, and the KV cache: f32 (auto) or bf16");
+    add("weights", po::value(&options.weights)->value_name("FORMAT"), weights_help);
     add("backend", po::value(&options.backend)->value_name("NAME"), backend_help);
     add("comm", po::value(&options.comm)->value_name("NAME"), comm_help);
     add("json", po::value(&options.json)->value_name("FILE"),
@@ -80,6 +81,7 @@ void check(BenchOptions const& options) {
     check_backend_word(options.backend);
     check_comm_word(options.comm);
     check_word("dtype", options.dtype, dtypes, "auto, f32 or bf16");
+    static_cast<void>(weight_format_of(options.weights));
 }
 
 }  // namespace

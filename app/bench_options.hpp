@@ -19,6 +19,7 @@ struct BenchOptions {
     std::string backend = "auto";
     std::string comm = "auto";
     std::string dtype = "f32";
+    std::string weights = "file";
     std::string json;  ///< file for the result, "-" for stdout; empty: none
     bool quiet = false;
 };

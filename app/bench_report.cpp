@@ -145,7 +145,8 @@ double BatchTimes::new_tokens_per_second() const {
 void print_bench(std::ostream& out, BenchReport const& report) {
     out << report.title << " on " << report.ranks << " rank(s), " << report.ranks_on_node
         << " on a node; backend " << report.backend << ", dtype " << report.dtype << ", "
-        << (report.weights == "file" ? "weights of the file" : "random weights") << '\n';
+        << (report.weights == "file" ? "weights of the file" : "random weights")
+        << (report.weight_format == "fp8" ? ", held in fp8" : "") << '\n';
     for (std::size_t batch = 0; batch < report.plans.front().batches.size(); ++batch) {
         print_batch(out, report, batch);
     }
@@ -159,6 +160,7 @@ std::string bench_json(BenchReport const& report) {
         .add("backend", report.backend)
         .add("dtype", report.dtype)
         .add("weights", report.weights)
+        .add("weight_format", report.weight_format)
         .add("warmup", report.warmup)
         .add("repeat", report.repeat)
         .add_json("plans", json_list(report.plans, plan_json))

@@ -42,7 +42,8 @@ struct PlanTimes {
 
 struct BenchReport {
     std::string title, backend, dtype;
-    std::string weights;  ///< "synthetic" or "file"
+    std::string weights;                 ///< "synthetic" or "file"
+    std::string weight_format = "file";  ///< or "fp8"
     int ranks = 1, ranks_on_node = 1;
     std::size_t warmup = 0, repeat = 0;
     std::vector<PlanTimes> plans;
@@ -53,7 +54,8 @@ void print_bench(std::ostream& out, BenchReport const& report);
 
 /// The same for programs, all runs included: a JSON object.
 ///
-///     title, ranks, ranks_on_node, backend, dtype, weights, warmup, repeat
+///     title, ranks, ranks_on_node, backend, dtype, weights, weight_format, warmup,
+///     repeat
 ///     plans     placement (as given), load_seconds, weight_bytes (by rank), and
 ///     batches   batch, prompt, new_tokens;
 ///               prefill, decode, total: median, min, max, runs, in seconds;

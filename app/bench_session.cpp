@@ -50,7 +50,9 @@ BenchSession::BenchSession(BenchOptions const& options, parallel::MpiCommunicato
     open_model();
     check_workloads();
     bounds_ = device_.options(forward_options(
-        model_.config, options_.dtype == "bf16" ? kernels::DType::bf16 : kernels::DType::f32,
+        model_.config,
+        {.compute = options_.dtype == "bf16" ? kernels::DType::bf16 : kernels::DType::f32,
+         .weights = weight_format_of(options_.weights)},
         options_.prefill_chunk));
     for (auto const& wish : options_.placements) candidates_.push_back(plan(wish));
     check_memory();
@@ -181,6 +183,7 @@ BenchReport BenchSession::measure() {
                        .backend = std::string(device_.backend().name()),
                        .dtype = std::string(kernels::name_of(bounds_.compute)),
                        .weights = weights_,
+                       .weight_format = options_.weights,
                        .ranks = ranks_.size(),
                        .ranks_on_node = ranks_.ranks_on_node(),
                        .warmup = options_.warmup,

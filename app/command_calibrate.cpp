@@ -83,11 +83,12 @@ void add_model(model::CalibrationRequest& request, std::string const& path, int 
             model::Workload workload{.batch = batch};
             workload.prompt = std::clamp<std::size_t>(model.config.context / 2, 1, usual_prompt);
             workload.new_tokens = workload.prompt;
-            add_model_shapes(request, {.config = model.config,
-                                       .options = forward_options(model.config, compute, 512),
-                                       .workload = workload,
-                                       .dtype_of = model.dtype_of,
-                                       .ranks = ranks});
+            add_model_shapes(request,
+                             {.config = model.config,
+                              .options = forward_options(model.config, {.compute = compute}, 512),
+                              .workload = workload,
+                              .dtype_of = model.dtype_of,
+                              .ranks = ranks});
         }
     }
 }

@@ -40,6 +40,8 @@ Grammar grammar() {
         "prompt tokens per forward pass (512)");
     add("dtype", po::value<std::string>()->value_name("TYPE")->default_value("f32"),
         "what GEMMs read besides weights, and the KV cache: f32 or bf16");
+    add("weights", po::value<std::string>()->value_name("FORMAT")->default_value("file"),
+        weights_help);
     add("json", "everything as one JSON object, for programs");
     add("html", po::value<std::string>()->value_name("FILE.html"),
         "write the plan as one self-contained page for a browser");
@@ -153,7 +155,9 @@ int run_plan(std::span<std::string const> arguments) {
     check_files(values, path);
     auto const model = open_for_planning(path);
     auto const workload = workload_in(values, model.config);
-    auto const options = forward_options(model.config, compute_in(values),
+    Precision const precision{compute_in(values),
+                              weight_format_of(values["weights"].as<std::string>())};
+    auto const options = forward_options(model.config, precision,
                                          count_in(values, "prefill-chunk", 512, most_chunk));
     auto const& wish = values["placement"].as<std::string>();
     if (values.contains("explain") && values.contains("json")) {

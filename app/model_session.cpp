@@ -109,7 +109,9 @@ void ModelSession::describe() {
 }
 
 model::TransformerOptions ModelSession::forward_options() const {
-    return app::forward_options(config_, options_.dtype == "bf16" ? DType::bf16 : DType::f32,
+    return app::forward_options(config_,
+                                {.compute = options_.dtype == "bf16" ? DType::bf16 : DType::f32,
+                                 .weights = weight_format_of(options_.weights)},
                                 options_.prefill_chunk);
 }
 
@@ -195,7 +197,8 @@ std::string ModelSession::summary() const {
     text << config_.model_type << ", " << static_cast<double>(parameters) / 1e6 << " M parameters, "
          << config_.layers << " layers; " << ranks_.size() << " rank(s), placement "
          << placement_words() << ", " << device_.summary() << ", dtype "
-         << kernels::name_of(transformer_->options().compute) << ", batch " << limits_.batch
+         << kernels::name_of(transformer_->options().compute)
+         << (options_.weights == "fp8" ? ", weights fp8" : "") << ", batch " << limits_.batch
          << ", at most " << limits_.max_length << " tokens a sequence";
     return text.str();
 }

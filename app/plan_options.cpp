@@ -1,5 +1,6 @@
 #include "app/plan_options.hpp"
 
+#include "app/usage_error.hpp"
 #include "io/input_file.hpp"
 #include "io/model_file/set_index.hpp"
 #include "io/plan_file.hpp"
@@ -68,9 +69,16 @@ bool names_plan_file(std::string const& wish) {
     return wish.ends_with(".json") || fs::is_regular_file(wish, error);
 }
 
-model::TransformerOptions forward_options(model::DecoderConfig const& config, DType compute,
+model::WeightFormat weight_format_of(std::string_view word) {
+    if (word == "file") return model::WeightFormat::file;
+    if (word == "fp8") return model::WeightFormat::fp8;
+    throw UsageError("--weights is \"" + std::string(word) + "\", expected file or fp8");
+}
+
+model::TransformerOptions forward_options(model::DecoderConfig const& config, Precision precision,
                                           std::size_t prefill_chunk) {
-    return {.compute = compute,
+    return {.compute = precision.compute,
+            .weights = precision.weights,
             .max_rows = prefill_chunk,
             .max_logit_rows = std::clamp<std::size_t>(
                 logit_bytes / (config.vocabulary * sizeof(float)), 1, prefill_chunk)};

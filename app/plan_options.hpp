@@ -34,10 +34,23 @@ bool names_plan_file(std::string const& wish);
 model::PlacementPlan plan_for(model::DecoderConfig const& config, std::string const& wish,
                               int ranks, kernels::DType compute);
 
+/// What --weights takes.
+inline constexpr char const* weights_help =
+    "how the weights of the linear layers in attention and MLP are held: file (as stored) or fp8";
+
+/// Of --weights. Errors: UsageError for another word.
+model::WeightFormat weight_format_of(std::string_view word);
+
+/// What a command line says of precision.
+struct Precision {
+    kernels::DType compute = kernels::DType::f32;
+    model::WeightFormat weights = model::WeightFormat::file;
+};
+
 /// The bounds of a forward pass with so many prompt tokens at once: the same for `plan` and for the
 /// commands that run.
-model::TransformerOptions forward_options(model::DecoderConfig const& config,
-                                          kernels::DType compute, std::size_t prefill_chunk);
+model::TransformerOptions forward_options(model::DecoderConfig const& config, Precision precision,
+                                          std::size_t prefill_chunk);
 
 /// Errors: InputError for a batch beyond what a plan is made for: 65536 sequences, 2^30 tokens.
 void check_workload(model::Workload const& workload);

@@ -67,6 +67,11 @@ std::string memory_difference(RankedPlan const& first, RankedPlan const& other) 
 io::PlanPrediction predict(model::PlannerInput const& input, model::PlacementPlan const& plan,
                            std::string machine_note) {
     model::Predictor const predictor(input.machine, input.model, input.workload);
+    if (input.model.options.weights == model::WeightFormat::fp8) {
+        machine_note +=
+            "; nobody measured fp8 weights: the times of bf16 ones, less half of what reading "
+            "them takes";
+    }
     return {std::move(machine_note), predictor.times_of(plan, Phase::prefill),
             predictor.times_of(plan, Phase::decode)};
 }

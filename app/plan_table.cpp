@@ -148,20 +148,26 @@ void print_modules(std::ostream& out, model::PlanFacts const& facts) {
 }
 
 void print_ranks(std::ostream& out, model::PlanFacts const& facts) {
-    Table table({"rank", "weights", "KV cache", "workspace", "total"});
+    bool const loads = std::ranges::any_of(
+        facts.ranks, [](model::RankFacts const& rank) { return rank.load_bytes > 0; });
+    std::vector<std::string> titles{"rank", "weights", "KV cache", "workspace", "total"};
+    if (loads) titles.insert(titles.begin() + 3, "or, while loading");
+    Table table(std::move(titles));
     std::vector<std::size_t> ranks;
     for (std::size_t rank = 0; rank < facts.ranks.size(); ++rank) {
         auto const& mine = facts.ranks[rank];
         ranks.push_back(rank);
         bool const last = rank + 1 == facts.ranks.size();
         auto const same = [&](model::RankFacts const& next) {
-            return next.weight_bytes == mine.weight_bytes && next.cache_bytes == mine.cache_bytes &&
-                   next.forward_bytes == mine.forward_bytes;
+            return next.weight_bytes == mine.weight_bytes && next.load_bytes == mine.load_bytes &&
+                   next.cache_bytes == mine.cache_bytes && next.forward_bytes == mine.forward_bytes;
         };
         if (!last && same(facts.ranks[rank + 1])) continue;
-        table.add({ranges_of(ranks), readable_bytes(mine.weight_bytes),
-                   readable_bytes(mine.cache_bytes), readable_bytes(mine.forward_bytes),
-                   readable_bytes(mine.total())});
+        std::vector<std::string> row{
+            ranges_of(ranks), readable_bytes(mine.weight_bytes), readable_bytes(mine.cache_bytes),
+            readable_bytes(mine.forward_bytes), readable_bytes(mine.total())};
+        if (loads) row.insert(row.begin() + 3, readable_bytes(mine.load_bytes));
+        table.add(std::move(row));
         ranks.clear();
     }
     table.print(out);

@@ -48,6 +48,7 @@ Grammar grammar(std::string_view command, RunOptions& options) {
     add("comm", po::value(&options.comm)->value_name("NAME"), comm_help);
     add("dtype", po::value(&options.dtype)->value_name("TYPE"),
         "what GEMMs read besides weights, and the KV cache: f32 (auto) or bf16");
+    add("weights", po::value(&options.weights)->value_name("FORMAT"), weights_help);
     add("batch", po::value<long long>()->value_name("N"),
         "sequences that run together; by default what fits");
     add("max-length", po::value<long long>()->value_name("N"),
@@ -75,6 +76,7 @@ void check(RunOptions const& options) {
     check_comm_word(options.comm);
     one_of("load", options.load, {"auto", "cooperative", "direct"}, "auto, cooperative or direct");
     one_of("dtype", options.dtype, {"auto", "f32", "bf16"}, "auto, f32 or bf16");
+    static_cast<void>(weight_format_of(options.weights));
     if (options.input.empty())
         throw UsageError("--input is missing: the file of requests, or - for stdin");
     if (options.output.empty())

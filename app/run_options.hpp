@@ -23,6 +23,7 @@ struct RunOptions {
     std::string backend = "auto";
     std::string comm = "auto";
     std::string dtype = "auto";
+    std::string weights = "file";
     std::optional<std::size_t> batch, max_length, max_new_tokens;
     std::optional<std::size_t> memory_limit;  ///< bytes that each rank may take
     std::optional<std::size_t> prompt;        ///< tokens of a usual prompt, for --placement auto

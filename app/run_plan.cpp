@@ -165,7 +165,7 @@ std::string plan_summary(model::PlannedWork const& model, model::PlacementPlan c
     std::vector<std::size_t> weights(static_cast<std::size_t>(ranks), 0);
     auto const modules = model::describe_modules(config);
     for (auto const& module : modules) {
-        auto const bytes = model::weight_bytes_of(config, plan, module, dtype_of);
+        auto const bytes = model::weight_bytes_of(config, plan, options.weights, module, dtype_of);
         for (std::size_t rank = 0; rank < weights.size(); ++rank) weights[rank] += bytes[rank];
     }
     auto const [least, most] = std::ranges::minmax(weights);

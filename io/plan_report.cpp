@@ -50,6 +50,7 @@ std::string ranks_json(model::PlanFacts const& facts) {
     return json_list(facts.ranks, [&](model::RankFacts const& rank) {
         JsonObject row;
         row.add("weight_bytes", rank.weight_bytes)
+            .add("load_bytes", rank.load_bytes)
             .add("cache_bytes", rank.cache_bytes)
             .add("workspace_bytes", rank.forward_bytes)
             .add("total_bytes", rank.total());

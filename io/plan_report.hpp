@@ -23,8 +23,9 @@ struct PlanPrediction {
 ///     modules           name, kind (embedding, norm, attention, mlp, lm_head), placement;
 ///                       layouts: input, output, stream (of the residual stream; attention, mlp);
 ///                       by rank: units (that it computes), unit_begins (the first), weight_bytes
-///     by_rank           weight_bytes, cache_bytes, workspace_bytes, total_bytes;
-///                       sequences (of the batch, where the plan deals them out)
+///     by_rank           weight_bytes, load_bytes (besides, while weights are quantised, before
+///                       there is a cache), cache_bytes, workspace_bytes, total_bytes (at most at
+///                       the same time); sequences (of the batch, where the plan deals them out)
 ///     batch_start       exchanges, once for a batch
 ///     prefill, decode   steps: rows, outputs (rows whose logits are wanted), count (in a batch),
 ///                       exchanges

@@ -38,12 +38,10 @@ class Attention final : public PlacedModule<Spread> {
           norm_eps_{config.norm_eps},
           query_columns_{config.query_heads * config.head_dim},
           kv_columns_{config.kv_heads * config.head_dim},
-          qkv_{weights.add(spec, Role::qkv, placement),
-               weights.add(spec, Role::qkv_bias, placement)},
+          qkv_{weights.add_linear(spec, Role::qkv, Role::qkv_bias, placement)},
           query_norm_{weights.add(spec, Role::query_norm, placement)},
           key_norm_{weights.add(spec, Role::key_norm, placement)},
-          output_{weights.add(spec, Role::output, placement),
-                  weights.add(spec, Role::output_bias, placement)} {}
+          output_{weights.add_linear(spec, Role::output, Role::output_bias, placement)} {}
 
     Output compute(Context& context, Input const& x, TensorView y) const override {
         Workspace::Frame const frame(context.workspace);

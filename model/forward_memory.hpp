@@ -5,6 +5,7 @@
 #include "model/device_step.hpp"
 #include "model/kv_cache.hpp"
 #include "model/placement.hpp"
+#include "model/weight_format.hpp"
 
 #include <cstddef>
 #include <string>
@@ -13,13 +14,14 @@
 
 namespace tesserank::model {
 
-/// What bounds a forward pass and the precision in which it computes.
+/// What bounds a forward pass and the precision of its weights and of what it computes.
 struct TransformerOptions {
     kernels::DType compute =
         kernels::DType::f32;  ///< what GEMMs read and the KV cache holds: f32 or bf16
     /// What GEMMs write that modules keep to themselves: f32, or bf16 where halving those bytes
     /// pays.
     kernels::DType inner = kernels::DType::f32;
+    WeightFormat weights = WeightFormat::file;
     /// The device keeps the state of running sequences and decodes without waiting for the host.
     bool resident = false;
     std::size_t max_rows = 512;       ///< most tokens of one step

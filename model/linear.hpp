@@ -33,19 +33,26 @@ struct Single {
     using Output = parallel::OnRank;
 };
 
-/// y = x W^T + bias on this rank's share of W.  W [n, k], bias [1, n] or no data.  No
-/// communication.
+/// What a rank holds of a linear layer's weights.
+struct LinearWeights {
+    kernels::ConstTensorView weight, bias;  ///< [n, k]; [1, n] or no data
+    kernels::ConstTensorView scales{};      ///< [1, n] of an f8e4m3 weight, else no data
+};
+
+/// y = x W^T + bias on this rank's share of W.  No communication.
 ///
 ///     Linear<Replicated, UnitSharded>   column-parallel   x [T, H] -> y [T, n]
 ///     Linear<UnitSharded, Partial>      row-parallel      x [T, k] -> y [T, H], a sum is pending
 ///     Linear<L, L>                      whole, on the rows that the rank has
 template <class In, class Out>
-struct Linear {
-    kernels::ConstTensorView weight, bias;
-
+struct Linear : LinearWeights {
     parallel::Activation<Out> operator()(kernels::Backend& backend, parallel::Activation<In> x,
                                          kernels::TensorView y) const {
-        backend.gemm(x.local, weight, bias, y);
+        if (scales.data == nullptr) {
+            backend.gemm(x.local, weight, bias, y);
+        } else {
+            backend.gemm_scaled(x.local, weight, scales, bias, y);
+        }
         if constexpr (std::same_as<In, Out>) {
             return {y, x.layout};
         } else {

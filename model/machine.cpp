@@ -172,6 +172,13 @@ double Machine::Heads::at(std::size_t rows, std::size_t context) const {
 
 double Machine::gemm_seconds(GemmWork const& work, Busy busy) const {
     if (work.rows == 0 || work.outputs == 0 || work.inputs == 0) return 0;
+    if (work.weight == DType::f8e4m3) {
+        auto wider = work;
+        wider.weight = DType::bf16;
+        auto read = wider;
+        read.rows = 1;
+        return gemm_seconds(wider, busy) - gemm_seconds(read, busy) / 2;
+    }
     return from_groups(matrices_, Task<GemmWork>{work, busy},
                        [&](Matrix const& matrix) { return matrix.by_rows.at(number(work.rows)); });
 }

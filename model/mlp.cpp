@@ -17,10 +17,8 @@ class Mlp final : public PlacedModule<Spread> {
     Mlp(DecoderConfig const& config, ModuleSpec const& spec, Placement placement,
         WeightStore& weights)
         : activation_{config.activation},
-          gate_up_{weights.add(spec, Role::gate_up, placement),
-                   weights.add(spec, Role::gate_up_bias, placement)},
-          down_{weights.add(spec, Role::down, placement),
-                weights.add(spec, Role::down_bias, placement)} {}
+          gate_up_{weights.add_linear(spec, Role::gate_up, Role::gate_up_bias, placement)},
+          down_{weights.add_linear(spec, Role::down, Role::down_bias, placement)} {}
 
     Output compute(Context& context, Input const& x, TensorView y) const override {
         Workspace::Frame const frame(context.workspace);

@@ -65,6 +65,7 @@ class Work {
 
   private:
     DType weight_dtype(Role role) const {
+        if (is_quantised(model_.options.weights, role)) return DType::f8e4m3;
         auto const found = std::ranges::find(module_.weights, role, &WeightSpec::role);
         return found == module_.weights.end() ? DType::bf16 : model_.dtype_of(found->tensor);
     }

@@ -23,7 +23,7 @@ std::vector<Range> units_by_rank(ModuleSpec const& module, Placement placement, 
 }
 
 ModuleFacts module_facts(DecoderConfig const& config, PlacementPlan const& plan,
-                         ModuleSpec const& module, DTypeOf const& dtype_of) {
+                         WeightFormat format, ModuleSpec const& module, DTypeOf const& dtype_of) {
     auto const placement = plan.of(module.name);
     bool const block = module.kind == ModuleKind::attention || module.kind == ModuleKind::mlp;
     return {.name = module.name,
@@ -33,7 +33,7 @@ ModuleFacts module_facts(DecoderConfig const& config, PlacementPlan const& plan,
             .output = output_of(placement, module.kind),
             .stream = block ? std::optional(plan.stream_of(module.name)) : std::nullopt,
             .units = units_by_rank(module, placement, plan.ranks),
-            .weight_bytes = weight_bytes_of(config, plan, module, dtype_of)};
+            .weight_bytes = weight_bytes_of(config, plan, format, module, dtype_of)};
 }
 
 /// Equal shapes, which follow each other, become one step with a count.
@@ -60,6 +60,15 @@ std::size_t cache_bytes_of(DecoderConfig const& config, PlacementPlan const& pla
     return cache_bytes(cache_layers(config, plan, rank), options.compute, workload.batch * length,
                        own * length) +
            decode_size(config, plan, options, workload.batch, rank).bytes();
+}
+
+/// What a module's weights that are quantised take before they are, by rank.
+std::vector<std::size_t> load_bytes_of(DecoderConfig const& config, PlacementPlan const& plan,
+                                       WeightFormat format, ModuleSpec module,
+                                       DTypeOf const& dtype_of) {
+    std::erase_if(module.weights,
+                  [&](WeightSpec const& weight) { return !is_quantised(format, weight.role); });
+    return weight_bytes_of(config, plan, WeightFormat::file, module, dtype_of);
 }
 
 /// Names of modules that differ in their layer's number alone, with a star for it.
@@ -138,13 +147,15 @@ std::vector<StepShape> decode_shapes(Workload const& workload, std::size_t max_r
 }
 
 std::vector<std::size_t> weight_bytes_of(DecoderConfig const& config, PlacementPlan const& plan,
-                                         ModuleSpec const& module, DTypeOf const& dtype_of) {
+                                         WeightFormat format, ModuleSpec const& module,
+                                         DTypeOf const& dtype_of) {
     std::vector<std::size_t> bytes(static_cast<std::size_t>(plan.ranks), 0);
     for (auto const& weight : module.weights) {
         auto const regions = regions_held(config, plan, module, weight);
-        std::size_t const size = kernels::size_of(dtype_of(weight.tensor));
+        auto const stored = dtype_of(weight.tensor);
         for (std::size_t rank = 0; rank < bytes.size(); ++rank) {
-            bytes[rank] += regions[rank].rows.count * regions[rank].cols.count * size;
+            auto const& [rows, cols] = regions[rank];
+            bytes[rank] += bytes_held(format, weight, stored, rows.count, cols.count);
         }
     }
     return bytes;
@@ -155,9 +166,11 @@ std::vector<RankFacts> memory_of(DecoderConfig const& config, PlacementPlan cons
                                  DTypeOf const& dtype_of) {
     std::vector<RankFacts> ranks(static_cast<std::size_t>(plan.ranks));
     for (auto const& module : describe_modules(config)) {
-        auto const bytes = weight_bytes_of(config, plan, module, dtype_of);
+        auto const bytes = weight_bytes_of(config, plan, options.weights, module, dtype_of);
+        auto const loading = load_bytes_of(config, plan, options.weights, module, dtype_of);
         for (std::size_t rank = 0; rank < ranks.size(); ++rank) {
             ranks[rank].weight_bytes += bytes[rank];
+            ranks[rank].load_bytes = std::max(ranks[rank].load_bytes, loading[rank]);
         }
     }
     for (std::size_t rank = 0; rank < ranks.size(); ++rank) {
@@ -181,7 +194,7 @@ PlanFacts facts_of(DecoderConfig const& config, PlacementPlan const& plan,
         .decode = {},
         .notes = {}};
     for (auto const& module : describe_modules(config)) {
-        facts.modules.push_back(module_facts(config, plan, module, dtype_of));
+        facts.modules.push_back(module_facts(config, plan, options.weights, module, dtype_of));
     }
     facts.prefill =
         steps_of(config, plan, options, prefill_shapes(workload, plan.owners(), options.max_rows));

@@ -7,6 +7,7 @@
 #include "model/module_spec.hpp"
 #include "model/placement.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <functional>
 #include <optional>
@@ -41,9 +42,13 @@ struct ModuleFacts {
 
 struct RankFacts {
     std::size_t weight_bytes = 0;
+    std::size_t load_bytes = 0;   ///< beside the weights while they are loaded, before the cache
     std::size_t cache_bytes = 0;  ///< keys and values, and the state of resident decoding
     std::size_t forward_bytes = 0;
-    std::size_t total() const { return weight_bytes + cache_bytes + forward_bytes; }
+    /// At the same time, at most.
+    std::size_t total() const {
+        return weight_bytes + std::max(load_bytes, cache_bytes) + forward_bytes;
+    }
 };
 
 /// Equal forward passes.
@@ -82,6 +87,7 @@ std::vector<StepShape> decode_shapes(Workload const& workload, std::size_t max_r
 
 /// Bytes of weights that each rank holds of a module; of tied embeddings the embedding holds all.
 std::vector<std::size_t> weight_bytes_of(DecoderConfig const& config, PlacementPlan const& plan,
-                                         ModuleSpec const& module, DTypeOf const& dtype_of);
+                                         WeightFormat format, ModuleSpec const& module,
+                                         DTypeOf const& dtype_of);
 
 }  // namespace tesserank::model

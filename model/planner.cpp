@@ -144,7 +144,7 @@ class Planner {
         PlacementPlan plan{.ranks = ranks, .placements = {}, .streams = {}};
         plan.placements["lm_head"] = head;
         plan.placements[module.name] = placement;
-        auto bytes = weight_bytes_of(config, plan, module, dtype_of);
+        auto bytes = weight_bytes_of(config, plan, options.weights, module, dtype_of);
         if (module.kind != ModuleKind::attention) return bytes;
         std::size_t const length = input_.workload.prompt + input_.workload.new_tokens;
         parallel::Partition const deal(input_.workload.batch, ranks);

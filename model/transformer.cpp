@@ -39,7 +39,7 @@ Transformer::Transformer(DecoderConfig config, PlacementPlan plan, kernels::Back
       backend_{backend},
       ranks_{ranks},
       rank_{ranks.rank()},
-      weights_{backend, source, rank_, ranks.size()},
+      weights_{backend, source, rank_, ranks.size(), options.weights},
       redistribute_{backend, ranks},
       cache_{backend, options.compute, cache_layers(config_, plan_, rank_)},
       decode_{backend},
@@ -53,6 +53,7 @@ Transformer::Transformer(DecoderConfig config, PlacementPlan plan, kernels::Back
     final_norm_ = weights_.add(find_module(modules, "norm"), Role::norm, Placement::replicate);
     weights_.check_all_used(config_.tied_embeddings ? std::vector{config_.names.lm_head}
                                                     : std::vector<std::string>{});
+    weights_.prepare_load();
     residual_ = allocate(memory_.residual);
     normed_ = allocate(memory_.normed);
     delta_ = allocate(memory_.delta);

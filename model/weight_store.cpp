@@ -10,6 +10,7 @@
 namespace tesserank::model {
 namespace {
 
+using kernels::DType;
 using kernels::InputError;
 using kernels::TensorView;
 
@@ -24,8 +25,24 @@ TensorView column(TensorView row) { return {{row.data, row.dtype, row.cols, 1, 1
 
 }  // namespace
 
-WeightStore::WeightStore(kernels::Backend& backend, WeightSource& source, int rank, int ranks)
-    : backend_{backend}, source_{source}, rank_{rank}, ranks_{ranks} {}
+WeightStore::WeightStore(kernels::Backend& backend, WeightSource& source, int rank, int ranks,
+                         WeightFormat format)
+    : backend_{backend}, source_{source}, rank_{rank}, ranks_{ranks}, format_{format} {}
+
+std::vector<WeightRequest> WeightStore::Stack::into(TensorView whole) const {
+    auto placed = requests;
+    for (std::size_t i = 0, first = 0; i < placed.size(); first += heights[i], ++i) {
+        placed[i].destination = vector ? column(whole.cols_from(first, heights[i]))
+                                       : whole.rows_from(first, heights[i]);
+    }
+    return placed;
+}
+
+std::size_t WeightStore::Stage::bytes() const {
+    std::size_t bytes = 0;
+    for (auto const& weight : weights) bytes += weight.stack.bytes();
+    return bytes;
+}
 
 kernels::DType WeightStore::check(WeightSpec const& weight) const {
     auto const found = source_.tensors().find(weight.tensor);
@@ -43,42 +60,69 @@ kernels::DType WeightStore::check(WeightSpec const& weight) const {
     return found->second.dtype;
 }
 
-TensorView WeightStore::add(ModuleSpec const& module, Role role, Placement placement) {
-    std::vector<WeightSpec> stack;
-    std::ranges::copy_if(module.weights, std::back_inserter(stack),
+WeightStore::Stack WeightStore::stack_of(ModuleSpec const& module, Role role, Placement placement) {
+    std::vector<WeightSpec> weights;
+    std::ranges::copy_if(module.weights, std::back_inserter(weights),
                          [role](auto const& weight) { return weight.role == role; });
-    if (stack.empty()) return {};
-    auto const dtype = check(stack.front());
-    bool const vector = stack.front().vector;
-    std::vector<WeightRequest> requests;
-    std::vector<std::size_t> heights;
-    std::size_t cols = 0;
-    for (auto const& weight : stack) {
-        if (check(weight) != dtype) {
-            throw InputError("tensors " + stack.front().tensor + " and " + weight.tensor +
+    Stack stack;
+    if (weights.empty()) return stack;
+    stack.dtype = check(weights.front());
+    stack.vector = weights.front().vector;
+    for (auto const& weight : weights) {
+        if (check(weight) != stack.dtype) {
+            throw InputError("tensors " + weights.front().tensor + " and " + weight.tensor +
                              " have different dtypes; convert the model with --dtype");
         }
-        requests.push_back(
+        stack.requests.push_back(
             {weight.tensor, regions_of(weight, module.units, placement, ranks_), {}});
-        auto const& mine = requests.back().regions[static_cast<std::size_t>(rank_)];
+        auto const& mine = stack.requests.back().regions[static_cast<std::size_t>(rank_)];
         // A surplus rank keeps the dimension that is not cut, so that its product with nothing has
         // the right shape. A rank without the module keeps nothing.
         bool const surplus = placement == Placement::shard;
-        heights.push_back(surplus && weight.cut == Cut::cols ? weight.rows : mine.rows.count);
-        cols = weight.cut == Cut::cols ? mine.cols.count : weight.cols;
+        stack.heights.push_back(surplus && weight.cut == Cut::cols ? weight.rows : mine.rows.count);
+        stack.cols = weight.cut == Cut::cols ? mine.cols.count : weight.cols;
         used_.insert(weight.tensor);
     }
-    auto const rows = std::accumulate(heights.begin(), heights.end(), std::size_t{0});
-    auto tensor =
-        vector ? make_tensor(backend_, dtype, 1, rows) : make_tensor(backend_, dtype, rows, cols);
-    for (std::size_t i = 0, first = 0; i < stack.size(); first += heights[i], ++i) {
-        requests[i].destination = vector ? column(tensor.view.cols_from(first, heights[i]))
-                                         : tensor.view.rows_from(first, heights[i]);
-    }
-    std::ranges::move(requests, std::back_inserter(requests_));
-    bytes_ += tensor.view.bytes();
-    tensors_.push_back(std::move(tensor));
+    stack.rows = std::accumulate(stack.heights.begin(), stack.heights.end(), std::size_t{0});
+    if (stack.vector) stack.cols = std::exchange(stack.rows, 1);
+    return stack;
+}
+
+TensorView WeightStore::allocate(DType dtype, std::size_t rows, std::size_t cols) {
+    tensors_.push_back(make_tensor(backend_, dtype, rows, cols));
+    bytes_ += tensors_.back().view.bytes();
     return tensors_.back().view;
+}
+
+TensorView WeightStore::add(ModuleSpec const& module, Role role, Placement placement) {
+    auto const stack = stack_of(module, role, placement);
+    if (stack.requests.empty()) return {};
+    auto const whole = allocate(stack.dtype, stack.rows, stack.cols);
+    std::ranges::move(stack.into(whole), std::back_inserter(requests_));
+    return whole;
+}
+
+LinearWeights WeightStore::add_linear(ModuleSpec const& module, Role role, Role bias,
+                                      Placement placement) {
+    if (!is_quantised(format_, role)) {
+        auto const weight = add(module, role, placement);
+        return {weight, add(module, bias, placement)};
+    }
+    Quantised quantised{stack_of(module, role, placement), {}, {}};
+    auto const& stack = quantised.stack;
+    if (stack.bytes() == 0) {
+        // Nothing to scale, but the shape counts.
+        quantised.weight = allocate(stack.dtype, stack.rows, stack.cols);
+    } else {
+        quantised.weight = allocate(DType::f8e4m3, stack.rows, stack.cols);
+        quantised.scales = allocate(DType::f32, 1, stack.rows);
+    }
+    LinearWeights const weights{quantised.weight, add(module, bias, placement), quantised.scales};
+    if (stages_.empty() || stages_.back().module != module.name) {
+        stages_.push_back({module.name, {}});
+    }
+    stages_.back().weights.push_back(std::move(quantised));
+    return weights;
 }
 
 TensorView WeightStore::add_rows(ModuleSpec const& module, Role role,
@@ -89,13 +133,10 @@ TensorView WeightStore::add_rows(ModuleSpec const& module, Role role,
     WeightRequest request{weight->tensor, {}, {}};
     for (auto const rows : rows_by_rank) request.regions.push_back({rows, {0, weight->cols}});
     auto const rows = rows_by_rank[static_cast<std::size_t>(rank_)].count;
-    auto tensor = make_tensor(backend_, dtype, rows, weight->cols);
-    request.destination = tensor.view;
-    requests_.push_back(std::move(request));
+    request.destination = allocate(dtype, rows, weight->cols);
     used_.insert(weight->tensor);
-    bytes_ += tensor.view.bytes();
-    tensors_.push_back(std::move(tensor));
-    return tensors_.back().view;
+    requests_.push_back(std::move(request));
+    return requests_.back().destination;
 }
 
 void WeightStore::check_all_used(std::span<std::string const> known_extras) const {
@@ -118,9 +159,36 @@ void WeightStore::check_all_used(std::span<std::string const> known_extras) cons
     }
 }
 
+void WeightStore::prepare_load() {
+    std::size_t most = 0;
+    for (auto const& stage : stages_) most = std::max(most, stage.bytes());
+    buffer_ = backend_.allocate(most);
+}
+
 void WeightStore::load() {
     source_.load(requests_);
     requests_.clear();
+    for (auto const& stage : stages_) load(stage);
+    stages_.clear();
+    buffer_.reset();
+}
+
+void WeightStore::load(Stage const& stage) {
+    std::vector<TensorView> stored;
+    std::vector<WeightRequest> requests;
+    std::byte* next = buffer_.get();
+    for (auto const& [stack, weight, scales] : stage.weights) {
+        stored.push_back({{next, stack.dtype, stack.rows, stack.cols, stack.cols}});
+        std::ranges::move(stack.into(stored.back()), std::back_inserter(requests));
+        next += stack.bytes();
+    }
+    source_.load(requests);
+    for (std::size_t i = 0; i < stored.size(); ++i) {
+        auto const& [stack, weight, scales] = stage.weights[i];
+        if (stack.bytes() > 0) backend_.quantise_rows(stored[i], weight, scales);
+    }
+    // The next module comes into the same buffer, and GEMMs may read weights early.
+    backend_.synchronize();
 }
 
 }  // namespace tesserank::model

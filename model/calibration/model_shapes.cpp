@@ -46,7 +46,11 @@ class ModelShapes {
 
     void add(RanksWork const& ranks) {
         for (auto const& work : ranks.different) {
-            for (auto const& gemm : work.gemms) add_once(request_.gemms, {gemm, ranks.busy});
+            for (auto gemm : work.gemms) {
+                // From these a machine concludes what the others take.
+                if (gemm.weight == kernels::DType::f8e4m3) gemm.weight = kernels::DType::bf16;
+                add_once(request_.gemms, {gemm, ranks.busy});
+            }
             if (work.attention) add_once(request_.attentions, {*work.attention, ranks.busy});
         }
     }

@@ -28,13 +28,15 @@ void expect_refused(std::vector<std::string> const& more, std::string const& mes
 }
 
 TEST(BenchOptions, AreReadAndOtherwiseHaveDefaults) {
-    auto const options = parse({"--placement", "shard", "--placement=*.mlp=replicate", "--batch",
-                                "1,32,8", "--new", "7", "--warmup", "0", "--dtype", "bf16"});
+    auto const options =
+        parse({"--placement", "shard", "--placement=*.mlp=replicate", "--batch", "1,32,8", "--new",
+               "7", "--warmup", "0", "--dtype", "bf16", "--weights", "fp8"});
     EXPECT_THAT(options.placements, ElementsAre("shard", "*.mlp=replicate"));
     EXPECT_THAT(options.batches, ElementsAre(1U, 32U, 8U));
     EXPECT_EQ(options.new_tokens, 7U);
     EXPECT_EQ(options.warmup, 0U);
     EXPECT_EQ(options.dtype, "bf16");
+    EXPECT_EQ(options.weights, "fp8");
     auto const plain = parse({});
     EXPECT_EQ(plain.model, "config.json");
     EXPECT_THAT(plain.placements, ElementsAre("shard"));
@@ -56,6 +58,7 @@ TEST(BenchOptions, RefuseNumbersAndWordsOutOfRange) {
     expect_refused({"--repeat", "0"}, "--repeat is 0, expected an integer from 1 to 1000");
     expect_refused({"--warmup", "1001"}, "--warmup is 1001");
     expect_refused({"--dtype", "f16"}, "--dtype is \"f16\", expected auto, f32 or bf16");
+    expect_refused({"--weights", "int4"}, "--weights is \"int4\", expected file or fp8");
     expect_refused({"--placement", "auto"}, "plans that are given");
     expect_refused({"--backend", "tpu"}, "--backend is \"tpu\"");
     expect_refused({"--comm", "gloo"}, "--comm is \"gloo\"");

@@ -88,6 +88,8 @@ def model_file_and_plan_file(program: Program, folder: pathlib.Path) -> None:
     report = json.loads(program.run(model, "--placement", plan, "--batch", 2, "--repeat", 1, "--json", "-", *SHORT))
     expect(report["weights"] == "file" and report["plans"][0]["placement"] == str(plan), f"{report}")
     program.run(program.config.parent, "--repeat", 1, "--warmup", 0, "--dtype", "bf16", *SHORT)
+    text = program.run(program.config, "--repeat", 1, "--warmup", 0, "--weights", "fp8", *SHORT)
+    expect("random weights, held in fp8" in text, text)
 
 
 def what_does_not_suit(program: Program, folder: pathlib.Path) -> None:

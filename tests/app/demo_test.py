@@ -3,7 +3,8 @@
 
   demo_test.py --tesserank PROGRAM --demo DIR --ranks N
 
-At least 98 % must be right, and every answer must be, token for token, the one that Hugging Face transformers gave.
+At least 98 % must be right, and every answer must be, token for token, the one that Hugging Face transformers gave;
+with --dtype bf16 or --weights fp8, which round otherwise, the first alone.
 """
 import argparse
 import collections
@@ -27,6 +28,7 @@ def main() -> int:
     parser.add_argument("--demo", required=True, type=pathlib.Path)
     parser.add_argument("--ranks", type=int, default=2)
     parser.add_argument("--dtype", default="auto")
+    parser.add_argument("--weights", default="file")
     parser.add_argument("--mpiexec", default="mpirun")
     options = parser.parse_args()
     questions, answers = options.demo / "questions.jsonl", read_lines(options.demo / "answers.jsonl")
@@ -37,7 +39,7 @@ def main() -> int:
         subprocess.run([options.tesserank, "convert", options.demo / "model", model, "--quiet"], check=True)
         subprocess.run([options.mpiexec, "--oversubscribe", "--bind-to", "none", "-n", str(options.ranks),
                         options.tesserank, "generate", model, "--input", questions, "--output", output, "--dtype",
-                        options.dtype], check=True, env=environment)
+                        options.dtype, "--weights", options.weights], check=True, env=environment)
         results = read_lines(output)
     if len(results) != len(answers) or len(answers) != 500:
         print(f"FAIL {len(results)} results for {len(answers)} answers, expected 500 of both")
@@ -55,7 +57,7 @@ def main() -> int:
     for kind in sorted(total):
         print(f"{kind:24} {right[kind]:4} of {total[kind]}")
     print(f"{right.total()} of {total.total()} right, {different} differ from transformers")
-    strict = options.dtype != "bf16"
+    strict = options.dtype != "bf16" and options.weights == "file"
     return 0 if right.total() >= WANTED_SHARE * total.total() and not (strict and different) else 1
 
 

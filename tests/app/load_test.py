@@ -25,7 +25,7 @@ def bytes_read_once(job: Job) -> None:
     write_checkpoint(job.checkpoint, vocabulary=9000)
     (job.folder / "in.jsonl").write_text('{"id": "a", "tokens": [1, 2, 3], "max_new_tokens": 4}\n')
     job.convert()
-    watch, tokens = job.watch(), set()
+    watch, tokens = job.watch(), (set(), set())
 
     def check(what: str, files: list[pathlib.Path], *words: object) -> None:
         event = loaded_event(job.run(4, *job.generate_words(*words, "--log-json"), **watch))
@@ -35,13 +35,15 @@ def bytes_read_once(job: Job) -> None:
         expect(counted == weights == sum(event["by_rank"]["bytes_read"]), f"{what}: not {weights} bytes")
         expect(counted <= asked <= 1.02 * size, f"{what}: {asked} bytes of {size}")
         expect(max(event["by_rank"]["most_held_bytes"]) <= 256 << 20, f"{what}: {event}")
-        tokens.add(job.output.read_text())
+        tokens[words.count("fp8")].add(job.output.read_text())
 
     for preset in PRESETS:
         check(preset, [job.model], job.model, "--placement", preset, "--load", "cooperative")
         folder = job.make_set(4, preset, preset)
         check(preset + " as a set", sorted(folder.glob("*.h5")), folder)
-    expect(len(tokens) == 1, f"not the same tokens: {tokens}")
+        check(preset + " to fp8", [job.model], job.model, "--placement", preset, "--weights", "fp8")
+        check(preset + " as a set, to fp8", sorted(folder.glob("*.h5")), folder, "--weights", "fp8")
+    expect(len(tokens[0]) == 1, f"not the same tokens: {tokens}")
 
 
 def direct_says_so(job: Job) -> None:

@@ -79,6 +79,41 @@ def large_models(program: Program, folder: pathlib.Path) -> None:
             expect("split-batch" in text and "reduce-scatter" in text, f"{name}: {text}")
 
 
+def fp8_weights(program: Program, folder: pathlib.Path) -> None:
+    """A byte for each element of the linear layers and four for each row; loading takes a module more."""
+    path, c = folder / "70b.json", LLAMA_70B
+    path.write_text(json.dumps(c))
+    hidden, inner, layers = c["hidden_size"], c["intermediate_size"], c["num_hidden_layers"]
+    qkv = (c["num_attention_heads"] + 2 * c["num_key_value_heads"]) * 128
+    linear = layers * (qkv * hidden + hidden * hidden + 3 * hidden * inner)
+    words = "plan", path, "--ranks", 1, "--weights", "fp8", "--batch", 1, "--prompt", 8, "--new", 8
+    rank = json.loads(program.run(*words, "--json"))["by_rank"][0]
+    expect(rank["weight_bytes"] == 2 * parameters_of(c) - linear + 4 * layers * (qkv + 2 * hidden + 2 * inner), f"{rank}")
+    expect(rank["load_bytes"] == 2 * 3 * hidden * inner > rank["cache_bytes"], f"{rank}")
+    expect(rank["total_bytes"] == rank["weight_bytes"] + rank["load_bytes"] + rank["workspace_bytes"], f"{rank}")
+    text = program.run(*words, "--memory-limit", rank["total_bytes"] - 1)
+    expect("while loading" in text and "nobody measured fp8" in text and "of --memory-limit" in text, text)
+    expect("of --memory-limit" not in program.run(*words, "--memory-limit", rank["total_bytes"]), "it fits")
+    expect("file or fp8" in program.run("plan", path, "--ranks", 1, "--weights", "int8", status=1), "which words?")
+
+
+def fp8_runs(program: Program, folder: pathlib.Path) -> None:
+    """What the plan says is what a run takes: a byte less is refused before anything is loaded."""
+    model = program.convert(folder)
+    words = "--placement", "shard", "--weights", "fp8", "--batch", 1, "--prefill-chunk", 8
+    report = json.loads(program.run("plan", model, "--ranks", 2, *words, "--prompt", 1, "--new", 1, "--json"))
+    most = max(rank["total_bytes"] for rank in report["by_rank"])
+    files = "--input", folder / "in.jsonl", "--output", folder / "out", *words
+    said = program.on_ranks(2, "generate", model, *files, "--memory-limit", most - 1, "--max-length", 2, status=2)
+    expect("more than" in said, said)
+    said = program.on_ranks(2, "generate", model, *files, "--max-length", 16)
+    expect("weights fp8" in said, said)
+    for placement in ("auto", "split-batch"):
+        program.generate(2, model, "--input", folder / "in.jsonl", "--output", folder / placement, "--weights", "fp8",
+                         "--placement", placement)
+    program.run("plan", model, "--ranks", 2, "--weights", "fp8", "--placement", "auto", "--explain")
+
+
 def unknown_families(program: Program, folder: pathlib.Path) -> None:
     for name, config in UNKNOWN.items():
         path = folder / "unknown.json"
@@ -178,7 +213,7 @@ def main() -> None:
     parser.add_argument("--golden", required=True, type=pathlib.Path)
     parser.add_argument("--mpiexec", default="mpirun")
     program = Program(parser.parse_args())
-    for case in (large_models, unknown_families, plan_file, wrong_rules, nothing_is_replaced, search,
+    for case in (large_models, fp8_weights, fp8_runs, unknown_families, plan_file, wrong_rules, nothing_is_replaced, search,
                  search_with_a_machine_file, what_does_not_fit):
         with tempfile.TemporaryDirectory() as name:
             case(program, pathlib.Path(name))

@@ -49,6 +49,12 @@ TEST(RunOptions, SayHowWeightsAreLoaded) {
     expect_refused({"--load", "fast"}, "--load is \"fast\", expected auto, cooperative or direct");
 }
 
+TEST(RunOptions, SayHowWeightsAreHeld) {
+    EXPECT_EQ(parse({}).weights, "file");
+    EXPECT_EQ(parse({"--weights", "fp8"}).weights, "fp8");
+    expect_refused({"--weights", "int4"}, "--weights is \"int4\", expected file or fp8");
+}
+
 TEST(RunOptions, KnowWhetherAPlacementIsGiven) {
     EXPECT_FALSE(parse({}).placement_given);
     EXPECT_EQ(parse({}).placement, "shard");

@@ -17,12 +17,13 @@ using ::testing::Contains;
 using ::testing::Not;
 
 /// Hidden 20, 6 query and 3 kv heads of 6, 29 MLP columns, a vocabulary of 37; 5 prompts of 10.
-CalibrationRequest request_for(int ranks, DType compute = DType::f32) {
+CalibrationRequest request_for(int ranks, DType compute = DType::f32,
+                               WeightFormat weights = WeightFormat::file) {
     auto const config = test::tiny_decoder();
     DTypeOf const dtype_of = [](std::string_view) { return DType::bf16; };
     return quick_calibration(
         {.config = config,
-         .options = {.compute = compute, .max_rows = 64, .max_logit_rows = 64},
+         .options = {.compute = compute, .weights = weights, .max_rows = 64, .max_logit_rows = 64},
          .workload = {.batch = 5, .prompt = 10, .new_tokens = 4, .candidates = 1},
          .dtype_of = dtype_of,
          .ranks = ranks},
@@ -50,6 +51,10 @@ TEST(CalibrationShapes, HoldEveryMatrixWholeAndCut) {
         EXPECT_THAT(gemms, Contains(gemm(rows, 16, 20)));  // 8 columns
         EXPECT_THAT(gemms, Contains(gemm(rows, 14, 20)));  // 7
     }
+}
+
+TEST(CalibrationShapes, HoldBf16InThePlaceOfFp8) {
+    EXPECT_EQ(request_for(2, DType::f32, WeightFormat::fp8).gemms, request_for(2).gemms);
 }
 
 TEST(CalibrationShapes, DealOutTheRowsOfWholeMatrices) {

@@ -6,6 +6,7 @@
 
 #include <concepts>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace tesserank::model {
@@ -66,6 +67,21 @@ TEST(Linear, MultipliesAndAddsTheBias) {
         linear(*backend, {kernels::view_of(x.data(), 1, 2), {}}, kernels::view_of(y.data(), 1, 3));
     EXPECT_EQ(y, (std::vector<float>{9, 19, 29}));
     EXPECT_EQ(result.local.data, reinterpret_cast<std::byte*>(y.data()));
+}
+
+TEST(Linear, MultipliesByTheScalesOfItsRows) {
+    auto const backend = kernels::make_reference_backend();
+    std::vector<kernels::Float8> weight;
+    for (float const value : {1.0F, 2.0F, 3.0F, 4.0F, 5.0F, 6.0F}) {
+        weight.push_back(kernels::from_float<kernels::Float8>(value));
+    }
+    std::vector<float> const bias{10, 20, 30}, scales{1, 2, -4};
+    std::vector<float> x{1, -1}, y(3);
+    WholeLinear const linear{kernels::view_of(std::as_const(weight).data(), 3, 2),
+                             kernels::view_of(bias.data(), 1, 3),
+                             kernels::view_of(scales.data(), 1, 3)};
+    linear(*backend, {kernels::view_of(x.data(), 1, 2), {}}, kernels::view_of(y.data(), 1, 3));
+    EXPECT_EQ(y, (std::vector<float>{9, 18, 34}));
 }
 
 TEST(Linear, WithoutColumnsGivesTheBiasAlone) {

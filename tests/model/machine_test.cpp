@@ -94,6 +94,14 @@ TEST(Machine, TakesWhatComesNextForWhatWasNotMeasured) {
     EXPECT_EQ(known.pass_seconds(1024, Busy::one), 1e-6);
 }
 
+TEST(Machine, TakesFp8WeightsForBf16OnesOfHalfTheReading) {
+    auto const known = machine();
+    double const read = 256 * 256e-9 / 2;  // in bf16
+    EXPECT_NEAR(known.gemm_seconds(gemm(1, 256, 256, DType::f8e4m3), Busy::all), read / 2, 1e-12);
+    EXPECT_NEAR(known.gemm_seconds(gemm(64, 256, 256, DType::f8e4m3), Busy::all), 15.5 * read,
+                1e-12);
+}
+
 TEST(Machine, KnowsThatOneRankAloneIsFaster) {
     auto const known = machine();
     EXPECT_LT(known.gemm_seconds(gemm(1, 1024, 1024), Busy::one),

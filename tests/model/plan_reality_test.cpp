@@ -96,7 +96,7 @@ class PlanRealityTest : public test::MpiTest {
         Transformer transformer(config, plan, backend, world, source, options);
         transformer.load();
         EXPECT_EQ(transformer.weight_bytes(), mine.weight_bytes);
-        EXPECT_EQ(backend.allocated, mine.weight_bytes + mine.forward_bytes);
+        EXPECT_EQ(backend.allocated, mine.weight_bytes + mine.load_bytes + mine.forward_bytes);
         backend.allocated = 0;
         static_cast<void>(test::take_counted_calls());
         auto const requests = test::on_rank_0(world, requests_of(config));
@@ -142,6 +142,20 @@ TEST_F(PlanRealityTest, Bf16ActivationsHalveWhatIsGathered) {
     for (auto const* wish : {"shard", "split-batch-attention", "*.mlp=single:0"}) {
         SCOPED_TRACE(wish);
         check(test::preset_plan(config, wish, world.size()));
+    }
+}
+
+TEST_F(PlanRealityTest, Fp8WeightsAllocateWhatTheySay) {
+    options.weights = WeightFormat::fp8;
+    for (auto const* wish : {"shard", "replicate", "split-batch-attention", "*.mlp=single:0"}) {
+        SCOPED_TRACE(wish);
+        check(test::preset_plan(config, wish, world.size()));
+    }
+    auto const decoders = test::decoders();
+    for (unsigned seed = 1; seed <= 10; ++seed) {
+        config = decoders[seed % decoders.size()].config;
+        SCOPED_TRACE("seed " + std::to_string(seed));
+        check(test::mixed_plan(config, world.size(), seed));
     }
 }
 

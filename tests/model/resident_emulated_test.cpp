@@ -83,6 +83,34 @@ TEST_F(ResidentEmulatedTest, ChoosesThemInBf16AndSeveralBlocks) {
     compare(config, plan, requests, {}, options);
 }
 
+TEST_F(ResidentEmulatedTest, ChoosesThemWithFp8Weights) {
+    auto const config = test::decoder_with_everything();
+    auto const requests = test::ragged_requests(config);
+    TransformerOptions options{.weights = WeightFormat::fp8, .max_rows = 9};
+    auto const plan = test::preset_plan(config, "shard", world.size());
+    for (auto const compute : {DType::f32, DType::bf16}) {
+        options.compute = options.inner = compute;
+        compare(config, plan, requests, {}, options);
+    }
+}
+
+/// The reference backend multiplies the same rounded weights in f32; see weight_format_test.cpp.
+TEST_F(ResidentEmulatedTest, Fp8WeightsGiveTheLogitsOfTheReferenceBackend) {
+    auto const config = test::decoder_with_everything();
+    auto const requests = test::ragged_requests(config);
+    TransformerOptions const options{.weights = WeightFormat::fp8, .max_rows = 9};
+    for (auto const* wish : {"shard", "replicate"}) {
+        SCOPED_TRACE(wish);
+        auto const plan = test::preset_plan(config, wish, world.size());
+        test::KeepLogits found, wanted;
+        run(config, plan, requests, {.eos_ids = {}, .text = nullptr, .logits = &found}, options);
+        test::LoadedModel host(config, plan, world, {.limits = options});
+        static_cast<void>(generate(host.transformer, world, test::on_rank_0(world, requests),
+                                   {.eos_ids = {}, .text = nullptr, .logits = &wanted}));
+        for (auto const& [id, rows] : wanted.rows) test::expect_close(found.rows.at(id), rows);
+    }
+}
+
 TEST_F(ResidentEmulatedTest, EndsSequencesByIdAndByText) {
     auto const config = test::decoder_with_everything();
     std::vector<std::string> pieces;

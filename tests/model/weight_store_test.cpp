@@ -7,6 +7,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <memory>
 #include <string>
 #include <vector>
@@ -26,10 +28,11 @@ std::string const attention_prefix = "model.layers.0.self_attn.";
 
 /// One rank's store over pseudo-random weights, and the modules that ask for them.
 struct Fixture {
-    Fixture(DecoderConfig config, PseudoWeights weights, int rank, int ranks)
+    Fixture(DecoderConfig config, PseudoWeights weights, int rank, int ranks,
+            WeightFormat format = WeightFormat::file)
         : modules{describe_modules(config)},
           source{std::move(weights)},
-          store{*backend, source, rank, ranks} {}
+          store{*backend, source, rank, ranks, format} {}
 
     kernels::TensorView add_all(Placement placement = Placement::replicate) {
         for (auto const& module : modules) {
@@ -121,6 +124,92 @@ TEST(WeightStore, KeepsTheDtypeOfTheFile) {
     std::vector<float> row(output.cols);
     kernels::load_row(output, 2, row);
     EXPECT_EQ(row[7], fixture.source.at(attention_prefix + "o_proj.weight", 2, 7));
+}
+
+TEST(WeightStore, QuantisesARanksPartOfALinearLayer) {
+    auto const config = biased_decoder();
+    Fixture fixture(config, PseudoWeights(test::tensors_of(config, DType::bf16), 1), 1, 4,
+                    WeightFormat::fp8);
+    auto const output = fixture.store.add_linear(fixture.attention(), Role::output,
+                                                 Role::output_bias, Placement::shard);
+    ASSERT_EQ(output.weight.dtype, DType::f8e4m3);
+    ASSERT_EQ(output.weight.rows, config.hidden);
+    ASSERT_EQ(output.weight.cols, 12);
+    ASSERT_EQ(output.scales.cols, config.hidden);
+    EXPECT_EQ(fixture.store.bytes(), config.hidden * (12 + 4));
+    fixture.store.prepare_load();
+    fixture.store.load();
+    for (std::size_t r = 0; r < config.hidden; ++r) {
+        float const scale = output.scales.row<float>(0)[r];
+        float largest = 0.0F;
+        for (std::size_t c = 0; c < 12; ++c) {
+            float const stored = fixture.source.at(attention_prefix + "o_proj.weight", r, 12 + c);
+            float const held = kernels::to_float(output.weight.row<kernels::Float8>(r)[c]) * scale;
+            largest = std::max(largest, std::abs(stored));
+            // Half a unit in the last of 3 bits, or of the smallest number.
+            EXPECT_NEAR(held, stored, std::max(std::abs(stored) / 16, scale * 0x1p-10F));
+        }
+        EXPECT_FLOAT_EQ(scale * 448, largest);
+    }
+}
+
+/// Says which tensors come together.
+class ListedLoads final : public WeightSource {
+  public:
+    explicit ListedLoads(PseudoWeights source) : source_{std::move(source)} {}
+    std::map<std::string, TensorInfo, std::less<>> const& tensors() const override {
+        return source_.tensors();
+    }
+    void load(std::span<WeightRequest const> requests) override {
+        auto& names = loads.emplace_back();
+        for (auto const& request : requests) names.push_back(request.tensor);
+        source_.load(requests);
+    }
+    std::vector<std::vector<std::string>> loads;
+
+  private:
+    PseudoWeights source_;
+};
+
+std::vector<std::vector<std::string>> loads_on(int rank, int ranks) {
+    auto const config = biased_decoder();
+    auto const modules = describe_modules(config);
+    auto const backend = kernels::make_reference_backend();
+    ListedLoads source(PseudoWeights(test::tensors_of(config), rank));
+    WeightStore store(*backend, source, rank, ranks, WeightFormat::fp8);
+    store.add_linear(modules[2], Role::qkv, Role::qkv_bias, Placement::shard);
+    store.add_linear(modules[2], Role::output, Role::output_bias, Placement::shard);
+    store.add_linear(modules[4], Role::gate_up, Role::gate_up_bias, Placement::shard);
+    store.prepare_load();
+    store.load();
+    return source.loads;
+}
+
+TEST(WeightStore, LoadsWhatItQuantisesModuleByModuleOnAllRanksAlike) {
+    auto const loads = loads_on(0, 8);
+    std::string const mlp = "model.layers.0.mlp.";
+    ASSERT_THAT(loads, ::testing::SizeIs(3));
+    EXPECT_THAT(loads[0], ::testing::ElementsAre(
+                              attention_prefix + "q_proj.bias", attention_prefix + "k_proj.bias",
+                              attention_prefix + "v_proj.bias", attention_prefix + "o_proj.bias"));
+    EXPECT_THAT(loads[1], ::testing::ElementsAre(attention_prefix + "q_proj.weight",
+                                                 attention_prefix + "k_proj.weight",
+                                                 attention_prefix + "v_proj.weight",
+                                                 attention_prefix + "o_proj.weight"));
+    EXPECT_THAT(loads[2], ::testing::ElementsAre(mlp + "gate_proj.weight", mlp + "up_proj.weight"));
+    EXPECT_EQ(loads_on(7, 8), loads) << "a rank without heads";
+}
+
+TEST(WeightStore, HasNoScalesWhereItHoldsNothing) {
+    auto const config = biased_decoder();
+    Fixture fixture(config, PseudoWeights(test::tensors_of(config), 7), 7, 8, WeightFormat::fp8);
+    auto const output = fixture.store.add_linear(fixture.attention(), Role::output,
+                                                 Role::output_bias, Placement::shard);
+    EXPECT_EQ(output.weight.rows, config.hidden);
+    EXPECT_EQ(output.weight.cols, 0);
+    EXPECT_NE(output.weight.dtype, DType::f8e4m3) << "which no operation takes without scales";
+    EXPECT_EQ(output.scales.data, nullptr);
+    EXPECT_EQ(fixture.store.bytes(), 0);
 }
 
 TEST(WeightStore, NamesAMissingTensor) {
