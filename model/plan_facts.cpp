@@ -62,13 +62,21 @@ std::size_t cache_bytes_of(DecoderConfig const& config, PlacementPlan const& pla
            decode_size(config, plan, options, workload.batch, rank).bytes();
 }
 
-/// What a module's weights that are quantised take before they are, by rank.
+/// What a module's weights take before they are quantised, by rank.
 std::vector<std::size_t> load_bytes_of(DecoderConfig const& config, PlacementPlan const& plan,
-                                       WeightFormat format, ModuleSpec module,
+                                       WeightFormat format, ModuleSpec const& module,
                                        DTypeOf const& dtype_of) {
-    std::erase_if(module.weights,
-                  [&](WeightSpec const& weight) { return !is_quantised(format, weight.role); });
-    return weight_bytes_of(config, plan, WeightFormat::file, module, dtype_of);
+    std::vector<std::size_t> bytes(static_cast<std::size_t>(plan.ranks), 0);
+    for (auto const role : {Role::qkv, Role::output, Role::gate_up, Role::down}) {
+        if (!is_quantised(format, role)) continue;
+        auto part = module;
+        std::erase_if(part.weights, [&](WeightSpec const& weight) { return weight.role != role; });
+        auto const stored = weight_bytes_of(config, plan, WeightFormat::file, part, dtype_of);
+        for (std::size_t rank = 0; rank < bytes.size(); ++rank) {
+            bytes[rank] += bytes_waiting(stored[rank]);
+        }
+    }
+    return bytes;
 }
 
 /// Names of modules that differ in their layer's number alone, with a star for it.

@@ -28,4 +28,11 @@ constexpr std::size_t bytes_held(WeightFormat format, WeightSpec const& weight,
     return rows * cols == 0 ? 0 : rows * (cols + sizeof(float));
 }
 
+/// What weights of one role in a module take, as the file has them, of the buffer in which they
+/// wait for their quantisation: each matrix begins as aligned as if it were allocated.
+constexpr std::size_t bytes_waiting(std::size_t bytes) {
+    constexpr std::size_t alignment = 64;
+    return (bytes + alignment - 1) / alignment * alignment;
+}
+
 }  // namespace tesserank::model

@@ -40,7 +40,7 @@ std::vector<WeightRequest> WeightStore::Stack::into(TensorView whole) const {
 
 std::size_t WeightStore::Stage::bytes() const {
     std::size_t bytes = 0;
-    for (auto const& weight : weights) bytes += weight.stack.bytes();
+    for (auto const& weight : weights) bytes += bytes_waiting(weight.stack.bytes());
     return bytes;
 }
 
@@ -180,7 +180,7 @@ void WeightStore::load(Stage const& stage) {
     for (auto const& [stack, weight, scales] : stage.weights) {
         stored.push_back({{next, stack.dtype, stack.rows, stack.cols, stack.cols}});
         std::ranges::move(stack.into(stored.back()), std::back_inserter(requests));
-        next += stack.bytes();
+        next += bytes_waiting(stack.bytes());
     }
     source_.load(requests);
     for (std::size_t i = 0; i < stored.size(); ++i) {

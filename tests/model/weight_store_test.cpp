@@ -200,6 +200,27 @@ TEST(WeightStore, LoadsWhatItQuantisesModuleByModuleOnAllRanksAlike) {
     EXPECT_EQ(loads_on(7, 8), loads) << "a rank without heads";
 }
 
+TEST(WeightStore, QuantisesDifferentDtypesInOneModule) {
+    auto const config = biased_decoder();
+    auto tensors = test::tensors_of(config, DType::bf16);
+    tensors[attention_prefix + "o_proj.weight"].dtype = DType::f32;
+    // One query head and its kv head of 6 rows, with 20 columns; 6 columns of the output.
+    Fixture fixture(config, PseudoWeights(tensors, 0), 0, 6, WeightFormat::fp8);
+    auto const qkv =
+        fixture.store.add_linear(fixture.attention(), Role::qkv, Role::qkv_bias, Placement::shard);
+    auto const output = fixture.store.add_linear(fixture.attention(), Role::output,
+                                                 Role::output_bias, Placement::shard);
+    fixture.store.prepare_load();
+    fixture.store.load();
+    for (auto const& [weights, tensor] : {std::pair(qkv, attention_prefix + "q_proj.weight"),
+                                          std::pair(output, attention_prefix + "o_proj.weight")}) {
+        float const scale = weights.scales.row<float>(0)[5];
+        float const held = kernels::to_float(weights.weight.row<kernels::Float8>(5)[3]) * scale;
+        float const stored = fixture.source.at(tensor, 5, 3);
+        EXPECT_NEAR(held, stored, std::max(std::abs(stored) / 16, scale * 0x1p-10F)) << tensor;
+    }
+}
+
 TEST(WeightStore, HasNoScalesWhereItHoldsNothing) {
     auto const config = biased_decoder();
     Fixture fixture(config, PseudoWeights(test::tensors_of(config), 7), 7, 8, WeightFormat::fp8);
