@@ -155,7 +155,7 @@ __global__ void __launch_bounds__(threads, MmaTiles<HeadDim>::blocks_per_multipr
     }
     float const normalisers[2] = {softmax.normaliser(0), softmax.normaliser(1)};
     multiply_rows(result, normalisers);
-    store_result(call, tile, token, static_cast<std::size_t>(head * HeadDim), result);
+    store_result<HeadDim>(call, tile, token, static_cast<std::size_t>(head * HeadDim), result);
 }
 
 template <int HeadDim>

@@ -13,7 +13,8 @@
 /// - a product without begin_products() since the thread waited last,
 /// - an accumulator that is used before the wait: it holds NaNs until then,
 /// - operands, in registers or shared memory, that change before the wait,
-/// - an operand that cp.async wrote and whose writer did not publish it.
+/// - an operand that cp.async wrote and whose writer did not publish it,
+/// - B summed along its rows with only a part of the columns that a row has in memory.
 namespace tesserank::emulation {
 
 struct ProductStart {
