@@ -62,13 +62,12 @@ __device__ __forceinline__ void load_chunk(std::byte* target, SourceRows const& 
     if (source.in_vectors && !source.is_f32) {
         copy_async16(target, halves, valid);
     } else if (!valid) {
-        *reinterpret_cast<uint4*>(target) = {0, 0, 0, 0};
+        store16(target, {0, 0, 0, 0});
     } else if (source.is_f32) {
         auto const* const floats = reinterpret_cast<float const*>(source.data) + at;
-        *reinterpret_cast<uint4*>(target) =
-            source.in_vectors ? round_chunk(floats) : gather_chunk(floats);
+        store16(target, source.in_vectors ? round_chunk(floats) : gather_chunk(floats));
     } else {
-        *reinterpret_cast<uint4*>(target) = gather_chunk(halves);
+        store16(target, gather_chunk(halves));
     }
 }
 

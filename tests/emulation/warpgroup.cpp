@@ -70,7 +70,7 @@ class Operand {
     }
     float published(std::size_t index, std::size_t k) const {
         if (writers()[offset(index, k) / piece] != 0) {
-            fail("starts a product with an operand that cp.async wrote and nobody published");
+            fail("starts a product with an operand that a thread wrote and nobody published");
         }
         return kernels::to_float(kernels::BFloat16{bits(index, k)});
     }
@@ -211,7 +211,7 @@ void wait_for_products(std::size_t groups_under_way) {
     mine().begun = false;
 }
 
-void written_by_copy(void const* target) {
+void written_by_thread(void const* target) {
     auto const* const address = static_cast<std::byte const*>(target);
     if (address < dynamic_shared() || address >= dynamic_shared() + dynamic_shared_bytes()) return;
     auto const index = static_cast<std::size_t>(address - dynamic_shared()) / piece;
@@ -225,7 +225,7 @@ void publish_to_products() {
     }
 }
 
-void forget_copies() { std::fill(writers().begin(), writers().end(), 0); }
+void forget_writers() { std::fill(writers().begin(), writers().end(), 0); }
 
 }  // namespace tesserank::emulation
 
