@@ -40,6 +40,14 @@ if(NOT CMAKE_CUDA_ARCHITECTURES)
   set(CMAKE_CUDA_ARCHITECTURES 80-real 90a-real 100-real 100-virtual CACHE STRING "GPUs to compile for")
 endif()
 enable_language(CUDA)
+# Hopper's matrix products need 90a, which neither 90 nor native would name.
+if(CMAKE_CUDA_ARCHITECTURES STREQUAL "native" AND CMAKE_CUDA_ARCHITECTURES_NATIVE)
+  set(CMAKE_CUDA_ARCHITECTURES ${CMAKE_CUDA_ARCHITECTURES_NATIVE})
+elseif(CMAKE_CUDA_ARCHITECTURES MATCHES "^all")
+  message(FATAL_ERROR "CMAKE_CUDA_ARCHITECTURES is ${CMAKE_CUDA_ARCHITECTURES}, which leaves Hopper's 90a out. Name "
+                      "the GPUs, such as 80-real;90a-real;100-real")
+endif()
+list(TRANSFORM CMAKE_CUDA_ARCHITECTURES REPLACE "^90($|-)" "90a\\1")
 # CMake before 3.26 knows no flag for C++20 of nvcc 13 and fails when it generates.
 if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)
   set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")

@@ -37,6 +37,13 @@ __device__ __forceinline__ uint4 gather_chunk(float const* source) {
     auto const pair = [&](int i) { return pack_bf16(source[i], source[i + 1]); };
     return {pair(0), pair(2), pair(4), pair(6)};
 }
+/// Eight floats that are aligned to 16 bytes.
+__device__ __forceinline__ uint4 round_chunk(float const* source) {
+    auto const low = *reinterpret_cast<float4 const*>(source);
+    auto const high = *reinterpret_cast<float4 const*>(source + 4);
+    return {pack_bf16(low.x, low.y), pack_bf16(low.z, low.w), pack_bf16(high.x, high.y),
+            pack_bf16(high.z, high.w)};
+}
 
 /// Rows of a matrix in global memory.
 struct SourceRows {
@@ -45,22 +52,22 @@ struct SourceRows {
     std::size_t stride = 0;
     int rows = 0;  ///< those beyond are zeros
     bool is_f32 = false;
-    bool in_vectors = false;  ///< of bf16: chunks are aligned to 16 bytes
+    bool in_vectors = false;  ///< chunks are aligned to 16 bytes
 };
 
 /// Starts copying eight columns, from element `at` on; zeros when not `valid`.
 __device__ __forceinline__ void load_chunk(std::byte* target, SourceRows const& source,
                                            std::size_t at, bool valid) {
     auto const* const halves = reinterpret_cast<std::uint16_t const*>(source.data) + at;
-    if (source.in_vectors) {
+    if (source.in_vectors && !source.is_f32) {
         copy_async16(target, halves, valid);
     } else if (!valid) {
-        *reinterpret_cast<uint4*>(target) = {0, 0, 0, 0};
+        store16(target, {0, 0, 0, 0});
     } else if (source.is_f32) {
         auto const* const floats = reinterpret_cast<float const*>(source.data) + at;
-        *reinterpret_cast<uint4*>(target) = gather_chunk(floats);
+        store16(target, source.in_vectors ? round_chunk(floats) : gather_chunk(floats));
     } else {
-        *reinterpret_cast<uint4*>(target) = gather_chunk(halves);
+        store16(target, gather_chunk(halves));
     }
 }
 

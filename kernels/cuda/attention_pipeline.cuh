@@ -2,6 +2,7 @@
 
 #include "kernels/cuda/attention_prefill.hpp"
 #include "kernels/cuda/device/barrier.cuh"
+#include "kernels/cuda/device/grid.cuh"
 
 #include <cstddef>
 
@@ -66,6 +67,7 @@ struct Items {
             tile = call.tiles[item / heads];
             head = static_cast<int>(item % heads);
             ++round;
+            if (round * gridDim.x >= call.tile_count * heads) let_next_grid_start();
             return tile.tokens > 0;  // those without tokens are the last ones
         }
     }

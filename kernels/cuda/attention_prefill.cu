@@ -13,13 +13,16 @@ constexpr unsigned planning_threads = 128;
 
 /// tiles[i] = tile_at(i): once for all heads, since looking through many segments takes longer than
 /// a block has time for.
+template <std::uint32_t TileTokens>
 __global__ void __launch_bounds__(planning_threads)
-    plan_tiles(DeviceSpan<Segment const> segments, std::size_t longest, std::size_t tile_tokens,
-               QueryTile* tiles, std::uint32_t tile_count) {
+    plan_tiles(DeviceSpan<Segment const> segments, std::size_t longest, QueryTile* tiles,
+               std::uint32_t tile_count) {
     let_next_grid_start();
+    wait_for_previous_grid();
     std::uint32_t const place = blockIdx.x * planning_threads + threadIdx.x;
     if (place >= tile_count) return;
-    tiles[place] = tile_at(place, segments.data, segments.size, longest, tile_tokens);
+    tiles[place] = tile_at<TileTokens>(place, segments.data,
+                                       static_cast<std::uint32_t>(segments.size), longest);
 }
 
 /// Whether `elements` at a time of all rows and heads are aligned to their size.
@@ -30,7 +33,7 @@ bool aligned(View const& view, std::size_t head_dim, std::size_t elements) {
            view.stride % elements == 0 && head_dim % elements == 0;
 }
 
-constexpr std::size_t chunk_elements = 8;  // 16 bytes of bf16
+constexpr std::size_t vector_bytes = 16;
 
 }  // namespace
 
@@ -49,22 +52,23 @@ void CudaBackend::attention_prefill(ConstTensorView q, ConstTensorView k_cache,
 
     auto* const planned = reinterpret_cast<QueryTile*>(scratch(tiles * sizeof(QueryTile)));
     auto const tile_count = static_cast<std::uint32_t>(tiles);
-    launch(plan_tiles,
-           LaunchShape{.grid = dim3((tile_count + planning_threads - 1) / planning_threads),
-                       .block = dim3(planning_threads)},
-           stream(), segments.list, segments.longest, tile_tokens, planned, tile_count);
+    launch_dependent(
+        tensor_cores ? plan_tiles<tensor_tile_tokens> : plan_tiles<plain_tile_tokens>,
+        LaunchShape{.grid = dim3((tile_count + planning_threads - 1) / planning_threads),
+                    .block = dim3(planning_threads)},
+        stream(), segments.list, segments.longest, planned, tile_count);
 
     PrefillCall const call{
         .q = q.data,
         .q_stride = q.stride,
         .q_is_f32 = q.dtype == DType::f32,
-        .q_in_vectors = q.dtype == DType::bf16 && aligned(q, shape.head_dim, chunk_elements),
+        .q_in_vectors = aligned(q, shape.head_dim, vector_bytes / size_of(q.dtype)),
         .k = k_cache.data,
         .v = v_cache.data,
         .kv_stride = k_cache.stride,
         .kv_is_f32 = k_cache.dtype == DType::f32,
-        .kv_in_vectors = aligned(k_cache, shape.head_dim, chunk_elements) &&
-                         aligned(v_cache, shape.head_dim, chunk_elements),
+        .kv_in_vectors = aligned(k_cache, shape.head_dim, vector_bytes / size_of(k_cache.dtype)) &&
+                         aligned(v_cache, shape.head_dim, vector_bytes / size_of(v_cache.dtype)),
         .y = y.data,
         .y_stride = y.stride,
         .y_is_f32 = y.dtype == DType::f32,
@@ -84,7 +88,7 @@ void CudaBackend::attention_prefill(ConstTensorView q, ConstTensorView k_cache,
     } else if (properties().major == 9) {
         attention_prefill_wgmma(call, properties().multiProcessorCount, stream());
     } else {
-        attention_prefill_mma(call, stream());
+        attention_prefill_mma(call, properties().sharedMemPerBlockOptin, stream());
     }
 }
 

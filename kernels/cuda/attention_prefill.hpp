@@ -46,7 +46,8 @@ constexpr bool has_tensor_tiles(std::size_t head_dim) {
 
 /// bf16 cache, has_tensor_tiles(head_dim), scale > 0. The weights of the softmax are rounded to
 /// bf16, as q is if it is f32.
-void attention_prefill_mma(PrefillCall const& call, cudaStream_t stream);
+/// `shared_bytes`: what a block can have at most, 99 KiB or more.
+void attention_prefill_mma(PrefillCall const& call, std::size_t shared_bytes, cudaStream_t stream);
 /// The same for compute capability 9.0.
 void attention_prefill_wgmma(PrefillCall const& call, int multiprocessors, cudaStream_t stream);
 /// Any head_dim, f32 throughout.

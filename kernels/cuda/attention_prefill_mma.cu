@@ -15,12 +15,11 @@ namespace {
 constexpr int warps = tensor_tile_tokens / 16;
 constexpr int threads = warps * 32;
 
-template <int HeadDim>
+/// A key tile has `Positions` keys.
+template <int HeadDim, int Positions>
 struct MmaTiles {
-    /// Of a key tile, so that two of them and the queries fit into 163 KiB.
-    static constexpr int positions = HeadDim == 256 ? 32 : 64;
     using Queries = Panels<tensor_tile_tokens, HeadDim>;
-    using Keys = Panels<positions, HeadDim>;
+    using Keys = Panels<Positions, HeadDim>;
     static constexpr int steps = HeadDim / 16;
     /// Queries stay in registers unless the result fills these.
     static constexpr bool keep_queries = HeadDim <= 128;
@@ -81,12 +80,13 @@ __device__ __forceinline__ void add_values(float (&result)[Elements],
     }
 }
 
-template <int HeadDim>
-__global__ void __launch_bounds__(threads, MmaTiles<HeadDim>::blocks_per_multiprocessor)
+template <int HeadDim, int Positions>
+__global__ void __launch_bounds__(threads, MmaTiles<HeadDim, Positions>::blocks_per_multiprocessor)
     prefill_mma(PrefillCall call) {
-    using Tiles = MmaTiles<HeadDim>;
+    using Tiles = MmaTiles<HeadDim, Positions>;
     using Keys = typename Tiles::Keys;
-    constexpr int positions = Tiles::positions;
+    constexpr int positions = Positions;
+    let_next_grid_start();
     wait_for_previous_grid();
     QueryTile const tile = call.tiles[blockIdx.y];
     if (tile.tokens == 0) return;
@@ -155,33 +155,38 @@ __global__ void __launch_bounds__(threads, MmaTiles<HeadDim>::blocks_per_multipr
     }
     float const normalisers[2] = {softmax.normaliser(0), softmax.normaliser(1)};
     multiply_rows(result, normalisers);
-    store_result(call, tile, token, static_cast<std::size_t>(head * HeadDim), result);
+    store_result<HeadDim>(call, tile, token, static_cast<std::size_t>(head * HeadDim), result);
 }
 
-template <int HeadDim>
+template <int HeadDim, int Positions>
 void launch_mma(PrefillCall const& call, cudaStream_t stream) {
     launch_dependent(
-        prefill_mma<HeadDim>,
+        prefill_mma<HeadDim, Positions>,
         LaunchShape{.grid = dim3(static_cast<unsigned>(call.query_heads), call.tile_count),
                     .block = dim3(threads),
-                    .shared_bytes = MmaTiles<HeadDim>::shared_bytes},
+                    .shared_bytes = MmaTiles<HeadDim, Positions>::shared_bytes},
         stream, call);
 }
 
 }  // namespace
 
-void attention_prefill_mma(PrefillCall const& call, cudaStream_t stream) {
+void attention_prefill_mma(PrefillCall const& call, std::size_t shared_bytes, cudaStream_t stream) {
+    constexpr std::size_t least = std::size_t{99} * 1024;  // of all GPUs from 8.0 on
+    static_assert(MmaTiles<128, 64>::shared_bytes <= least);
+    static_assert(MmaTiles<256, 16>::shared_bytes <= least);
     switch (call.head_dim) {
         case 64:
-            return launch_mma<64>(call, stream);
+            return launch_mma<64, 64>(call, stream);
         case 80:
-            return launch_mma<80>(call, stream);
+            return launch_mma<80, 64>(call, stream);
         case 96:
-            return launch_mma<96>(call, stream);
+            return launch_mma<96, 64>(call, stream);
         case 128:
-            return launch_mma<128>(call, stream);
+            return launch_mma<128, 64>(call, stream);
         default:
-            return launch_mma<256>(call, stream);
+            return shared_bytes >= MmaTiles<256, 32>::shared_bytes
+                       ? launch_mma<256, 32>(call, stream)
+                       : launch_mma<256, 16>(call, stream);
     }
 }
 

@@ -119,6 +119,7 @@ struct Plain {
 };
 
 __global__ void __launch_bounds__(threads) prefill_plain(PrefillCall call) {
+    let_next_grid_start();
     wait_for_previous_grid();
     __shared__ Shared shared;
     QueryTile const tile = call.tiles[blockIdx.y];

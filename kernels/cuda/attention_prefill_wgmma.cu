@@ -23,8 +23,10 @@ constexpr int group_queries = tensor_tile_tokens / computing_groups;
 constexpr int copying_registers = 40;
 constexpr int computing_registers = 232;
 static_assert(group_queries == 64, "a product has 64 rows");
-static_assert((copying_registers + computing_groups * computing_registers) * group_threads <=
-              64 * 1024);
+/// What a block of so many threads owns: 65536 registers by threads, in eights.
+constexpr int launch_registers = 64 * 1024 / threads / 8 * 8;
+static_assert(copying_registers + computing_groups * computing_registers <=
+              (1 + computing_groups) * launch_registers);
 
 template <int HeadDim>
 struct WgmmaTiles {
@@ -32,11 +34,15 @@ struct WgmmaTiles {
     static constexpr int positions = HeadDim == 256 ? 64 : 128;
     using Queries = Panels<tensor_tile_tokens, HeadDim>;
     using Keys = Panels<positions, HeadDim>;
-    /// A product is at most 128 columns wide here.
+    /// Of the result. A product is at most 128 columns wide here, and takes whole panels of values:
+    /// what lies beyond the last value only reaches columns that are not stored.
     static constexpr int parts = HeadDim > 128 ? 2 : 1;
-    static constexpr int part_columns = HeadDim / parts;
-    static_assert(parts * part_columns == HeadDim);
-    static constexpr int shared_bytes = Queries::bytes + 2 * tile_slots * Keys::bytes;
+    static constexpr int stored_columns = HeadDim / parts;
+    static constexpr int part_columns = Keys::panels / parts * 64;
+    static_assert(parts * stored_columns == HeadDim && stored_columns <= part_columns);
+    /// Tiles begin at multiples of 1024 bytes, so that what needs less stands behind them.
+    static constexpr int tile_bytes = Queries::bytes + 2 * tile_slots * Keys::bytes;
+    static constexpr int shared_bytes = tile_bytes + static_cast<int>(sizeof(Slots));
 };
 
 template <int HeadDim>
@@ -127,13 +133,19 @@ struct Computing {
     __device__ void wait_for_turn() const { sync_named(1 + group, 2 * group_threads); }
     __device__ void pass_turn() const { arrive_named(1 + (group ^ 1), 2 * group_threads); }
 
-    __device__ static void release(Barrier& empty) {
+    __device__ __forceinline__ static void release(Barrier& empty) {
         __syncwarp();
         if (threadIdx.x % 32 == 0) arrive(&empty);
     }
 
+    template <class T, std::size_t Count>
+    __device__ __forceinline__ static void pin_all(T (&all)[Count]) {
+#pragma unroll
+        for (std::size_t i = 0; i < Count; ++i) pin(all[i]);
+    }
+
     /// Starts scores = q k^T with the keys of the ring's slot.
-    __device__ void start_scores(float (&scores)[positions / 2]) const {
+    __device__ __forceinline__ void start_scores(float (&scores)[positions / 2]) const {
         std::uint64_t const q = matrix_descriptor(shared + group * group_queries * 128, 16);
         std::uint64_t const k =
             matrix_descriptor(shared + Tiles::Queries::bytes + keys.slot * Keys::bytes, 16);
@@ -150,13 +162,13 @@ struct Computing {
     }
 
     /// Starts result += weights v with the values of the ring's slot.
-    __device__ void start_sums(Result<HeadDim>& result,
+    __device__ __forceinline__ void start_sums(Result<HeadDim>& result,
                                std::uint32_t (&weights)[positions / 16][4]) const {
         std::uint64_t const v = matrix_descriptor(
             shared + Tiles::Queries::bytes + (tile_slots + values.slot) * Keys::bytes,
             Keys::panel_bytes);
-        for (auto& part : result) pin(part);
-        for (auto& operand : weights) pin(operand);
+        pin_all(result);
+        pin_all(weights);
         begin_products();
 #pragma unroll
         for (int step = 0; step < positions / 16; ++step) {
@@ -170,7 +182,7 @@ struct Computing {
         commit_products();
     }
 
-    __device__ void compute_item(QueryTile const& tile, int head) {
+    __device__ __forceinline__ void compute_item(QueryTile const& tile, int head) {
         int const group_thread = static_cast<int>(threadIdx.x % group_threads);
         int const token = group * group_queries + group_thread / 32 * 16 + group_thread % 32 / 4;
         int const position = tile.first_position + token;
@@ -225,10 +237,11 @@ struct Computing {
             hide_unseen(scores, index);
             softmax.weigh(scores, exponent_scale, correction);
             wait_for_products<0>();
-            for (auto& part : result) pin(part);
+            pin_all(result);
             release(slots.values[values.slot].empty);
             values.advance();
-            for (auto& part : result) multiply_rows(part, correction);
+#pragma unroll
+            for (int part = 0; part < Tiles::parts; ++part) multiply_rows(result[part], correction);
             pack();
         }
         release(slots.queries_read);
@@ -236,16 +249,17 @@ struct Computing {
         start_sums(result, weights);
         float const normalisers[2] = {softmax.normaliser(0), softmax.normaliser(1)};
         wait_for_products<0>();
-        for (auto& part : result) pin(part);
+        pin_all(result);
         release(slots.values[values.slot].empty);
         values.advance();
 
 #pragma unroll
         for (int part = 0; part < Tiles::parts; ++part) {
             multiply_rows(result[part], normalisers);
-            store_result(call, tile, token,
-                         static_cast<std::size_t>(head * HeadDim + part * Tiles::part_columns),
-                         result[part]);
+            store_result<Tiles::stored_columns>(
+                call, tile, token,
+                static_cast<std::size_t>(head * HeadDim + part * Tiles::stored_columns),
+                result[part]);
         }
     }
 };
@@ -253,23 +267,29 @@ struct Computing {
 template <int HeadDim>
 __global__ void __launch_bounds__(threads, 1) prefill_wgmma(PrefillCall call) {
     if constexpr (has_group_products) {
-        __shared__ Slots slots;
-        if (threadIdx.x == 0) slots.initialise_all();
+        std::byte* const shared = dynamic_shared();
+        auto& slots = *reinterpret_cast<Slots*>(shared + WgmmaTiles<HeadDim>::tile_bytes);
+        if (threadIdx.x == 0) {
+            if (__cvta_generic_to_shared(shared) % 1024 != 0) __trap();
+            slots.initialise_all();
+        }
         __syncthreads();
         wait_for_previous_grid();
         Items items{call};
         int const group = static_cast<int>(threadIdx.x / group_threads);
         if (group == 0) {
             shrink_registers<copying_registers>();
-            Copying<HeadDim> copying{call, slots, dynamic_shared()};
+            Copying<HeadDim> copying{call, slots, shared};
             while (items.next()) copying.load_item(items.tile, items.head);
         } else {
             grow_registers<computing_registers>();
-            Computing<HeadDim> computing{call, slots, dynamic_shared(), group - 1};
+            Computing<HeadDim> computing{call, slots, shared, group - 1};
             if (group == 2) computing.pass_turn();
             while (items.next()) computing.compute_item(items.tile, items.head);
             if (group == 1) computing.wait_for_turn();  // the turn that nobody takes
         }
+    } else {
+        __trap();  // compiled for another GPU: no result rather than none written
     }
 }
 

@@ -90,12 +90,13 @@ __device__ __forceinline__ void pack_weights(float const (&weights)[Elements], i
     }
 }
 
-/// Writes this thread's elements of y: of the token `token` of the tile and that 8 later, from
-/// column `first_column` of the head on.
-template <int Elements>
+/// Writes this thread's elements of y, in the first `Columns` columns of those it has: of the token
+/// `token` of the tile and that 8 later, from column `first_column` on.
+template <int Columns, int Elements>
 __device__ __forceinline__ void store_result(PrefillCall const& call, QueryTile const& tile,
                                              int token, std::size_t first_column,
                                              float const (&values)[Elements]) {
+    static_assert(Columns <= 2 * Elements);
 #pragma unroll
     for (int row = 0; row < 2; ++row) {
         if (token + 8 * row >= tile.tokens) continue;
@@ -103,7 +104,7 @@ __device__ __forceinline__ void store_result(PrefillCall const& call, QueryTile 
             (tile.row + static_cast<std::size_t>(token + 8 * row)) * call.y_stride + first_column +
             2 * (threadIdx.x % 4);
 #pragma unroll
-        for (int i = 2 * row; i < Elements; i += 4) {
+        for (int i = 2 * row; i < Columns / 2; i += 4) {
             std::size_t const at = start + static_cast<std::size_t>(i / 4 * 8);
             if (call.y_is_f32) {
                 auto* const y = reinterpret_cast<float*>(call.y) + at;

@@ -18,8 +18,9 @@ struct QueryTile {
     std::int32_t context = 0;         ///< positions of the segment, its new tokens included
 };
 
-constexpr std::size_t tiles_of(Segment const& segment, std::size_t tile_tokens) {
-    return (segment.tokens + tile_tokens - 1) / tile_tokens;
+template <std::uint32_t TileTokens>
+constexpr std::uint32_t tiles_of(std::size_t tokens) {
+    return (static_cast<std::uint32_t>(tokens) + TileTokens - 1) / TileTokens;
 }
 
 /// How many tiles there are at most: `tokens` in all, in `segments` segments, none longer than
@@ -32,11 +33,12 @@ constexpr std::size_t tiles_bound(std::size_t tokens, std::size_t segments, std:
 }
 
 /// The tiles of all segments from the `first`th of each on.
-constexpr std::size_t tiles_from(Segment const* segments, std::size_t count,
-                                 std::size_t tile_tokens, std::size_t first) {
-    std::size_t sum = 0;
-    for (std::size_t s = 0; s < count; ++s) {
-        std::size_t const tiles = tiles_of(segments[s], tile_tokens);
+template <std::uint32_t TileTokens>
+constexpr std::uint32_t tiles_from(Segment const* segments, std::uint32_t count,
+                                   std::uint32_t first) {
+    std::uint32_t sum = 0;
+    for (std::uint32_t s = 0; s < count; ++s) {
+        std::uint32_t const tiles = tiles_of<TileTokens>(segments[s].tokens);
         sum += tiles > first ? tiles - first : 0;
     }
     return sum;
@@ -44,26 +46,28 @@ constexpr std::size_t tiles_from(Segment const* segments, std::size_t count,
 
 /// The tile that stands at `place` when all are ordered by falling index within their segment: a
 /// late tile sees most keys and is started first, so that the last blocks to end are short ones.
-/// No work beyond the last.
-constexpr QueryTile tile_at(std::size_t place, Segment const* segments, std::size_t count,
-                            std::size_t longest, std::size_t tile_tokens) {
-    if (place >= tiles_from(segments, count, tile_tokens, 0)) return {};
-    std::size_t index = 0;  // tiles_from(index) > place >= tiles_from(end)
-    std::size_t end = (longest + tile_tokens - 1) / tile_tokens;
+/// No work beyond the last. Tiles are counted in 32 bits, and their size is known to the compiler:
+/// a thread of the device passes over all segments several times.
+template <std::uint32_t TileTokens>
+constexpr QueryTile tile_at(std::uint32_t place, Segment const* segments, std::uint32_t count,
+                            std::size_t longest) {
+    if (place >= tiles_from<TileTokens>(segments, count, 0)) return {};
+    std::uint32_t index = 0;  // tiles_from(index) > place >= tiles_from(end)
+    std::uint32_t end = tiles_of<TileTokens>(longest);
     while (end - index > 1) {
-        std::size_t const middle = index + (end - index) / 2;
-        (tiles_from(segments, count, tile_tokens, middle) > place ? index : end) = middle;
+        std::uint32_t const middle = index + (end - index) / 2;
+        (tiles_from<TileTokens>(segments, count, middle) > place ? index : end) = middle;
     }
-    std::size_t rest = place - tiles_from(segments, count, tile_tokens, index + 1);
-    for (std::size_t s = 0; s < count; ++s) {
+    std::uint32_t rest = place - tiles_from<TileTokens>(segments, count, index + 1);
+    for (std::uint32_t s = 0; s < count; ++s) {
         Segment const& segment = segments[s];
-        if (tiles_of(segment, tile_tokens) <= index || rest-- > 0) continue;
-        std::size_t const first = index * tile_tokens;
+        if (tiles_of<TileTokens>(segment.tokens) <= index || rest-- > 0) continue;
+        std::size_t const first = std::size_t{index} * TileTokens;
         std::size_t const left = segment.tokens - first;
         return {.row = segment.row + first,
                 .cache_row = segment.cache_row,
                 .first_position = static_cast<std::int32_t>(segment.first_position + first),
-                .tokens = static_cast<std::int32_t>(left < tile_tokens ? left : tile_tokens),
+                .tokens = static_cast<std::int32_t>(left < TileTokens ? left : TileTokens),
                 .context = static_cast<std::int32_t>(segment.first_position + segment.tokens)};
     }
     return {};

@@ -17,7 +17,10 @@ struct ChoiceRule {
     std::uint32_t ended = 0;
     double uniform = 0.0;
 
-    __device__ bool greedy() const { return temperature <= 0.0F || top_k == 1; }
+    __device__ static bool greedy(float temperature, std::uint32_t top_k) {
+        return temperature <= 0.0F || top_k == 1;
+    }
+    __device__ bool greedy() const { return greedy(temperature, top_k); }
 };
 
 /// Where the blocks that count a row's tokens together meet.
@@ -33,7 +36,8 @@ struct ChoiceRules {
     DecodeRow const* rows = nullptr;
     std::uint32_t const* seen = nullptr;  ///< [B, seen_words], or null
     std::size_t seen_words = 0;
-    MeetingPlace* meeting_places = nullptr;  ///< [B], or null: one block for each row
+    unsigned blocks_per_row = 1;             ///< see choosing_blocks()
+    MeetingPlace* meeting_places = nullptr;  ///< [B] where a row has more than one block
 
     __device__ ChoiceRule of(std::size_t b) const {
         if (given != nullptr) return given[b];
@@ -48,6 +52,12 @@ struct ChoiceRules {
                 .uniform = philox_draw(row.seed, row.stream, row.sample, row.chosen)};
     }
     __device__ bool ended(std::size_t b) const { return rows != nullptr && rows[b].ended != 0; }
+    /// Whether the blocks of the row will meet.
+    __device__ bool meet(std::size_t b) const {
+        if (blocks_per_row == 1) return false;
+        return given != nullptr ? !given[b].greedy()
+                                : !ChoiceRule::greedy(rows[b].temperature, rows[b].top_k);
+    }
     __device__ Penalty penalty(std::size_t b) const {
         float const factor = given != nullptr  ? given[b].repetition_penalty
                              : rows != nullptr ? rows[b].repetition_penalty

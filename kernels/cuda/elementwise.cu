@@ -87,10 +87,13 @@ void copy_rows(cudaStream_t stream, ConstTensorView x, DeviceSpan<std::size_t co
     Area area{y.rows, y.cols};
     if (rows.data == nullptr) area = join_rows(area, x, y);
     bool const aligned = rows_aligned(x) && rows_aligned(y);
-    if (y.dtype == DType::f32) {
-        for_each_pack(stream, area, aligned, CopyRows<std::uint32_t>{x, rows, y});
-    } else {
-        for_each_pack(stream, area, aligned, CopyRows<std::uint16_t>{x, rows, y});
+    switch (size_of(y.dtype)) {
+        case 1:
+            return for_each_pack(stream, area, aligned, CopyRows<std::uint8_t>{x, rows, y});
+        case 2:
+            return for_each_pack(stream, area, aligned, CopyRows<std::uint16_t>{x, rows, y});
+        default:
+            return for_each_pack(stream, area, aligned, CopyRows<std::uint32_t>{x, rows, y});
     }
 }
 

@@ -100,8 +100,9 @@ class Row {
 template <Norm norm, int Width, int Packs>
 __global__ void __launch_bounds__(most_threads) norm_kernel(NormArguments arguments) {
     let_next_grid_start();
-    if (threadIdx.x * Width < arguments.weight.cols) {
-        prefetch_l2(arguments.weight.data + threadIdx.x * Width * size_of(arguments.weight.dtype));
+    constexpr unsigned line_bytes = 128;
+    if (threadIdx.x * line_bytes < arguments.weight.cols * size_of(arguments.weight.dtype)) {
+        prefetch_l2(arguments.weight.data + threadIdx.x * line_bytes);
     }
     wait_for_previous_grid();
     std::size_t const index = blockIdx.x;

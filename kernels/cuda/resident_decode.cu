@@ -17,7 +17,7 @@ __device__ bool stops(DecodeRow const& row, std::int32_t const* stop_ids, std::i
 }
 
 __device__ void mark_seen(DecodeTable const& table, std::size_t b, std::int32_t token) {
-    if (table.seen.size == 0) return;
+    if (table.seen.size == 0 || token < 0) return;
     std::size_t const words = table.seen.size / table.rows.size;
     auto const id = static_cast<std::uint32_t>(token);
     table.seen.data[b * words + id / 32] |= 1U << (id % 32);
@@ -96,16 +96,20 @@ void CudaBackend::choose(ChoiceSource const& source, DecodeTable const& table,
                 "choose needs a row of logits for each sequence");
         if (table.seen.size > 0) rules.seen = table.seen.data;
         rules.seen_words = table.seen.size / rows;
-        rules.meeting_places =
-            reinterpret_cast<MeetingPlace*>(scratch(rows * sizeof(MeetingPlace)));
+        rules.blocks_per_row =
+            choosing_blocks(rows, source.logits.cols, properties_.multiProcessorCount);
+        if (rules.blocks_per_row > 1) {
+            rules.meeting_places =
+                reinterpret_cast<MeetingPlace*>(scratch(rows * sizeof(MeetingPlace)));
+        }
         auto const from = scan_logits(source.logits, rules,
                                       scratch(scan_bytes(rows, source.logits.cols)), stream());
-        choose_tokens(from, rows, rules, chosen.data,
-                      static_cast<unsigned>(properties_.multiProcessorCount), stream());
+        choose_tokens(from, rows, rules, chosen.data, stream());
         if (top_count > 0) find_top_tokens(from, rows, rules, to, stream());
         return;
     }
-    require(source.candidates.size == source.parts * rows * source.per_part &&
+    require(source.parts * source.per_part > 0 &&
+                source.candidates.size == source.parts * rows * source.per_part &&
                 source.log_sums.size == source.parts * rows,
             "choose needs candidates and a sum of each part for each sequence");
     CandidateRows const from{.candidates = source.candidates.data,

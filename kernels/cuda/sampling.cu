@@ -68,9 +68,11 @@ void CudaBackend::sample(ConstTensorView logits, std::span<SamplingParams const>
     contracts::sample(logits, params, chosen);
     std::size_t const words =
         std::any_of(params.begin(), params.end(), penalizes) ? (logits.cols + 31) / 32 : 0;
+    unsigned const blocks =
+        choosing_blocks(logits.rows, logits.cols, properties().multiProcessorCount);
+    std::size_t const meeting_bytes = blocks > 1 ? sizeof(MeetingPlace) : 0;
     std::size_t const bytes_per_row = scan_bytes(1, logits.cols) + words * sizeof(std::uint32_t) +
-                                      sizeof(ChoiceRule) + sizeof(MeetingPlace) +
-                                      sizeof(DecodeOutput);
+                                      sizeof(ChoiceRule) + meeting_bytes + sizeof(DecodeOutput);
     std::vector<ChoiceRule> rules(params.size());
     std::transform(params.begin(), params.end(), rules.begin(), rule_of);
     std::vector<DecodeOutput> results(params.size());
@@ -80,12 +82,12 @@ void CudaBackend::sample(ConstTensorView logits, std::span<SamplingParams const>
         how.given = upload(std::span<ChoiceRule const>(rules).subspan(first, rows)).data;
         if (words > 0) how.seen = upload(std::span<std::uint32_t const>(bits)).data;
         how.seen_words = words;
-        how.meeting_places = reinterpret_cast<MeetingPlace*>(scratch(rows * sizeof(MeetingPlace)));
+        how.blocks_per_row = blocks;
+        how.meeting_places = reinterpret_cast<MeetingPlace*>(scratch(rows * meeting_bytes));
         auto const from = scan_logits(logits.rows_from(first, rows), how,
                                       scratch(scan_bytes(rows, logits.cols)), stream());
         std::byte* const output = scratch(rows * sizeof(DecodeOutput));
-        choose_tokens(from, rows, how, reinterpret_cast<DecodeOutput*>(output),
-                      static_cast<unsigned>(properties().multiProcessorCount), stream());
+        choose_tokens(from, rows, how, reinterpret_cast<DecodeOutput*>(output), stream());
         copy_to_host(output, std::as_writable_bytes(std::span(results).subspan(first, rows)));
     });
     std::transform(results.begin(), results.end(), chosen.begin(), [](DecodeOutput const& output) {

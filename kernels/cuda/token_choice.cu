@@ -3,7 +3,6 @@
 #include "kernels/cuda/token_kernels.cuh"
 #include "kernels/cuda/token_search.cuh"
 
-#include <algorithm>
 #include <cmath>
 #include <cstdint>
 
@@ -72,11 +71,11 @@ __device__ bool meet(MeetingPlace& place, unsigned blocks, SearchMemory& memory)
     if (part == 0) {
         // One thread's fences stand for all: the barriers order what the others do.
         __threadfence();
-        memory.place = atomicAdd(&place.arrived, 1U);
+        memory.before_me = atomicAdd(&place.arrived, 1U);
         __threadfence();
     }
     __syncthreads();
-    if (memory.place != blocks - 1) return false;
+    if (memory.before_me != blocks - 1) return false;
     memory.all.counts[part] = __ldcg(&place.all.counts[part]);
     memory.all.low[part] = __ldcg(&place.all.low[part]);
     memory.all.high[part] = __ldcg(&place.all.high[part]);
@@ -100,6 +99,10 @@ __global__ void __launch_bounds__(search_width, 1)
     }
     RowSummary const summary = rows.summary(b, memory.block);
     std::uint64_t number = summary.best;
+    if (number == 0) {
+        if (threadIdx.x == 0) chosen[b] = {.token = -1, .logprob = -INFINITY};
+        return;
+    }
     if (!rule.greedy()) {
         auto const scale =
             WeightScale::of(rows.order.logit(summary.best), rule.temperature, rows.size());
@@ -117,16 +120,11 @@ __global__ void __launch_bounds__(search_width, 1)
 }  // namespace
 
 void choose_tokens(LogitRows const& from, std::size_t rows, ChoiceRules const& rules,
-                   DecodeOutput* chosen, unsigned multiprocessors, cudaStream_t stream) {
-    // A block fills a multiprocessor; one with less than a piece would not be worth the meeting.
-    auto const blocks = static_cast<unsigned>(multiprocessors / std::max(rows, std::size_t{1}));
-    unsigned const shares = rules.meeting_places == nullptr
-                                ? 1
-                                : std::clamp(blocks, 1U, std::max(1U, from.pieces_per_row));
-    launch_dependent(
-        choose_token<LogitRows>,
-        {.grid = dim3(static_cast<unsigned>(rows), shares), .block = dim3(search_width)}, stream,
-        from, rules, chosen);
+                   DecodeOutput* chosen, cudaStream_t stream) {
+    launch_dependent(choose_token<LogitRows>,
+                     {.grid = dim3(static_cast<unsigned>(rows), rules.blocks_per_row),
+                      .block = dim3(search_width)},
+                     stream, from, rules, chosen);
 }
 
 void choose_tokens(CandidateRows const& from, std::size_t rows, ChoiceRules const& rules,

@@ -21,10 +21,13 @@ std::size_t scan_bytes(std::size_t rows, std::size_t cols);
 LogitRows scan_logits(ConstTensorView logits, ChoiceRules const& rules, std::byte* scratch,
                       cudaStream_t stream);
 
-/// chosen [rows]; ended rows get token -1. With meeting places, which scan_logits() has cleared, as
-/// many blocks work on few rows as there are multiprocessors.
+/// How many blocks are to choose each row's token together: all multiprocessors for few rows. More
+/// than one need meeting places, which scan_logits() clears.
+unsigned choosing_blocks(std::size_t rows, std::size_t cols, int multiprocessors);
+
+/// chosen [rows]; ended rows and those without candidates get token -1.
 void choose_tokens(LogitRows const& from, std::size_t rows, ChoiceRules const& rules,
-                   DecodeOutput* chosen, unsigned multiprocessors, cudaStream_t stream);
+                   DecodeOutput* chosen, cudaStream_t stream);
 void choose_tokens(CandidateRows const& from, std::size_t rows, ChoiceRules const& rules,
                    DecodeOutput* chosen, cudaStream_t stream);
 

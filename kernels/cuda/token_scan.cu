@@ -3,6 +3,7 @@
 #include "kernels/cuda/device/launch.cuh"
 #include "kernels/cuda/token_kernels.cuh"
 
+#include <algorithm>
 #include <cstdint>
 
 namespace tesserank::kernels::cuda {
@@ -27,7 +28,7 @@ __global__ void __launch_bounds__(scan_threads)
     let_next_grid_start();
     wait_for_previous_grid();
     if (rules.ended(b)) return;
-    if (rules.meeting_places != nullptr && blockIdx.y == 0) clear(rules.meeting_places[b]);
+    if (blockIdx.y == 0 && rules.meet(b)) clear(rules.meeting_places[b]);
     std::uint32_t const first = blockIdx.y * piece_tokens;
     std::uint32_t const last = min(rows.cols, first + piece_tokens);
     Penalty const penalty = rules.penalty(b);
@@ -59,6 +60,13 @@ std::uint32_t pieces_of(std::size_t cols) {
 
 std::size_t scan_bytes(std::size_t rows, std::size_t cols) {
     return rows * pieces_of(cols) * sizeof(RowSummary);
+}
+
+unsigned choosing_blocks(std::size_t rows, std::size_t cols, int multiprocessors) {
+    // A block fills a multiprocessor; one with less than a piece would not be worth the meeting.
+    auto const free = static_cast<std::size_t>(multiprocessors) / std::max(rows, std::size_t{1});
+    return static_cast<unsigned>(
+        std::clamp(free, std::size_t{1}, std::max(std::size_t{1}, std::size_t{pieces_of(cols)})));
 }
 
 LogitRows scan_logits(ConstTensorView logits, ChoiceRules const& rules, std::byte* scratch,

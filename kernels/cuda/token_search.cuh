@@ -20,7 +20,10 @@ struct SearchMemory {
     TokenHistogram all, some;
     std::uint64_t sorted[search_width];
     BlockMemory block;
-    std::uint32_t place, ends[2];
+    std::uint32_t before_me;     ///< blocks of the row that came first
+    std::uint32_t sorted_count;  ///< tokens in `sorted`
+    std::uint32_t picked;        ///< the thread that pick() found
+    std::uint32_t ends[2];
     std::uint64_t before;
 };
 
@@ -53,12 +56,28 @@ class TokenSearch {
         : rows_{rows}, row_{row}, penalty_{penalty}, scale_{scale}, memory_{memory} {}
 
     /// Makes memory.all of one of equal `shares` of the tokens; with `most` count, without weights.
+    /// The last part often takes most tokens: a warp adds all of its own at once.
     __device__ void count_tokens(Measure most, unsigned share, unsigned shares) {
+        constexpr unsigned far = search_width - 1;
+        std::uint64_t far_tokens = 0, far_weight = 0;
         memory_.all.clear();
         rows_.visit_share(row_, share, shares, [&](float logit, std::uint32_t token) {
             float const its = penalty_(logit, token);
-            memory_.all.add(scale_.part(its), most == Measure::weight ? scale_.weight(its) : 0);
+            unsigned const part = scale_.part(its);
+            std::uint64_t const weight = most == Measure::weight ? scale_.weight(its) : 0;
+            if (part == far) {
+                ++far_tokens;
+                far_weight += weight;
+            } else {
+                memory_.all.add(part, weight);
+            }
         });
+        auto const sum = [](std::uint64_t a, std::uint64_t b) { return a + b; };
+        far_tokens = warp_reduce(far_tokens, sum);
+        far_weight = warp_reduce(far_weight, sum);
+        if (threadIdx.x % warp_size == 0 && far_tokens > 0) {
+            memory_.all.add(far, far_weight, static_cast<std::uint32_t>(far_tokens));
+        }
         __syncthreads();
     }
 
@@ -70,7 +89,7 @@ class TokenSearch {
     /// The part in which the running amount exceeds `target`, which is less than the total.
     __device__ unsigned part_of(Measure measure, std::uint64_t target) {
         pick(memory_.all.amount(measure, threadIdx.x), target);
-        return memory_.place;
+        return memory_.picked;
     }
 
     /// Says that no token behind `part` will be found: if few are before it, they are sorted once.
@@ -80,6 +99,9 @@ class TokenSearch {
         sort({interval_of(part).first, ~std::uint64_t{0}});
         sorted_ = true;
     }
+
+    /// Whether search_down_to() has left all of these in memory.sorted, the most likely first.
+    __device__ bool all_sorted() const { return sorted_; }
 
     /// The number of the first token, in order of falling numbers, with which the running amount
     /// exceeds `target`, which is less than the total.
@@ -91,7 +113,7 @@ class TokenSearch {
         std::uint64_t const mine = memory_.sorted[threadIdx.x];
         bool const weighs = mine != 0 && measure == Measure::weight;
         pick(weighs ? scale_.weight(rows_.order.logit(mine)) : mine != 0 ? 1 : 0, target);
-        return memory_.sorted[memory_.place];
+        return memory_.sorted[memory_.picked];
     }
 
     /// The weight of the tokens from `last`, a number, on, and not further away than `reach`.
@@ -120,17 +142,17 @@ class TokenSearch {
     __device__ void sort(Interval within) {
         __syncthreads();  // earlier readers
         memory_.sorted[threadIdx.x] = 0;
-        memory_.place = 0;
+        memory_.sorted_count = 0;
         __syncthreads();
         visit([&](float logit, std::uint32_t token) {
             std::uint64_t const its = number(logit, token);
             if (its >= within.first && its <= within.last) {
-                memory_.sorted[atomicAdd(&memory_.place, 1U)] = its;
+                memory_.sorted[atomicAdd(&memory_.sorted_count, 1U)] = its;
             }
         });
         __syncthreads();
         unsigned size = 1;
-        while (size < memory_.place) size *= 2;
+        while (size < memory_.sorted_count) size *= 2;
         sort_falling(memory_, size);
     }
 
@@ -149,26 +171,26 @@ class TokenSearch {
     /// what it is within them.
     __device__ Interval interval_around(Measure measure, std::uint64_t& target) {
         target -= pick(memory_.all.amount(measure, threadIdx.x), target);
-        unsigned const part = memory_.place;
+        unsigned const part = memory_.picked;
         std::uint32_t count = memory_.all.counts[part];
         Interval interval = interval_of(part);
         while (count > search_width) {
             unsigned const shift = narrow(interval, measure);
             target -= pick(memory_.some.amount(measure, threadIdx.x), target);
-            count = memory_.some.counts[memory_.place];
-            interval.last -= std::uint64_t{memory_.place} << shift;
+            count = memory_.some.counts[memory_.picked];
+            interval.last -= std::uint64_t{memory_.picked} << shift;
             std::uint64_t const width = (std::uint64_t{1} << shift) - 1;
             if (interval.last - interval.first > width) interval.first = interval.last - width;
         }
         return interval;
     }
 
-    /// Puts into memory.place the thread with whose amount the running sum exceeds `target`;
+    /// Puts into memory.picked the thread with whose amount the running sum exceeds `target`;
     /// returns the sum before it.
     __device__ std::uint64_t pick(std::uint64_t amount, std::uint64_t target) {
         std::uint64_t const sum = block_running_sum(amount, memory_.block);
         if (sum > target && sum - amount <= target) {
-            memory_.place = threadIdx.x;
+            memory_.picked = threadIdx.x;
             memory_.before = sum - amount;
         }
         __syncthreads();

@@ -55,6 +55,11 @@ __global__ void __launch_bounds__(search_width, 1)
     TokenSearch<Rows> search(rows, b, {}, scale, memory);
     search.count_tokens(Measure::count, 0, 1);
     std::size_t const found = min(std::uint64_t{to.count}, search.total(Measure::count));
+    search.search_down_to(search.part_of(Measure::count, found - 1));
+    if (search.all_sorted()) {
+        if (threadIdx.x < found) top.put(threadIdx.x, memory.sorted[threadIdx.x]);
+        return top.put_none(found);
+    }
     std::uint64_t highest = summary.likeliest;
     for (std::size_t first = 0; first < found; first += search_width) {
         std::size_t const size = min(found - first, std::size_t{search_width});

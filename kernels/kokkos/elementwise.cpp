@@ -8,10 +8,10 @@ namespace tesserank::kernels::kokkos {
 
 void KokkosBackend::copy(ConstTensorView source, TensorView destination) {
     contracts::copy(source, destination);
-    visit_dtype(source.dtype, [&]<class Element>(Element) {
-        parallel_for("copy", source.rows, [=](std::size_t t) {
-            std::copy_n(source.row<Element>(t), source.cols, destination.row<Element>(t));
-        });
+    std::size_t const size = size_of(source.dtype);
+    parallel_for("copy", source.rows, [=](std::size_t t) {
+        std::copy_n(source.data + t * source.stride * size, source.cols * size,
+                    destination.data + t * destination.stride * size);
     });
 }
 

@@ -9,11 +9,11 @@ namespace tesserank::kernels::reference {
 
 void ReferenceBackend::copy(ConstTensorView source, TensorView destination) {
     contracts::copy(source, destination);
-    visit_dtype(source.dtype, [&]<class T>(T) {
-        for (std::size_t t = 0; t < source.rows; ++t) {
-            std::copy_n(source.row<T>(t), source.cols, destination.row<T>(t));
-        }
-    });
+    std::size_t const size = size_of(source.dtype);
+    for (std::size_t t = 0; t < source.rows; ++t) {
+        std::copy_n(source.data + t * source.stride * size, source.cols * size,
+                    destination.data + t * destination.stride * size);
+    }
 }
 
 void ReferenceBackend::add(TensorView x, ConstTensorView y) {

@@ -24,7 +24,7 @@ void perform(std::vector<Copy> const& copies) {
         } else {
             std::memset(copy.target, 0, copy.bytes);
         }
-        written_by_copy(copy.target);
+        written_by_thread(copy.target);
     }
 }
 
@@ -32,7 +32,7 @@ void perform(std::vector<Copy> const& copies) {
 
 void prepare_shared_memory(std::size_t bytes) {
     shared_bytes = bytes;
-    forget_copies();
+    forget_writers();
     std::memset(shared_memory.data(), garbage, bytes);
     std::memset(shared_memory.data() + bytes, guarded, guard);
 }

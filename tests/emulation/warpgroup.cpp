@@ -39,6 +39,10 @@ class Operand {
         if ((descriptor >> 49 & 7) != 0) fail("gives a matrix descriptor with a base offset");
     }
 
+    /// Whether `columns` of B end with a row in memory. Of others, summed along their rows, nobody
+    /// is known to make a product.
+    bool are_whole(std::size_t columns) const { return !rows_summed_ || columns % (row_ / 2) == 0; }
+
     /// `index` counts rows of A or columns of B, k is summed over.
     std::size_t offset(std::size_t index, std::size_t k) const {
         std::size_t const across = row_ / 2;
@@ -66,7 +70,7 @@ class Operand {
     }
     float published(std::size_t index, std::size_t k) const {
         if (writers()[offset(index, k) / piece] != 0) {
-            fail("starts a product with an operand that cp.async wrote and nobody published");
+            fail("starts a product with an operand that a thread wrote and nobody published");
         }
         return kernels::to_float(kernels::BFloat16{bits(index, k)});
     }
@@ -170,6 +174,9 @@ void begin_products() {
 void start_product(ProductStart const& start) {
     if (!mine().begun) fail("starts a product without begin_products()");
     if (blockDim.x % 128 != 0) fail("starts a product in a block without whole warpgroups");
+    if (!Operand(start.b, start.b_rows_summed).are_whole(start.d.size() * 2)) {
+        fail("starts a product with a part of a panel's columns");
+    }
     ProductUnderWay product{.start = start, .result = {}, .a_registers = {}, .operands = {}};
     std::copy(start.a_registers.begin(), start.a_registers.end(), product.a_registers.begin());
     auto const* const before = newest_of(start.d.data());
@@ -204,7 +211,7 @@ void wait_for_products(std::size_t groups_under_way) {
     mine().begun = false;
 }
 
-void written_by_copy(void const* target) {
+void written_by_thread(void const* target) {
     auto const* const address = static_cast<std::byte const*>(target);
     if (address < dynamic_shared() || address >= dynamic_shared() + dynamic_shared_bytes()) return;
     auto const index = static_cast<std::size_t>(address - dynamic_shared()) / piece;
@@ -218,7 +225,7 @@ void publish_to_products() {
     }
 }
 
-void forget_copies() { std::fill(writers().begin(), writers().end(), 0); }
+void forget_writers() { std::fill(writers().begin(), writers().end(), 0); }
 
 }  // namespace tesserank::emulation
 

@@ -13,7 +13,8 @@
 /// - a product without begin_products() since the thread waited last,
 /// - an accumulator that is used before the wait: it holds NaNs until then,
 /// - operands, in registers or shared memory, that change before the wait,
-/// - an operand that cp.async wrote and whose writer did not publish it.
+/// - an operand that copy_async16() or store16() wrote and whose writer did not publish it,
+/// - B summed along its rows with only a part of the columns that a row has in memory.
 namespace tesserank::emulation {
 
 struct ProductStart {
@@ -43,12 +44,12 @@ struct ThreadProducts {
     bool begun = false;
     std::vector<ProductUnderWay> open;  ///< not in a group yet
     std::deque<std::vector<ProductUnderWay>> groups;
-    std::vector<std::size_t> unpublished;  ///< pieces that the thread's cp.async wrote
+    std::vector<std::size_t> unpublished;  ///< pieces that the thread wrote
 };
 
-/// A 16-byte piece of shared memory that cp.async wrote in the running thread.
-void written_by_copy(void const* target);
+/// A 16-byte piece of shared memory that the running thread wrote.
+void written_by_thread(void const* target);
 /// A block begins: all pieces are as good as published.
-void forget_copies();
+void forget_writers();
 
 }  // namespace tesserank::emulation

@@ -19,7 +19,7 @@ using ::testing::HasSubstr;
 
 constexpr int columns = 64;
 
-enum class Mistake { none, not_begun, not_published, overwritten, read_early };
+enum class Mistake { none, not_begun, not_published, overwritten, read_early, part_of_a_panel };
 
 /// Puts a row of 64 elements where the 128-byte swizzle has it; a thread copies a chunk of 16
 /// bytes.
@@ -58,8 +58,12 @@ __global__ void product(BFloat16 const* a, BFloat16 const* b, float* d, bool row
                 std::memcpy(&registers[step][r],
                             a + row * 64 + step * 16 + threadIdx.x % 4 * 2 + r / 2 * 8, 4);
             }
-            multiply_registers<columns>(sums, registers[step],
-                                        advanced(matrix_descriptor(panel_b, 8192), step * 2048));
+            auto const b_of_step = advanced(matrix_descriptor(panel_b, 8192), step * 2048);
+            if (mistake == Mistake::part_of_a_panel) {
+                float few[20] = {};
+                multiply_registers<40>(few, registers[step], b_of_step);
+            }
+            multiply_registers<columns>(sums, registers[step], b_of_step);
         } else {
             multiply_shared<columns>(sums, advanced(matrix_descriptor(panel_a, 16), step * 32),
                                      advanced(matrix_descriptor(panel_b, 16), step * 32), step > 0);
@@ -150,9 +154,11 @@ TEST_F(WarpgroupTest, FindsMistakes) {
         char const* text;
     } const cases[] = {{Mistake::not_begun, "without begin_products()"},
                        {Mistake::not_published, "nobody published"},
-                       {Mistake::overwritten, "operands in shared memory have changed"}};
+                       {Mistake::overwritten, "operands in shared memory have changed"},
+                       {Mistake::part_of_a_panel, "part of a panel's columns"}};
     for (auto const& [mistake, text] : cases) {
-        EXPECT_THROW(check_cuda(run(false, mistake), ""), SystemError);
+        bool const rows_summed = mistake == Mistake::part_of_a_panel;
+        EXPECT_THROW(check_cuda(run(rows_summed, mistake), ""), SystemError);
         EXPECT_THAT(emulation::fault_text(), HasSubstr(text));
         emulation::clear_fault();
     }

@@ -50,8 +50,10 @@ class AttentionDecodeTest : public BackendTest {
         std::size_t const q_cols = shape.query_heads * shape.head_dim;
         std::size_t const kv_cols = shape.kv_heads * shape.head_dim;
         auto const q = aligned(rows, q_cols, call.q);
-        auto const k = aligned(cache_rows, kv_cols, call.cache);
-        auto const v = aligned(cache_rows, kv_cols, call.cache);
+        auto k = aligned(cache_rows + 1, kv_cols, call.cache);
+        auto v = aligned(cache_rows + 1, kv_cols, call.cache);
+        spoil_unowned_rows(k.view(), call.segments);
+        spoil_unowned_rows(v.view(), call.segments);
         auto y = aligned(rows, q_cols, call.y);
         auto expected = y;
         backend->attention_decode(q.view(), k.view(), v.view(),

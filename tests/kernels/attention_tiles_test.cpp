@@ -30,46 +30,50 @@ std::size_t longest_of(std::vector<Segment> const& segments) {
     return longest;
 }
 
+/// The bounds of a recording can be larger than what its replays find: `longest` is one.
+template <std::uint32_t Size>
+void expect_tiles(std::vector<Segment> const& segments, std::size_t longest) {
+    std::map<std::size_t, Segment> expected;  // by row
+    std::size_t rows = 0;
+    for (auto const& segment : segments) {
+        for (std::size_t i = 0; i < segment.tokens; ++i) {
+            expected[segment.row + i] = {.row = segment.row,
+                                         .tokens = segment.tokens,
+                                         .first_position = segment.first_position + i,
+                                         .cache_row = segment.cache_row};
+        }
+        rows = std::max(rows, segment.row + segment.tokens);
+    }
+    auto const count = static_cast<std::uint32_t>(segments.size());
+    std::size_t const bound = tiles_bound(rows, count, longest, Size);
+    std::size_t const used = tiles_from<Size>(segments.data(), count, 0);
+    ASSERT_GE(bound, used);
+    std::size_t index_before = static_cast<std::size_t>(-1);
+    for (std::uint32_t place = 0; place < bound; ++place) {
+        auto const tile = tile_at<Size>(place, segments.data(), count, longest);
+        ASSERT_EQ(tile.tokens > 0, place < used);
+        ASSERT_LE(tile.tokens, static_cast<std::int32_t>(Size));
+        for (std::size_t i = 0; i < static_cast<std::size_t>(tile.tokens); ++i) {
+            ASSERT_EQ(expected.count(tile.row + i), 1);
+            Segment const token = expected.at(tile.row + i);
+            EXPECT_EQ(static_cast<std::size_t>(tile.first_position) + i, token.first_position);
+            EXPECT_EQ(tile.cache_row, token.cache_row);
+            expected.erase(tile.row + i);
+            if (i > 0) continue;
+            std::size_t const index = (tile.row - token.row) / Size;
+            EXPECT_LE(index, index_before);
+            index_before = index;
+        }
+    }
+    EXPECT_TRUE(expected.empty());
+}
+
 TEST(AttentionTiles, EveryTokenIsInOneTileAndLateTilesComeFirst) {
     for (auto const& segments : segment_lists()) {
-        for (std::size_t const size : Sizes{1, 16, 128}) {
-            // The bounds of a recording can be larger than what its replays find.
-            for (std::size_t const longest : {longest_of(segments), longest_of(segments) + 500}) {
-                std::map<std::size_t, Segment> expected;  // by row
-                std::size_t rows = 0;
-                for (auto const& segment : segments) {
-                    for (std::size_t i = 0; i < segment.tokens; ++i) {
-                        expected[segment.row + i] = {.row = segment.row,
-                                                     .tokens = segment.tokens,
-                                                     .first_position = segment.first_position + i,
-                                                     .cache_row = segment.cache_row};
-                    }
-                    rows = std::max(rows, segment.row + segment.tokens);
-                }
-                std::size_t const bound = tiles_bound(rows, segments.size(), longest, size);
-                std::size_t const used = tiles_from(segments.data(), segments.size(), size, 0);
-                ASSERT_GE(bound, used);
-                std::size_t index_before = static_cast<std::size_t>(-1);
-                for (std::size_t place = 0; place < bound; ++place) {
-                    auto const tile =
-                        tile_at(place, segments.data(), segments.size(), longest, size);
-                    ASSERT_EQ(tile.tokens > 0, place < used);
-                    ASSERT_LE(tile.tokens, size);
-                    for (std::size_t i = 0; i < static_cast<std::size_t>(tile.tokens); ++i) {
-                        ASSERT_EQ(expected.count(tile.row + i), 1);
-                        Segment const token = expected.at(tile.row + i);
-                        EXPECT_EQ(static_cast<std::size_t>(tile.first_position) + i,
-                                  token.first_position);
-                        EXPECT_EQ(tile.cache_row, token.cache_row);
-                        expected.erase(tile.row + i);
-                        if (i > 0) continue;
-                        std::size_t const index = (tile.row - token.row) / size;
-                        EXPECT_LE(index, index_before);
-                        index_before = index;
-                    }
-                }
-                EXPECT_TRUE(expected.empty());
-            }
+        for (std::size_t const longest : {longest_of(segments), longest_of(segments) + 500}) {
+            expect_tiles<1>(segments, longest);
+            expect_tiles<16>(segments, longest);
+            expect_tiles<128>(segments, longest);
         }
     }
 }

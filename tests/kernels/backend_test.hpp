@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
+#include <limits>
 #include <memory>
 #include <random>
 #include <span>
@@ -41,6 +42,17 @@ struct TestAllocator {
     void deallocate(T* memory, std::size_t) { free_for_test(memory); }
     bool operator==(TestAllocator const&) const = default;
 };
+
+/// NaN in the rows of a cache that no position of a segment has: nobody may read them.
+inline void spoil_unowned_rows(TensorView cache, std::span<Segment const> segments) {
+    std::vector<float> const nans(cache.cols, std::numeric_limits<float>::quiet_NaN());
+    for (std::size_t row = 0; row < cache.rows; ++row) {
+        bool const owned = std::any_of(segments.begin(), segments.end(), [row](Segment const& s) {
+            return s.cache_row <= row && row < s.cache_row + s.first_position + s.tokens;
+        });
+        if (!owned) store_row(nans, cache, row);
+    }
+}
 
 /// For loops over sizes: for (std::size_t const tokens : Sizes{1, 2, 3}).
 using Sizes = std::initializer_list<std::size_t>;

@@ -33,6 +33,26 @@ TEST_P(ElementwiseTest, CopyKeepsEveryBitBetweenStridedViews) {
     EXPECT_THROW(backend->copy(Matrix(2, 2).view(), Matrix(2, 2, DType::f16).view()), LogicError);
 }
 
+/// Of f8e4m3 all 256 bytes, which stand for no numbers without their scales.
+TEST_P(ElementwiseTest, CopyKeepsEveryByteOfQuantisedWeights) {
+    for (std::size_t const cols : Sizes{16, 19}) {
+        constexpr std::size_t rows = 16, stride = 32;
+        std::vector<std::byte> from(rows * stride), to(rows * stride, std::byte{0x5A});
+        for (std::size_t i = 0; i < from.size(); ++i) from[i] = static_cast<std::byte>(i);
+        Buffer const source = backend->allocate(from.size());
+        Buffer const target = backend->allocate(to.size());
+        backend->copy_from_host(from, source.get());
+        backend->copy_from_host(to, target.get());
+        backend->copy(TensorView{{source.get(), DType::f8e4m3, rows, cols, stride}},
+                      TensorView{{target.get(), DType::f8e4m3, rows, cols, stride}});
+        std::vector<std::byte> copied(to.size());
+        backend->copy_to_host(target.get(), copied);
+        for (std::size_t i = 0; i < to.size(); ++i) {
+            ASSERT_EQ(copied[i], i % stride < cols ? from[i] : to[i]) << i;
+        }
+    }
+}
+
 TEST_P(ElementwiseTest, GatherTakesRowsInAnyOrderAndTwice) {
     Matrix const x = random(4, 13);
     std::vector<std::size_t> const rows{3, 0, 3};

@@ -318,6 +318,23 @@ TEST_P(ResidentDecodeTest, CandidatesDecideAsTheWholeLogitsDo) {
     }
 }
 
+TEST_P(ResidentDecodeTest, RowsWithoutCandidatesGetNoToken) {
+    TokenLogit const none{.token = -1, .logit = -std::numeric_limits<float>::infinity()};
+    OnDevice<TokenLogit> const candidates(
+        *backend,
+        std::vector<TokenLogit>{none, none, {.token = 7, .logit = 1.0F}, none, none, none});
+    OnDevice<float> const log_sums(*backend, std::vector<float>{none.logit, 1.0F, none.logit});
+    Table const table(*backend, {{.temperature = 1.0F}, {.temperature = 1.0F}, {}});
+    auto const chosen = choose({.candidates = {candidates.span().data, candidates.span().size},
+                                .log_sums = {log_sums.span().data, log_sums.span().size},
+                                .parts = 1,
+                                .per_part = 2},
+                               table.view());
+    EXPECT_EQ(chosen[0].token, -1);
+    EXPECT_EQ(chosen[1].token, 7);
+    EXPECT_EQ(chosen[2].token, -1) << "greedy";
+}
+
 TEST_P(ResidentDecodeTest, PartsWithFewTokensFillUp) {
     Logits const logits(*backend, 1, {1, 3, 2});
     OnDevice<TokenLogit> top(*backend, 5);
@@ -347,7 +364,9 @@ struct HostTable {
         ++row.chosen;
         ids[b] = token;
         std::size_t const words = seen.size() / rows.size();
-        seen[b * words + static_cast<std::size_t>(token) / 32] |= 1U << (token % 32);
+        if (token >= 0) {
+            seen[b * words + static_cast<std::size_t>(token) / 32] |= 1U << (token % 32);
+        }
         auto const stops = std::span(stop_ids).subspan(row.first_stop, row.stops);
         bool const stopped = std::find(stops.begin(), stops.end(), token) != stops.end();
         if (stopped || row.chosen == row.most_chosen) {
@@ -477,7 +496,7 @@ TEST_P(ResidentDecodeTest, AdvanceKeepsTheTableAsTheHostWould) {
         std::vector<DecodeOutput> outputs(host.rows.size(), {.token = -1});
         for (std::size_t b = 0; b < outputs.size(); ++b) {
             if (host.rows[b].ended != 0) continue;
-            outputs[b].token = static_cast<std::int32_t>(below(small_vocabulary));
+            if (below(8) > 0) outputs[b].token = static_cast<std::int32_t>(below(small_vocabulary));
             host.advance(b, outputs[b].token);
         }
         OnDevice<DecodeOutput> const chosen(*backend, outputs);

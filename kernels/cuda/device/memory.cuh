@@ -40,6 +40,12 @@ __device__ __forceinline__ void copy_async16(void* shared, void const* global, b
                  : "memory");
 }
 
+/// Writes 16 bytes of shared memory, as a thread does of what it cannot copy: products of other
+/// threads read them after publish_to_products(), which the emulation checks.
+__device__ __forceinline__ void store16(void* shared, uint4 value) {
+    *static_cast<uint4*>(shared) = value;
+}
+
 /// Makes a group of the copies that the thread has started since the last one.
 __device__ __forceinline__ void commit_copies() {
     asm volatile("cp.async.commit_group;" ::: "memory");

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "tests/emulation/executor.hpp"
+#include "tests/emulation/warpgroup.hpp"
 
 #include <cuda_runtime.h>
 
@@ -17,6 +18,12 @@ inline void copy_async16(void* shared, void const* global, bool valid) {
     emulation::require_aligned(shared, 16, "copy_async16 to shared memory");
     if (valid) emulation::require_aligned(global, 16, "copy_async16 from global memory");
     emulation::start_copy({.target = shared, .source = valid ? global : nullptr, .bytes = 16});
+}
+
+inline void store16(void* shared, uint4 value) {
+    emulation::require_aligned(shared, 16, "store16");
+    *static_cast<uint4*>(shared) = value;
+    emulation::written_by_thread(shared);
 }
 
 inline void commit_copies() { emulation::commit_copies(); }
