@@ -10,8 +10,6 @@ namespace {
 
 static_assert(std::is_trivially_copyable_v<RankGpu>, "sent as bytes");
 
-constexpr int oldest_capability = 8;
-
 template <std::size_t Size>
 void set_text(std::array<char, Size>& to, std::string_view text) {
     to.fill('\0');
@@ -60,7 +58,7 @@ int rank_on_node(std::span<int const> nodes, int rank) {
 void pick_device(kernels::CudaDevices const& visible, int rank_on_node, RankGpu& gpu) {
     std::vector<kernels::CudaDevice const*> fit;
     for (auto const& device : visible.list) {
-        if (device.major >= oldest_capability) fit.push_back(&device);
+        if (device.major >= kernels::oldest_cuda_capability) fit.push_back(&device);
     }
     gpu.is_there = gpu.is_there || !visible.list.empty();
     if (visible.list.empty()) return set_text(gpu.why_not, visible.why_none);
@@ -114,10 +112,10 @@ Choice choose_comm(std::string_view wish, std::string_view backend, std::span<Ra
     }
     auto const missing = why_no_nccl(gpus);
     if (wish == "nccl" && !missing.empty()) throw kernels::SystemError("--comm nccl: " + missing);
-    if (gpus.size() > 1 && !shared.empty()) return {"mpi", "tensors go over MPI: " + shared};
-    if (!missing.empty()) {
-        return {"mpi", gpus.size() > 1 ? "tensors go over MPI: " + missing : ""};
-    }
+    if (wish == "nccl") return {"nccl"};
+    if (gpus.size() == 1) return {"mpi"};  // nothing is sent
+    auto const& reason = shared.empty() ? missing : shared;
+    if (!reason.empty()) return {"mpi", "tensors go over MPI: " + reason};
     return {"nccl"};
 }
 

@@ -4,6 +4,7 @@
 #include "app/find_gpu.hpp"
 #include "app/rank_places.hpp"
 #include "app/tensor_communicator.hpp"
+#include "kernels/error.hpp"
 #include "parallel/agree.hpp"
 
 #include <algorithm>
@@ -46,10 +47,26 @@ RankDevice::RankDevice(std::string_view backend, std::string_view comm,
     }
     sharers_ = on_gpu ? ranks_on_device(gpus, ranks.rank()).size()
                       : static_cast<std::size_t>(ranks.ranks_on_node());
-    tensors_ = make_tensor_communicator(comm_name_, *backend_, ranks);
+    connect(comm);
     if (!tensors().queued()) return;
     // What the device waits for may be a rank that failed.
     backend_->set_watch([carrier = &tensors()](double seconds) { carrier->check(seconds); });
+}
+
+/// Where nobody has asked for NCCL, a start that fails is no reason to end.
+void RankDevice::connect(std::string_view comm) {
+    std::string why_not;
+    try {
+        tensors_ = make_tensor_communicator(comm_name_, *backend_, ranks_);
+    } catch (kernels::SystemError const& error) {
+        if (comm != "auto" || comm_name_ != "nccl") throw;
+        why_not = error.what();
+    }
+    if (comm != "auto" || comm_name_ != "nccl") return;
+    if (ranks_.all_min(why_not.empty() ? 1 : 0) == 1) return;
+    comm_name_ = "mpi";
+    notes_ += (notes_.empty() ? "" : "; ") + ("tensors go over MPI: " + why_not);
+    tensors_ = make_tensor_communicator(comm_name_, *backend_, ranks_);
 }
 
 RankDevice::~RankDevice() { backend_->set_watch(nullptr); }

@@ -42,6 +42,8 @@ class RankDevice {
     std::string summary() const;
 
   private:
+    void connect(std::string_view comm);
+
     std::string backend_name_, comm_name_, notes_;
     std::size_t sharers_ = 1;
     parallel::MpiCommunicator& ranks_;

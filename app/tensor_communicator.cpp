@@ -1,7 +1,6 @@
 #include "app/tensor_communicator.hpp"
 
 #include "kernels/cuda_device.hpp"
-#include "kernels/host_memory.hpp"
 #include "parallel/mpi_library.hpp"
 #include "parallel/nccl.hpp"
 #include "parallel/self_communicator.hpp"
@@ -19,12 +18,12 @@ std::unique_ptr<parallel::Communicator> make_tensor_communicator(std::string_vie
                                                                  parallel::MpiCommunicator& ranks) {
     auto* const stream = kernels::cuda_stream_of(backend);
     if (stream == nullptr) return nullptr;
-    if (ranks.size() == 1) return std::make_unique<parallel::SelfCommunicator>(backend);
     if (comm == "nccl") return parallel::make_nccl_communicator(ranks, stream);
+    if (ranks.size() == 1) return std::make_unique<parallel::SelfCommunicator>(backend);
     auto const access =
         parallel::mpi_reaches_cuda() ? parallel::MpiAccess::direct : parallel::MpiAccess::staged;
     return std::make_unique<parallel::StagedCommunicator>(
-        ranks, backend, kernels::allocate_host(staging_bytes), access);
+        ranks, backend, backend.allocate_staging(staging_bytes), access);
 }
 
 }  // namespace tesserank::app

@@ -10,7 +10,8 @@
 namespace tesserank::app {
 
 /// What carries tensors of this backend between the ranks: `comm` is "nccl" or "mpi". Null where
-/// MPI reaches the backend's memory by itself. Collective.
+/// MPI reaches the backend's memory by itself. One rank over "mpi" needs nobody. Collective.
+/// Errors: SystemError on all ranks when NCCL does not start.
 std::unique_ptr<parallel::Communicator> make_tensor_communicator(std::string_view comm,
                                                                  kernels::Backend& backend,
                                                                  parallel::MpiCommunicator& ranks);

@@ -15,6 +15,23 @@ elseif(NOT cuBLASLt_FOUND)
   set(cuda_missing "cublasLt.h is not in ${CUDAToolkit_INCLUDE_DIRS}")
 endif()
 
+# With the compiler of the other sources, which may be one that this nvcc does not take.
+if(NOT CMAKE_CUDA_HOST_COMPILER)
+  set(CMAKE_CUDA_HOST_COMPILER ${CMAKE_CXX_COMPILER})
+endif()
+if(NOT cuda_missing AND NOT DEFINED TESSERANK_CUDA)
+  set(cuda_check ${CMAKE_BINARY_DIR}/CMakeFiles/cuda_check)
+  file(WRITE ${cuda_check}.cu "#include <string>\n__global__ void kernel() {}\n")
+  execute_process(COMMAND ${CUDAToolkit_NVCC_EXECUTABLE} -ccbin ${CMAKE_CUDA_HOST_COMPILER} -std=c++20 -arch=sm_90
+                          -c ${cuda_check}.cu -o ${cuda_check}.o
+                  RESULT_VARIABLE cuda_check_result OUTPUT_VARIABLE cuda_check_text ERROR_VARIABLE cuda_check_text)
+  if(NOT cuda_check_result EQUAL 0)
+    string(STRIP "${cuda_check_text}" cuda_check_text)
+    set(cuda_missing "${CUDAToolkit_NVCC_EXECUTABLE} does not compile with ${CMAKE_CUDA_HOST_COMPILER} \
+(-DCMAKE_CUDA_HOST_COMPILER=... picks another one): ${cuda_check_text}")
+  endif()
+endif()
+
 if(cuda_missing)
   set(cuda_default OFF)
 else()
@@ -56,8 +73,9 @@ if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)
 endif()
 set(CMAKE_CUDA_STANDARD 20)
 set(CMAKE_CUDA_STANDARD_REQUIRED ON)
-# A build finds the libraries that it loads beside the toolkit that it was made with.
+# The program finds the libraries that it loads beside the toolkit that it was made with, installed or not.
 set(CMAKE_BUILD_RPATH ${CUDAToolkit_LIBRARY_DIR})
+set(CMAKE_INSTALL_RPATH ${CUDAToolkit_LIBRARY_DIR})
 
 if(NCCL_FOUND)
   set(nccl_text "NCCL ${NCCL_VERSION}")

@@ -1,5 +1,4 @@
 #include "kernels/cuda_device.hpp"
-#include "kernels/trace.hpp"
 
 namespace tesserank::kernels {
 namespace {
@@ -17,8 +16,5 @@ CudaLibraries find_cuda_libraries() {
 std::unique_ptr<Backend> make_cuda_backend(int /*device*/) { throw SystemError(absent); }
 
 void* cuda_stream_of(Backend& /*backend*/) { return nullptr; }
-
-TraceRange::TraceRange(char const* /*name*/) noexcept {}
-void TraceRange::end() noexcept {}
 
 }  // namespace tesserank::kernels

@@ -11,6 +11,9 @@
 
 namespace tesserank::kernels {
 
+/// The lowest major compute capability of a GPU that we compute on: bf16 and cp.async in hardware.
+inline constexpr int oldest_cuda_capability = 8;
+
 /// A GPU as the CUDA runtime sees it.
 struct CudaDevice {
     int index = 0;
@@ -22,8 +25,8 @@ struct CudaDevice {
     int multiprocessors = 0;
 };
 
-/// The devices of this process, or why there is none: the build has no CUDA, no driver, none
-/// visible. Never throws and touches no device.
+/// The devices of this process that can be read, or why there is none: the build has no CUDA, no
+/// driver, none visible. Never throws and touches no device.
 struct CudaDevices {
     std::vector<CudaDevice> list;
     std::string why_none;

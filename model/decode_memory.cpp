@@ -1,6 +1,5 @@
 #include "model/decode_memory.hpp"
 
-#include "kernels/resident_decode.hpp"
 #include "model/candidates.hpp"
 
 #include <algorithm>
@@ -56,10 +55,18 @@ DecodeSize decode_size(DecoderConfig const& config, PlacementPlan const& plan,
 void DecodeMemory::reserve(DecodeSize const& size) {
     for (std::size_t i = 0; i < pieces_.size(); ++i) {
         if (size.of[i] <= size_.of[i]) continue;
+        if (static_cast<DecodePiece>(i) == DecodePiece::results) make_landings(size.of[i]);
         pieces_[i] = {};
+        size_.of[i] = 0;  // should there be no memory
         pieces_[i] = backend_.allocate(size.of[i]);
         size_.of[i] = size.of[i];
     }
+}
+
+void DecodeMemory::make_landings(std::size_t bytes) {
+    auto* const device = backend_.resident_decode();
+    if (device == nullptr) return;
+    for (auto& landing : landings_) landing = device->make_landing(bytes);
 }
 
 }  // namespace tesserank::model

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kernels/backend.hpp"
+#include "kernels/resident_decode.hpp"
 #include "model/decoder_config.hpp"
 #include "model/forward_memory.hpp"
 #include "model/placement.hpp"
@@ -8,6 +9,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 namespace tesserank::model {
 
@@ -63,6 +65,11 @@ class DecodeMemory {
 
     void reserve(DecodeSize const& size);
 
+    /// While one lands, the other one is read.
+    static constexpr std::size_t landings = 2;
+    /// Where the host gets what this step leaves in DecodePiece::results.
+    kernels::Landing& landing(std::size_t step) const { return *landings_[step % landings]; }
+
     /// The first `elements` elements of a piece.
     template <class T>
     kernels::DeviceSpan<T> get(DecodePiece piece, std::size_t elements) const {
@@ -72,9 +79,12 @@ class DecodeMemory {
     }
 
   private:
+    void make_landings(std::size_t bytes);
+
     kernels::Backend& backend_;
     DecodeSize size_;
     std::array<kernels::Buffer, static_cast<std::size_t>(DecodePiece::count)> pieces_;
+    std::array<std::unique_ptr<kernels::Landing>, landings> landings_;
 };
 
 }  // namespace tesserank::model

@@ -24,6 +24,9 @@ struct TransformerOptions {
     WeightFormat weights = WeightFormat::file;
     /// The device keeps the state of running sequences and decodes without waiting for the host.
     bool resident = false;
+    /// Its steps are recorded for contexts of so many tokens, or twice, four times as many: shorter
+    /// ones would differ too little to be worth their time.
+    std::size_t shortest_context = 256;
     std::size_t max_rows = 512;       ///< most tokens of one step
     std::size_t max_logit_rows = 64;  ///< most rows of logits at once
 };

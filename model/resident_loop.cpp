@@ -16,9 +16,6 @@ using kernels::DecodeTable;
 using kernels::DeviceSpan;
 using kernels::TokenLogit;
 
-/// Recordings for shorter contexts would differ too little to be worth their time.
-constexpr std::size_t shortest_context = 256;
-
 /// Some rows of a table, for the choice of their tokens.
 DecodeTable rows_of(DecodeTable table, std::size_t first, std::size_t count) {
     std::size_t const words = table.seen.size / table.rows.size;
@@ -54,9 +51,6 @@ void ResidentLoop::run(std::span<std::pair<std::size_t, std::int32_t> const> seq
     }
     while (!sequences_.empty()) {
         table_.write(sequences_);
-        for (auto& landing : landings_) {
-            if (landing == nullptr) landing = device_.make_landing(table_.results().size());
-        }
         run_table();
         std::erase_if(sequences_, &DecodingSequence::ended);
     }
@@ -69,7 +63,7 @@ void ResidentLoop::run_table() {
     queue_step();
     while (queued_ > taken_) {
         bool const fits = running() > 0 && decode_bucket(running()) == table_.rows();
-        if (fits && queued_ - taken_ < landings_.size() && tokens_left() > queued_ - taken_) {
+        if (fits && queued_ - taken_ < DecodeMemory::landings && tokens_left() > queued_ - taken_) {
             queue_step();
         }
         take_step();
@@ -80,7 +74,7 @@ void ResidentLoop::queue_step() {
     bool const first = queued_ == 0;
     std::size_t const context = next_context();
     if (context > context_) {
-        context_ = std::max(shortest_context, std::bit_ceil(context));
+        context_ = std::max(model_.options().shortest_context, std::bit_ceil(context));
         recording_.reset();
     }
     if (first) {
@@ -91,7 +85,7 @@ void ResidentLoop::queue_step() {
         recording_->replay();
     }
     auto const results = table_.results();
-    landings_[queued_ % landings_.size()]->start(results.data(), results.size());
+    model_.decode_memory().landing(queued_).start(results.data(), results.size());
     ++queued_;
 }
 
@@ -183,10 +177,11 @@ kernels::ChoiceSource ResidentLoop::candidates(LogitBlock const& logits, std::si
 }
 
 void ResidentLoop::take_step() {
-    auto& landing = *landings_[taken_ % landings_.size()];
+    auto& landing = model_.decode_memory().landing(taken_);
     wait_for(landing);
     auto const results = table_.read(landing.wait());
     ++taken_;
+    bool const text_may_end = text_may_end_one();
     std::vector<std::uint32_t> ended;
     for (std::size_t row = 0; row < sequences_.size(); ++row) {
         auto& sequence = sequences_[row];
@@ -201,7 +196,7 @@ void ResidentLoop::take_step() {
         kernels::require(last || !sequence.ended, "the device ended a sequence that goes on");
         if (last && !sequence.ended) ended.push_back(static_cast<std::uint32_t>(row));
     }
-    if (!terms_.stop_strings) {
+    if (!text_may_end) {
         kernels::require(ended.empty(), "the device goes on with a sequence that has ended");
         return;
     }
@@ -233,6 +228,8 @@ void ResidentLoop::wait_for(kernels::Landing& landing) {
         model_.ranks().check(std::chrono::duration<double>(now - start).count());
         next_check = now + between_checks;
     }
+    // What failed may look as if it had ended.
+    model_.ranks().check(0.0);
 }
 
 std::size_t ResidentLoop::tokens_left() const {
@@ -247,6 +244,12 @@ std::size_t ResidentLoop::tokens_left() const {
 std::size_t ResidentLoop::running() const {
     return static_cast<std::size_t>(
         std::ranges::count(sequences_, false, &DecodingSequence::ended));
+}
+
+bool ResidentLoop::text_may_end_one() const {
+    return std::ranges::any_of(sequences_, [this](DecodingSequence const& sequence) {
+        return !sequence.ended && terms_.stop_strings[sequence.index];
+    });
 }
 
 std::size_t ResidentLoop::next_context() const {

@@ -5,7 +5,6 @@
 #include "model/resident_table.hpp"
 #include "parallel/mpi_communicator.hpp"
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -45,6 +44,8 @@ class ResidentLoop {
     /// The most tokens that a running sequence may still get.
     std::size_t tokens_left() const;
     std::size_t running() const;
+    /// Whether a running sequence may end by its text.
+    bool text_may_end_one() const;
     /// The most tokens that a row sees in the next step to be queued.
     std::size_t next_context() const;
 
@@ -57,7 +58,6 @@ class ResidentLoop {
     ResidentTable table_;
 
     std::vector<DecodingSequence> sequences_;  ///< of the table's rows, as of the last step taken
-    std::array<std::unique_ptr<kernels::Landing>, 2> landings_;
     std::unique_ptr<kernels::Recording> recording_;
     std::size_t context_ = 0;             ///< that recorded steps allow for
     std::size_t queued_ = 0, taken_ = 0;  ///< steps of this table

@@ -201,10 +201,17 @@ void ResidentTable::mark_seen(std::span<DecodingSequence const> running) {
 }
 
 void ResidentTable::end(std::size_t row) {
-    constexpr std::uint32_t ended = 1;
-    auto const rows = model_.decode_memory().get<DecodeRow>(Piece::results, rows_);
-    model_.backend().copy_from_host(std::as_bytes(std::span(&ended, 1)),
-                                    reinterpret_cast<std::byte*>(&rows.data[row].ended));
+    auto const set = [this]<class T>(T& place, T value) {
+        model_.backend().copy_from_host(std::as_bytes(std::span(&value, 1)),
+                                        reinterpret_cast<std::byte*>(&place));
+    };
+    auto block = blocks_.begin();
+    for (; row >= block->table.rows.size; ++block) row -= block->table.rows.size;
+    auto const& table = block->table;
+    set(table.rows.data[row].ended, 1U);
+    set(table.segments.data[row].tokens, std::size_t{0});
+    if (row < table.first_own || row - table.first_own >= table.own.size) return;
+    set(table.own.data[row - table.first_own].tokens, std::size_t{0});
 }
 
 }  // namespace tesserank::model

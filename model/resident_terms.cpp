@@ -22,7 +22,7 @@ ResidentTerms terms_of(std::span<GenerateRequest const> requests, BatchTools con
             ids.insert(ids.end(), tools.eos_ids.begin(), tools.eos_ids.end());
         }
         terms.top = std::max(terms.top, std::min(request.top_logprobs.value_or(0), vocabulary));
-        terms.stop_strings |= !request.stop.strings.empty();
+        terms.stop_strings.push_back(!request.stop.strings.empty());
         terms.penalties |= request.sampling.repetition_penalty != 1.0F;
         terms.resident &= ids.size() <= most_stop_ids;
         terms.stop_ids.push_back(std::move(ids));
@@ -33,24 +33,28 @@ ResidentTerms terms_of(std::span<GenerateRequest const> requests, BatchTools con
 
 void share_terms(parallel::MpiCommunicator& ranks, ResidentTerms& terms) {
     std::vector<std::int32_t> flat;
-    for (auto const& ids : terms.stop_ids) {
-        flat.push_back(static_cast<std::int32_t>(ids.size()));
+    for (std::size_t i = 0; i < terms.stop_ids.size(); ++i) {
+        auto const& ids = terms.stop_ids[i];
+        auto const count = static_cast<std::int32_t>(ids.size());
+        flat.push_back(terms.stop_strings[i] ? ~count : count);  // negative: by text as well
         flat.insert(flat.end(), ids.begin(), ids.end());
     }
-    std::array<std::int64_t, 5> numbers{terms.resident, terms.stop_strings, terms.penalties,
+    std::array<std::int64_t, 4> numbers{terms.resident, terms.penalties,
                                         static_cast<std::int64_t>(terms.top),
                                         static_cast<std::int64_t>(flat.size())};
     ranks.broadcast(std::as_writable_bytes(std::span(numbers)), choosing_rank);
-    flat.resize(static_cast<std::size_t>(numbers[4]));
+    flat.resize(static_cast<std::size_t>(numbers[3]));
     ranks.broadcast(std::as_writable_bytes(std::span(flat)), choosing_rank);
     if (ranks.rank() == choosing_rank) return;
     terms = {.resident = numbers[0] != 0,
-             .stop_strings = numbers[1] != 0,
-             .penalties = numbers[2] != 0,
-             .top = static_cast<std::size_t>(numbers[3]),
-             .stop_ids = {}};
+             .penalties = numbers[1] != 0,
+             .top = static_cast<std::size_t>(numbers[2]),
+             .stop_ids = {},
+             .stop_strings = {}};
     for (auto next = flat.begin(); next != flat.end();) {
-        auto const count = *next++;
+        auto const sent = *next++;
+        auto const count = sent < 0 ? ~sent : sent;
+        terms.stop_strings.push_back(sent < 0);
         terms.stop_ids.emplace_back(next, next + count);
         next += count;
     }

@@ -11,11 +11,11 @@ namespace tesserank::model {
 
 /// What every rank has to know of a batch, besides its sequences, to decode it on the device.
 struct ResidentTerms {
-    bool resident = false;      ///< else the host decides each step
-    bool stop_strings = false;  ///< some sequences may end by their text, which the host finds
-    bool penalties = false;     ///< some rows have a repetition penalty
-    std::size_t top = 0;        ///< most likely tokens that are read of each row
+    bool resident = false;   ///< else the host decides each step
+    bool penalties = false;  ///< some rows have a repetition penalty
+    std::size_t top = 0;     ///< most likely tokens that are read of each row
     std::vector<std::vector<std::int32_t>> stop_ids;  ///< by sequence
+    std::vector<bool> stop_strings;  ///< by sequence: it may end by its text, which the host finds
 };
 
 /// Whether the device can decode batches for this model by itself: its backend can, and what ranks

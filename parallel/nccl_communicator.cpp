@@ -24,6 +24,12 @@ ncclDataType_t type_of(DType dtype) {
     }
 }
 
+#ifdef NCCL_WIN_COLL_SYMMETRIC
+constexpr int symmetric_window = NCCL_WIN_COLL_SYMMETRIC;
+#else
+constexpr int symmetric_window = 1;  // headers before 2.27; the library may be newer
+#endif
+
 bool all_alike(std::span<std::size_t const> sizes) {
     return std::ranges::adjacent_find(sizes, std::not_equal_to{}) == sizes.end();
 }
@@ -56,11 +62,11 @@ NcclCommunicator::NcclCommunicator(MpiCommunicator& world, void* stream, NcclOpt
 
 // What fails here costs speed and nothing else, hence is passed over.
 std::shared_ptr<void> NcclCommunicator::register_memory(std::span<std::byte> memory) {
-    if (size() == 1 || memory.empty() || link_.comm() == nullptr) return {};
+    if (memory.empty() || link_.comm() == nullptr) return {};
     void* handle = nullptr;
     if (symmetric_memory_ && nccl_.register_window != nullptr) {
         link_.expect(nccl_.register_window(link_.comm(), memory.data(), memory.size(), &handle,
-                                           NCCL_WIN_COLL_SYMMETRIC),
+                                           symmetric_window),
                      "ncclCommWindowRegister");
         link_.settle();
         return {handle, [this](void* window) {
@@ -78,7 +84,7 @@ std::shared_ptr<void> NcclCommunicator::register_memory(std::span<std::byte> mem
 
 void NcclCommunicator::all_reduce(std::span<std::byte> data, DType dtype) {
     check_elements(data, dtype);
-    if (size() == 1 || data.empty()) return;
+    if (data.empty()) return;
     link_.queue("all_reduce", [&] {
         link_.expect(nccl_.all_reduce(data.data(), data.data(), data.size() / size_of(dtype),
                                       type_of(dtype), ncclSum, link_.comm(), stream_),
@@ -140,7 +146,7 @@ void NcclCommunicator::all_gather(std::span<std::byte const> mine,
 void NcclCommunicator::reduce(std::span<std::byte> data, DType dtype, int root) {
     check_elements(data, dtype);
     check_root(root, size());
-    if (size() == 1 || data.empty()) return;
+    if (data.empty()) return;
     link_.queue("reduce", [&] {
         link_.expect(nccl_.reduce(data.data(), data.data(), data.size() / size_of(dtype),
                                   type_of(dtype), ncclSum, root, link_.comm(), stream_),
@@ -181,7 +187,7 @@ void NcclCommunicator::transfer(std::span<std::byte> data, int from, int to) {
 
 void NcclCommunicator::broadcast(std::span<std::byte> data, int root) {
     check_root(root, size());
-    if (size() == 1 || data.empty()) return;
+    if (data.empty()) return;
     link_.queue("broadcast", [&] {
         link_.expect(nccl_.broadcast(data.data(), data.data(), data.size(), ncclUint8, root,
                                      link_.comm(), stream_),

@@ -9,6 +9,7 @@
 #include <exception>
 #include <span>
 #include <thread>
+#include <utility>
 
 namespace tesserank::parallel {
 namespace {
@@ -103,9 +104,11 @@ void NcclLink::begin(char const* name) {
     name_ = name;
     ++calls_;
     expect(library_->group_start(), "ncclGroupStart");
+    group_is_open_ = true;
 }
 
 void NcclLink::end() {
+    group_is_open_ = false;
     expect(library_->group_end(), "ncclGroupEnd");
     settle();
 }
@@ -161,6 +164,8 @@ std::string NcclLink::text_of(ncclResult_t result) const {
 }
 
 void NcclLink::give_up(std::string const& mine, double patience_seconds) {
+    // Groups belong to the thread: one that stays open would swallow its next calls.
+    if (std::exchange(group_is_open_, false)) library_->group_end();
     notices_.post(mine + " in " + last_call());
     auto const& heard = notices_.collect(patience_seconds);
     ended_ = "rank " + std::to_string(rank_) + ": NCCL " + last_call() + ": " + mine;
@@ -174,8 +179,8 @@ void NcclLink::give_up(std::string const& mine, double patience_seconds) {
 }
 
 void NcclLink::abort() noexcept {
-    if (comm_ != nullptr) library_->abort(comm_);
-    comm_ = nullptr;
+    auto* const comm = std::exchange(comm_, nullptr);
+    if (comm != nullptr) aborting_ = std::jthread([this, comm] { library_->abort(comm); });
 }
 
 }  // namespace tesserank::parallel

@@ -7,6 +7,7 @@
 
 #include <optional>
 #include <string>
+#include <thread>
 
 namespace tesserank::parallel {
 
@@ -16,7 +17,8 @@ namespace tesserank::parallel {
 class NcclLink {
   public:
     NcclLink(MpiCommunicator& world, NcclOptions const& options);
-    /// Finishes what is queued; aborts it during unwinding.
+    /// Finishes what is queued; aborts it during unwinding. Recordings of its calls are gone by
+    /// then.
     ~NcclLink();
     NcclLink(NcclLink const&) = delete;
     NcclLink& operator=(NcclLink const&) = delete;
@@ -55,6 +57,8 @@ class NcclLink {
     [[noreturn]] void give_up(std::string const& mine, double patience_seconds);
     /// Waits for what is queued, here and on the other ranks. Whether that ended well.
     bool finish() noexcept;
+    /// On a thread of its own: NCCL returns only when the recordings of its calls are gone, which
+    /// happens when the error that follows unwinds what holds them.
     void abort() noexcept;
 
     int rank_, size_;
@@ -65,8 +69,10 @@ class NcclLink {
     ncclUniqueId id_{};
     ncclComm_t comm_ = nullptr;
     char const* name_ = "start";
+    bool group_is_open_ = false;
     unsigned long long calls_ = 0;
-    std::string ended_;  ///< with which message, when it was given up
+    std::string ended_;      ///< with which message, when it was given up
+    std::jthread aborting_;  ///< last, so that it is waited for while all else is there
 };
 
 }  // namespace tesserank::parallel

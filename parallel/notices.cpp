@@ -25,11 +25,20 @@ Notices::~Notices() {
     MPI_Finalized(&finalized);
     if (finalized != 0) return;
     // Short messages are on their way as soon as they are started; a rank that has died takes none.
+    // MPI may still read those, so that they stay.
     constexpr int most_looks = 100;
-    for (auto& sent : sent_) {
-        auto const count = static_cast<int>(sent.requests.size());
-        for (int look = 0, done = 0; done == 0 && look < most_looks; ++look) {
-            MPI_Testall(count, sent.requests.data(), &done, MPI_STATUSES_IGNORE);
+    static auto& unfinished = *new std::list<Sent>;
+    while (!sent_.empty()) {
+        auto& requests = sent_.front().requests;
+        int done = 0;
+        for (int look = 0; done == 0 && look < most_looks; ++look) {
+            MPI_Testall(static_cast<int>(requests.size()), requests.data(), &done,
+                        MPI_STATUSES_IGNORE);
+        }
+        if (done == 0) {
+            unfinished.splice(unfinished.end(), sent_, sent_.begin());
+        } else {
+            sent_.pop_front();
         }
     }
 }

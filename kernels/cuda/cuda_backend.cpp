@@ -4,25 +4,24 @@
 #include "kernels/cuda/cublas_lt.hpp"
 #include "kernels/cuda_device.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 
 namespace tesserank::kernels::cuda {
 namespace {
 
-constexpr int oldest_capability = 8;  // bf16 and cp.async in hardware
-
 /// Makes it the device of this thread.
 cudaDeviceProp open_device(int device) {
     auto const there = find_cuda_devices();
     if (there.list.empty()) throw SystemError("no GPU: " + there.why_none);
-    if (device < 0 || device >= static_cast<int>(there.list.size())) {
+    if (std::ranges::find(there.list, device, &CudaDevice::index) == there.list.end()) {
         throw SystemError("no GPU " + std::to_string(device) + ": this process sees " +
                           std::to_string(there.list.size()));
     }
     cudaDeviceProp properties{};
     check_cuda(cudaGetDeviceProperties(&properties, device), "cudaGetDeviceProperties");
-    if (properties.major < oldest_capability) {
+    if (properties.major < oldest_cuda_capability) {
         throw SystemError(std::string(properties.name) + " has compute capability " +
                           std::to_string(properties.major) + "." +
                           std::to_string(properties.minor) +

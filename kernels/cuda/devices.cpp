@@ -62,13 +62,15 @@ CudaDevices find_cuda_devices() {
     int count = 0;
     auto code = cudaGetDeviceCount(&count);
     CudaDevices found;
-    for (int i = 0; code == cudaSuccess && i < count; ++i) {
+    // One that has fallen off the bus does not hide the others.
+    for (int i = 0; i < count; ++i) {
         cudaDeviceProp properties{};
-        code = cudaGetDeviceProperties(&properties, i);
-        if (code == cudaSuccess) found.list.push_back(describe(i, properties));
+        auto const read = cudaGetDeviceProperties(&properties, i);
+        if (read == cudaSuccess) found.list.push_back(describe(i, properties));
+        if (read != cudaSuccess) code = read;
     }
     cudaGetLastError();  // forgets it
-    if (code != cudaSuccess || count == 0) return {.list = {}, .why_none = explain(code)};
+    if (found.list.empty()) found.why_none = explain(code);
     return found;
 }
 

@@ -10,7 +10,8 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mo
     Lock const lock(runtime_mutex());
     if (stream == nullptr) return result(cudaErrorStreamCaptureUnsupported);
     if (captures(stream)) return result(cudaErrorStreamCaptureUnsupported);
-    stream->capture = std::make_shared<Capture>(Capture{.origin = stream, .mode = mode});
+    stream->capture = std::make_shared<Capture>(
+        Capture{.origin = stream, .mode = mode, .graph = std::make_shared<CUgraph_st>()});
     stream->joined = true;
     return result(device_state());
 }
@@ -30,7 +31,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
     }
     if (!capture->valid) return result(cudaErrorStreamCaptureInvalidated);
     if (!joined) return result(cudaErrorStreamCaptureUnjoined);
-    *graph = new CUgraph_st{capture->nodes};
+    *graph = new CUgraph_st(*capture->graph);
     return result(device_state());
 }
 
@@ -39,6 +40,31 @@ cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* 
     *status = !captures(stream)        ? cudaStreamCaptureStatusNone
               : stream->capture->valid ? cudaStreamCaptureStatusActive
                                        : cudaStreamCaptureStatusInvalidated;
+    return result(device_state());
+}
+
+cudaError_t cudaStreamGetCaptureInfo(cudaStream_t stream, cudaStreamCaptureStatus* status,
+                                     unsigned long long* id, cudaGraph_t* graph) {
+    Lock const lock(runtime_mutex());
+    bool const there = captures(stream);
+    if (id != nullptr) *id = 0;
+    if (graph != nullptr) *graph = there ? stream->capture->graph.get() : nullptr;
+    return cudaStreamIsCapturing(stream, status);
+}
+
+cudaError_t cudaUserObjectCreate(cudaUserObject_t* object, void* value, cudaHostFn_t destroy,
+                                 unsigned references, unsigned) {
+    if (references != 1) return result(cudaErrorInvalidValue);
+    *object = new CUuserObject_st{std::shared_ptr<void>(value, destroy)};
+    return result(device_state());
+}
+
+cudaError_t cudaGraphRetainUserObject(cudaGraph_t graph, cudaUserObject_t object, unsigned count,
+                                      unsigned flags) {
+    Lock const lock(runtime_mutex());
+    if (count != 1 || flags != cudaGraphUserObjectMove) return result(cudaErrorInvalidValue);
+    std::unique_ptr<CUuserObject_st> const taken(object);
+    graph->objects.push_back(std::move(taken->value));
     return result(device_state());
 }
 
@@ -55,7 +81,8 @@ cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* mode) {
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
                                  unsigned long long) {
     Lock const lock(runtime_mutex());
-    *executable = new CUgraphExec_st{std::make_shared<std::vector<Work>>(graph->nodes)};
+    *executable =
+        new CUgraphExec_st{std::make_shared<std::vector<Work>>(graph->nodes), graph->objects};
     return result(device_state());
 }
 

@@ -45,7 +45,7 @@ cudaError_t enqueue(cudaStream_t stream, Work work) {
     }
     if (stream->capture != nullptr) {
         if (!stream->capture->valid) return cudaErrorStreamCaptureInvalidated;
-        stream->capture->nodes.push_back(std::move(work));
+        stream->capture->graph->nodes.push_back(std::move(work));
         stream->joined = false;
         return cudaSuccess;
     }

@@ -28,7 +28,7 @@ struct Capture {
     cudaStream_t origin = nullptr;
     cudaStreamCaptureMode mode = cudaStreamCaptureModeGlobal;
     bool valid = true;
-    std::vector<Work> nodes{};
+    std::shared_ptr<CUgraph_st> graph{};
 };
 
 /// One recording of an event.
@@ -52,11 +52,16 @@ struct CUstream_st {
 struct CUevent_st {
     std::shared_ptr<tesserank::emulation::Mark> mark;
 };
+struct CUuserObject_st {
+    std::shared_ptr<void> value;
+};
 struct CUgraph_st {
-    std::vector<tesserank::emulation::Work> nodes;
+    std::vector<tesserank::emulation::Work> nodes{};
+    std::vector<std::shared_ptr<void>> objects{};  ///< that go when graphs do
 };
 struct CUgraphExec_st {
     std::shared_ptr<std::vector<tesserank::emulation::Work> const> nodes;
+    std::vector<std::shared_ptr<void>> objects;
 };
 
 namespace tesserank::emulation {

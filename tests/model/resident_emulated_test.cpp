@@ -1,4 +1,5 @@
 #include "kernels/cuda_device.hpp"
+#include "kernels/error.hpp"
 #include "model/resident_loop.hpp"
 #include "parallel/nccl.hpp"
 #include "parallel/self_communicator.hpp"
@@ -11,8 +12,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 /// Both loops of decoding on the CUDA backend and NCCL, emulated: what is recorded is a graph, runs
@@ -47,10 +50,10 @@ class ResidentEmulatedTest : public test::MpiTest {
         return found;
     }
 
-    std::unique_ptr<parallel::Communicator> connect() {
+    std::unique_ptr<parallel::Communicator> connect(double seconds = 60.0) {
         if (world.size() == 1) return std::make_unique<parallel::SelfCommunicator>(*backend);
         return parallel::make_nccl_communicator(world, kernels::cuda_stream_of(*backend),
-                                                {.library = NCCL_DOUBLE, .seconds = 60.0});
+                                                {.library = NCCL_DOUBLE, .seconds = seconds});
     }
 
     void TearDown() override {
@@ -132,6 +135,42 @@ TEST_F(ResidentEmulatedTest, EndsSequencesByIdAndByText) {
         EXPECT_EQ(results[1].reason, FinishReason::stop);
         EXPECT_EQ(results[4].reason, FinishReason::stop);
     }
+}
+
+TEST_F(ResidentEmulatedTest, ARankThatStopsDecodingEndsTheOthers) {
+    if (world.size() == 1) GTEST_SKIP() << "no others";
+    auto& nccl = test::nccl_double(NCCL_DOUBLE);
+    ranks.reset();
+    ranks = connect(1.0);
+    auto const config = test::tiny_decoder();
+    auto const plan = test::preset_plan(config, "shard", world.size());
+    Requests const requests{test::request_of(config, "a", 4, 12)};
+    auto const stops = [&] {
+        if (world.rank() + 1 < world.size()) return;
+        backend->synchronize();
+        std::this_thread::sleep_for(std::chrono::seconds(3));
+        throw kernels::SystemError("stopped");
+    };
+    // A GPU that waits lets its host look meanwhile; the emulated one has the host's thread.
+    nccl.while_waiting = [&](double seconds) {
+        try {
+            ranks->check(seconds);
+        } catch (kernels::SystemError const&) {
+            // Again when the host looks.
+        }
+    };
+    std::string text = "no error";
+    try {
+        run(config, plan, requests, {.eos_ids = {}, .prefilled = stops}, {.resident = true});
+    } catch (kernels::SystemError const& error) {
+        text = error.what();
+    }
+    nccl.while_waiting = nullptr;
+    bool const is_last = world.rank() + 1 == world.size();
+    EXPECT_THAT(text, ::testing::HasSubstr(is_last ? "stopped" : "no end after 1 s"));
+    // What was recorded is gone by now, or this would not return.
+    ranks.reset();
+    EXPECT_EQ(nccl.aborted, is_last ? 0 : 1);
 }
 
 }  // namespace

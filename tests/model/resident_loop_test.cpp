@@ -129,6 +129,38 @@ TEST_F(ResidentLoopTest, EndsSequencesAtTheirIds) {
     }
 }
 
+TEST_F(ResidentLoopTest, RecordsForLongerContextsAsSequencesGrow) {
+    auto const config = test::decoder_with_everything();
+    std::vector<std::string> pieces;
+    for (std::size_t i = 0; i < config.vocabulary; ++i) {
+        pieces.emplace_back(1, static_cast<char>('A' + i));
+    }
+    test::FakeTextStreams const texts(pieces);
+    for (auto const* wish : {"shard", "split-batch-attention"}) {
+        SCOPED_TRACE(wish);
+        auto const plan = test::preset_plan(config, wish, world.size());
+        Requests requests{request_of(config, "long", 9, 20), request_of(config, "short", 2, 20),
+                          request_of(config, "other", 3, 20)};
+        TransformerOptions const options{.shortest_context = 2};
+        auto const free = compare(config, plan, requests, {}, options);
+        // Contexts of 11 to 16, and to 32, while three sequences run in four rows.
+        EXPECT_EQ(recordings, 2U);
+        if (world.rank() == 0) {
+            std::string text;
+            for (auto const token : free[0].tokens) text += pieces[static_cast<std::size_t>(token)];
+            requests[0].stop.strings = {text.substr(2, 3)};
+        }
+        auto const results =
+            compare(config, plan, requests, {.eos_ids = {}, .text = &texts}, options);
+        if (world.rank() == 0) {
+            EXPECT_EQ(results[0].reason, FinishReason::stop);
+            EXPECT_EQ(results[1].tokens.size(), 20U);
+        }
+        // 16 with four rows; then two rows: 8 or 16, and 32.
+        EXPECT_GE(recordings, 3U);
+    }
+}
+
 TEST_F(ResidentLoopTest, DropsTheTokenBehindAStopString) {
     auto const config = test::decoder_with_everything();
     std::vector<std::string> pieces;

@@ -75,7 +75,9 @@ TEST_F(NcclFailureTest, ARankThatDoesNotConnectIsNamedByAll) {
 }
 
 TEST_F(NcclFailureTest, AnErrorOnOneRankEndsAll) {
-    NcclWorld device(world, {.library = NCCL_DOUBLE, .seconds = 60.0});
+    auto place =
+        std::make_unique<NcclWorld>(world, NcclOptions{.library = NCCL_DOUBLE, .seconds = 60.0});
+    auto& device = *place;
     auto const data = device.upload(ContractWorld::Bytes(64));
     device.ranks().all_reduce(data, DType::f32);
     device.stream.synchronize();
@@ -86,9 +88,10 @@ TEST_F(NcclFailureTest, AnErrorOnOneRankEndsAll) {
     if (!is_last) {
         EXPECT_THAT(text, HasSubstr(named(last) + "failed: remote process exited"));
     }
-    EXPECT_EQ(nccl.aborted, 1);
     EXPECT_EQ(error_of([&] { device.ranks().all_reduce(data, DType::f32); }), text)
         << "what has ended stays so";
+    place.reset();
+    EXPECT_EQ(nccl.aborted, 1);
 }
 
 TEST_F(NcclFailureTest, ARankThatStopsCallingIsNamedByTheOthers) {
@@ -114,6 +117,33 @@ TEST_F(NcclFailureTest, ARankThatStopsCallingIsNamedByTheOthers) {
             EXPECT_THAT(text, ::testing::Not(HasSubstr(named(peer) + "does not answer")));
         }
     }
+    device.reset();
+    EXPECT_EQ(nccl.aborted, 1);
+}
+
+TEST_F(NcclFailureTest, ACallThatIsRefusedLeavesNoGroupOpen) {
+    NcclWorld device(world, {.library = NCCL_DOUBLE, .seconds = 60.0});
+    auto const data = device.upload(ContractWorld::Bytes(64));
+    nccl.calls_until_refusal = 0;
+    EXPECT_THAT(error_of([&] { device.ranks().all_reduce(data, DType::f32); }),
+                HasSubstr("failed: ncclAllReduce: invalid usage"));
+    EXPECT_EQ(nccl.open_groups, 0);
+}
+
+TEST_F(NcclFailureTest, AnAbortOutlivesTheRecordingsOfItsCalls) {
+    auto device =
+        std::make_unique<NcclWorld>(world, NcclOptions{.library = NCCL_DOUBLE, .seconds = 1.0});
+    auto const data = device->upload(ContractWorld::Bytes(64));
+    device->stream.synchronize();
+    cudaGraph_t graph = nullptr;
+    cudaStreamBeginCapture(device->stream.get(), cudaStreamCaptureModeThreadLocal);
+    device->ranks().all_reduce(data, DType::f32);
+    ASSERT_EQ(cudaStreamEndCapture(device->stream.get(), &graph), cudaSuccess);
+    world.barrier();  // all have recorded
+    EXPECT_THAT(error_of([&] { device->ranks().check(2.0); }), HasSubstr("no end after 1 s"));
+    // As unwinding does it, after the error was thrown.
+    cudaGraphDestroy(graph);
+    device.reset();
     EXPECT_EQ(nccl.aborted, 1);
 }
 

@@ -14,6 +14,9 @@ struct Taken {
     decltype(&cudaLaunchHostFunc) launch = cudaLaunchHostFunc;
     decltype(&cudaStreamSynchronize) synchronize = cudaStreamSynchronize;
     decltype(&cudaStreamIsCapturing) is_capturing = cudaStreamIsCapturing;
+    decltype(&cudaStreamGetCaptureInfo) capture_info = cudaStreamGetCaptureInfo;
+    decltype(&cudaUserObjectCreate) create_object = cudaUserObjectCreate;
+    decltype(&cudaGraphRetainUserObject) retain_object = cudaGraphRetainUserObject;
     float (*widen)(kernels::Float16) = kernels::to_float;
     kernels::Float16 (*narrow)(float) = kernels::from_float<kernels::Float16>;
 };

@@ -5,13 +5,17 @@
 #include <nccl.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <memory>
+#include <thread>
 #include <utility>
 #include <vector>
 
 /// NCCL's API over MPI: a library that the tests have loaded in NCCL's place. Calls are executed by
 /// the stream that they were queued on, when its turn comes, as often as a graph replays them.
+extern "C" tesserank::test::NcclDouble* tesserank_nccl_double();
+
 namespace tesserank::test {
 namespace {
 
@@ -22,7 +26,7 @@ struct Group {
     std::vector<DoubleCall> calls;
 };
 Group& group() {
-    static Group only;
+    thread_local Group only;
     return only;
 }
 
@@ -54,7 +58,11 @@ ncclResult_t enqueue(Group const& what) {
     bool const captured = status == cudaStreamCaptureStatusActive;
     auto& queued = *all_queued().emplace_back(
         std::make_unique<Queued>(Queued{what.comm, what.calls, captured}));
-    if (!captured) what.comm->pending.push_back(what.stream);
+    if (captured) {
+        what.comm->stay_while_recorded(what.stream);
+    } else {
+        what.comm->pending.push_back(what.stream);
+    }
     if (cudaLaunchHostFunc(what.stream, run, &queued) != cudaSuccess) return ncclUnhandledCudaError;
     what.comm->polls_in_progress = 2;
     return ncclInProgress;
@@ -62,6 +70,9 @@ ncclResult_t enqueue(Group const& what) {
 
 ncclResult_t call(ncclComm_t comm, cudaStream_t stream, DoubleCall const& what) {
     if (comm->aborted) return ncclInvalidArgument;
+    auto& control = *tesserank_nccl_double();
+    if (control.calls_until_refusal == 0) return ncclInvalidUsage;
+    control.calls_until_refusal -= control.calls_until_refusal > 0 ? 1 : 0;
     if (what.head.root >= comm->size) return ncclInvalidArgument;
     auto& current = group();
     if (current.depth == 0) return enqueue({0, comm, stream, {what}});
@@ -72,6 +83,11 @@ ncclResult_t call(ncclComm_t comm, cudaStream_t stream, DoubleCall const& what) 
     current.stream = stream;
     current.calls.push_back(what);
     return ncclSuccess;
+}
+
+/// As NCCL does: for good, when somebody keeps one.
+void wait_for_recordings(ncclComm const& comm) {
+    while (comm.recordings > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
 std::byte const* bytes(void const* data) { return static_cast<std::byte const*>(data); }
@@ -146,25 +162,28 @@ ncclResult_t ncclCommFinalize(ncclComm_t comm) {
 }
 
 ncclResult_t ncclCommDestroy(ncclComm_t comm) {
-    comm->aborted = true;
     ++tesserank_nccl_double()->destroyed;
+    comm->aborted = true;
+    wait_for_recordings(*comm);
     return ncclSuccess;
 }
 
 ncclResult_t ncclCommAbort(ncclComm_t comm) {
-    comm->aborted = true;
-    group() = {};
     ++tesserank_nccl_double()->aborted;
+    comm->aborted = true;
+    wait_for_recordings(*comm);
     return ncclSuccess;
 }
 
 ncclResult_t ncclGroupStart() {
     ++group().depth;
+    ++tesserank_nccl_double()->open_groups;
     return ncclSuccess;
 }
 
 ncclResult_t ncclGroupEnd() {
     if (group().depth == 0) return ncclInvalidUsage;
+    --tesserank_nccl_double()->open_groups;
     if (--group().depth > 0) return ncclSuccess;
     return enqueue(std::exchange(group(), {}));
 }

@@ -19,6 +19,7 @@ struct NcclDouble {
     bool never_connects = false;  ///< the others connect, this rank's start stays under way
     /// So many more calls are executed; then the network fails. Negative: never.
     int calls_until_error = -1;
+    int calls_until_refusal = -1;  ///< the same for calls that are refused when they are made
     /// Called again and again where a GPU would be waiting for other ranks, with the seconds since.
     std::function<void(double)> while_waiting;
 
@@ -26,6 +27,7 @@ struct NcclDouble {
     std::vector<std::string> misuse;  ///< ranks that do not call the same, and the like
     int connected = 0, finalized = 0, destroyed = 0, aborted = 0;
     int registered = 0, windows = 0;  ///< now
+    int open_groups = 0;              ///< now, of the thread that makes the calls
 };
 
 /// Of the double that was loaded from this file.

@@ -83,6 +83,17 @@ void ncclComm::fail(ncclResult_t result, std::string const& text) {
     if (result == ncclInvalidUsage) tesserank_nccl_double()->misuse.push_back(text);
 }
 
+void ncclComm::stay_while_recorded(cudaStream_t stream) {
+    auto status = cudaStreamCaptureStatusNone;
+    cudaGraph_t graph = nullptr;
+    cudaStreamGetCaptureInfo(stream, &status, nullptr, &graph);
+    auto const leave = [](void* comm) { --static_cast<ncclComm*>(comm)->recordings; };
+    cudaUserObject_t object = nullptr;
+    cudaUserObjectCreate(&object, this, leave, 1, cudaUserObjectNoDestructorSync);
+    cudaGraphRetainUserObject(graph, object, 1, cudaGraphUserObjectMove);
+    ++recordings;
+}
+
 void ncclComm::execute(std::vector<DoubleCall> const& calls) {
     auto const is_message = [](DoubleCall const& call) { return call.head.kind >= Kind::send; };
     auto& control = *tesserank_nccl_double();

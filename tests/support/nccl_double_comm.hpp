@@ -5,6 +5,7 @@
 #include <mpi.h>
 #include <nccl.h>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -60,11 +61,14 @@ struct ncclComm {
     ncclResult_t state();
     void execute(std::vector<tesserank::test::DoubleCall> const& calls);
     void fail(ncclResult_t result, std::string const& text);
+    /// To be called for what a stream captures: the graph counts until it is destroyed.
+    void stay_while_recorded(cudaStream_t stream);
 
     int rank, size;
     ncclResult_t error = ncclSuccess;
     std::string error_text;
-    bool aborted = false;
+    std::atomic<bool> aborted = false;
+    std::atomic<int> recordings = 0;      ///< of its calls, that live
     tesserank::test::CallHead executing;  ///< for messages
     int polls_in_progress = 0;            ///< calls are taken in by another thread: not at once
     std::deque<cudaStream_t> pending;     ///< streams of what is queued and not captured

@@ -85,7 +85,10 @@ class ResidentReference final : public kernels::reference::ReferenceBackend,
         ++steps;
         for (std::size_t b = 0; b < table.rows.size; ++b) {
             auto& row = table.rows.data[b];
-            if (row.ended != 0) continue;
+            if (row.ended != 0) {
+                expect_no_part_in_steps(table, b);
+                continue;
+            }
             std::int32_t const token = chosen.data[b].token;
             ++row.chosen;
             auto const* const stops = table.stop_ids.data + row.first_stop;
@@ -149,6 +152,12 @@ class ResidentReference final : public kernels::reference::ReferenceBackend,
     static void move_on(kernels::Segment& segment, bool ended) {
         segment.tokens = ended ? 0 : 1;
         if (!ended) ++segment.first_position;
+    }
+
+    static void expect_no_part_in_steps(kernels::DecodeTable const& table, std::size_t b) {
+        EXPECT_EQ(table.segments.data[b].tokens, 0U);
+        if (b < table.first_own || b - table.first_own >= table.own.size) return;
+        EXPECT_EQ(table.own.data[b - table.first_own].tokens, 0U);
     }
 
     static void turn(kernels::DecodeTable const& table, std::size_t b, std::size_t position) {
