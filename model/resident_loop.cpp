@@ -148,16 +148,15 @@ std::size_t ResidentLoop::candidates_of(DecodeBlock const& block, LogitBlock con
     return most;
 }
 
-/// The most likely tokens of each row, from all ranks on the choosing one. Each rank sends, for
-/// each of its rows, 8 bytes for a candidate and 4 for the sum.
+/// The most likely tokens of each row, from all ranks on the choosing one, in one message. Each
+/// rank sends, for each of its rows, 8 bytes for a candidate and for the sum.
 kernels::ChoiceSource ResidentLoop::candidates(LogitBlock const& logits, std::size_t count) {
     auto& ranks = model_.ranks();
-    std::vector<std::size_t> bytes, sum_bytes;
+    std::vector<std::size_t> bytes;
     std::size_t rows = 0;
     for (int rank = 0; rank < ranks.size(); ++rank) {
         auto const share = logit_share(logits.local, rank);
-        bytes.push_back(share.rows.count * count * sizeof(TokenLogit));
-        sum_bytes.push_back(share.rows.count * sizeof(float));
+        bytes.push_back(resident_candidate_bytes(share.rows.count, count));
         rows += share.rows.count;
     }
     // Rank 0's part comes first, so that it lies where all of them come together.
@@ -165,21 +164,15 @@ kernels::ChoiceSource ResidentLoop::candidates(LogitBlock const& logits, std::si
     std::size_t const here = chooser_ != nullptr ? rows : 0;
     auto const share = logit_share(logits.local, ranks.rank());
     auto const& memory = model_.decode_memory();
-    auto const all = memory.get<TokenLogit>(DecodePiece::candidates, here * count);
-    auto const all_sums = memory.get<float>(DecodePiece::log_sums, here);
-    auto const mine = memory.get<TokenLogit>(DecodePiece::candidates, share.rows.count * count);
-    auto const sums = memory.get<float>(DecodePiece::log_sums, share.rows.count);
+    auto const all = memory.get<TokenLogit>(DecodePiece::candidates, here * (count + 1));
+    auto const mine =
+        memory.get<TokenLogit>(DecodePiece::candidates, share.rows.count * (count + 1));
     if (share.rows.count > 0) {
         device_.top_logits(parallel::local_of(logits.local), count,
-                           static_cast<std::int32_t>(share.columns.begin), mine, sums);
+                           static_cast<std::int32_t>(share.columns.begin), mine);
     }
     ranks.gather(bytes_of(mine), bytes, bytes_of(all), choosing_rank);
-    ranks.gather(bytes_of(sums), sum_bytes, bytes_of(all_sums), choosing_rank);
-    return {.logits = {},
-            .candidates = all,
-            .log_sums = all_sums,
-            .parts = rows / logits.count,
-            .per_part = count};
+    return {.logits = {}, .candidates = all, .parts = rows / logits.count, .per_part = count};
 }
 
 void ResidentLoop::take_step() {
