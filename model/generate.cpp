@@ -123,7 +123,8 @@ std::vector<GenerateResult> generate(Transformer& model, parallel::MpiCommunicat
             });
     if (tools.prefilled) tools.prefilled();
     if (terms.resident && !running.empty()) {
-        ResidentLoop(model, ranks, batch, chooser.get(), terms).run(running.take());
+        ResidentLoop(model, ranks, batch, chooser.get(), terms, tools.host_seconds)
+            .run(running.take());
     }
     while (!running.empty()) running.decode();
     return chooser ? chooser->results() : std::vector<GenerateResult>();

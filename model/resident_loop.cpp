@@ -15,6 +15,7 @@ using kernels::DecodeOutput;
 using kernels::DecodeTable;
 using kernels::DeviceSpan;
 using kernels::TokenLogit;
+using Clock = std::chrono::steady_clock;
 
 /// Recordings for shorter contexts would differ too little to be worth their time.
 constexpr std::size_t shortest_context = 256;
@@ -39,14 +40,16 @@ std::span<std::byte> bytes_of(DeviceSpan<T> span) {
 }  // namespace
 
 ResidentLoop::ResidentLoop(Transformer& model, parallel::MpiCommunicator& ranks, StaticBatch& batch,
-                           Chooser* chooser, ResidentTerms const& terms)
+                           Chooser* chooser, ResidentTerms const& terms,
+                           std::vector<double>* host_seconds)
     : model_{model},
       device_{*model.backend().resident_decode()},
       hosts_{ranks},
       batch_{batch},
       chooser_{chooser},
       terms_{terms},
-      table_{model, batch, chooser, terms} {}
+      table_{model, batch, chooser, terms},
+      host_seconds_{host_seconds} {}
 
 void ResidentLoop::run(std::span<std::pair<std::size_t, std::int32_t> const> sequences) {
     for (auto const& [index, token] : sequences) {
@@ -65,6 +68,7 @@ void ResidentLoop::run(std::span<std::pair<std::size_t, std::int32_t> const> seq
 /// Until no sequence runs, or so few that a smaller table will do.
 void ResidentLoop::run_table() {
     recording_.reset();
+    last_replay_.reset();
     context_ = queued_ = taken_ = 0;
     queue_step();
     while (queued_ > taken_) {
@@ -82,6 +86,7 @@ void ResidentLoop::queue_step() {
     if (context > context_) {
         context_ = std::max(shortest_context, std::bit_ceil(context));
         recording_.reset();
+        last_replay_.reset();
     }
     if (first) {
         // What allocates or connects when it is first used must do so outside of a recording.
@@ -89,6 +94,7 @@ void ResidentLoop::queue_step() {
     } else {
         if (recording_ == nullptr) recording_ = device_.record([this] { step(); });
         recording_->replay();
+        note_replay();
     }
     auto const results = table_.results();
     landings_[queued_ % landings_.size()]->start(results.data(), results.size());
@@ -213,9 +219,20 @@ std::vector<std::uint32_t> ResidentLoop::share_ended(std::vector<std::uint32_t> 
     return rows;
 }
 
+/// From one replay to the next, without the waiting in between. Not where something else was
+/// recorded meanwhile.
+void ResidentLoop::note_replay() {
+    auto const now = Clock::now();
+    if (last_replay_ && host_seconds_ != nullptr) {
+        host_seconds_->push_back(std::chrono::duration<double>(now - *last_replay_).count() -
+                                 waited_);
+    }
+    last_replay_ = now;
+    waited_ = 0.0;
+}
+
 /// Polled, so that a rank that failed does not leave this one waiting for good.
 void ResidentLoop::wait_for(kernels::Landing& landing) {
-    using Clock = std::chrono::steady_clock;
     constexpr std::chrono::milliseconds between_checks(1);
     auto const start = Clock::now();
     auto next_check = start + between_checks;
@@ -226,6 +243,7 @@ void ResidentLoop::wait_for(kernels::Landing& landing) {
         model_.ranks().check(std::chrono::duration<double>(now - start).count());
         next_check = now + between_checks;
     }
+    waited_ += std::chrono::duration<double>(Clock::now() - start).count();
 }
 
 std::size_t ResidentLoop::tokens_left() const {

@@ -95,6 +95,8 @@ def benches(program: Program) -> None:
     report = json.loads(program.run("bench", program.options.golden / "models" / "qwen2-tied-kv3" / "config.json", "--batch", "2",
                                     "--prompt", 3, "--new", 6, "--repeat", 1, "--warmup", 0, "--json", "-", "--quiet").stdout)
     expect(report["backend"] == "cuda", f"{report}")
+    batch = report["plans"][0]["batches"][0]
+    expect(0 < batch["host_seconds_per_step"] < batch["decode_seconds_per_step"] * 5, f"{batch}")
 
 
 def ranks_on_one_gpu_go_over_mpi(program: Program) -> None:
