@@ -11,9 +11,9 @@ std::unique_ptr<kernels::Backend> make_backend(std::string_view name, int device
     return kernels::make_kokkos_backend();
 }
 
-std::unique_ptr<kernels::Backend> make_backend_alone() {
+std::unique_ptr<kernels::Backend> make_backend_alone(std::string_view wish) {
     auto const gpu = find_gpu(0);
-    return make_backend(choose_backend("auto", {&gpu, 1}).name, gpu.device);
+    return make_backend(choose_backend(wish, {&gpu, 1}).name, gpu.device);
 }
 
 }  // namespace tesserank::app

@@ -10,7 +10,7 @@ namespace tesserank::app {
 /// The backend of this name: "cuda" on that device, "kokkos" or "reference".
 std::unique_ptr<kernels::Backend> make_backend(std::string_view name, int device);
 
-/// What --backend auto takes for a process that is alone.
-std::unique_ptr<kernels::Backend> make_backend_alone();
+/// What --backend takes for a process that is alone. Errors: SystemError where there is no GPU.
+std::unique_ptr<kernels::Backend> make_backend_alone(std::string_view wish);
 
 }  // namespace tesserank::app

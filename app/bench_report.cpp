@@ -68,6 +68,12 @@ void print_batch(std::ostream& out, BenchReport const& report, std::size_t batch
                    readable_bytes(prefill.bytes + decode.bytes)});
     }
     table.print(out);
+    for (auto const& plan : report.plans) {
+        auto const& host = plan.batches[batch].host;
+        if (host.seconds.empty()) continue;
+        out << shortened(plan.placement) << ": the host takes "
+            << number("%.1f", 1e6 * host.median()) << " us of a decode step\n";
+    }
 }
 
 std::string timings_json(Timings const& timings) {
@@ -88,14 +94,15 @@ std::string batch_json(BatchTimes const& times) {
                           .add_json("prefill", traffic_json(times.prefill_traffic))
                           .add_json("decode", traffic_json(times.decode_traffic))
                           .close();
-    return JsonObject()
-        .add("batch", times.workload.batch)
+    JsonObject json;
+    json.add("batch", times.workload.batch)
         .add("prompt", times.workload.prompt)
         .add("new_tokens", times.workload.new_tokens)
         .add_json("prefill", timings_json(times.prefill))
         .add_json("decode", timings_json(times.decode))
-        .add_json("total", timings_json(times.total))
-        .add("decode_seconds_per_step", times.seconds_per_step())
+        .add_json("total", timings_json(times.total));
+    if (!times.host.seconds.empty()) json.add("host_seconds_per_step", times.host.median());
+    return json.add("decode_seconds_per_step", times.seconds_per_step())
         .add("prompt_tokens_per_second", times.prompt_tokens_per_second())
         .add("new_tokens_per_second", times.new_tokens_per_second())
         .add_json("sent", sent)

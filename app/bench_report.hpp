@@ -10,7 +10,7 @@
 
 namespace tesserank::app {
 
-/// What equal runs took, each; at least one.
+/// What equal runs took, each; at least one where something is asked of them.
 struct Timings {
     std::vector<double> seconds;
 
@@ -25,6 +25,8 @@ struct BatchTimes {
     Timings prefill;  ///< from the prompts until each sequence has its first token
     Timings decode;   ///< the tokens behind it, in all
     Timings total;
+    /// What rank 0's host did for each step besides waiting; empty where it decides each step.
+    Timings host;
     Traffic prefill_traffic, decode_traffic;
 
     double prompt_tokens_per_second() const;
@@ -59,6 +61,8 @@ void print_bench(std::ostream& out, BenchReport const& report);
 ///     plans     placement (as given), load_seconds, weight_bytes (by rank), and
 ///     batches   batch, prompt, new_tokens;
 ///               prefill, decode, total: median, min, max, runs, in seconds;
+///               host_seconds_per_step (the median; where decoding is resident, what the host does
+///               for a step besides waiting for the device);
 ///               decode_seconds_per_step, prompt_tokens_per_second, new_tokens_per_second;
 ///               sent: prefill and decode, each with collectives and bytes, as `plan` counts them
 std::string bench_json(BenchReport const& report);

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -129,6 +130,7 @@ BenchSession::Candidate BenchSession::plan(std::string const& wish) {
                                                .prefill = {},
                                                .decode = {},
                                                .total = {},
+                                               .host = {},
                                                .prefill_traffic = traffic_of(facts.prefill),
                                                .decode_traffic = traffic_of(facts.decode)});
         }
@@ -206,14 +208,16 @@ void BenchSession::measure_round(std::size_t batch, std::size_t round) {
 
 void BenchSession::run(Candidate& candidate, std::size_t batch, bool counts) {
     auto const requests = requests_of(options_.batches[batch]);
+    std::vector<double> host_seconds;
     ranks_.barrier();
     auto const start = Clock::now();
     Clock::time_point prefilled;
-    auto const results =
-        model::generate(*candidate.transformer, ranks_, requests,
-                        {.eos_ids = {}, .text = nullptr, .logits = nullptr, .prefilled = [&] {
-                             prefilled = Clock::now();
-                         }});
+    auto const results = model::generate(*candidate.transformer, ranks_, requests,
+                                         {.eos_ids = {},
+                                          .text = nullptr,
+                                          .logits = nullptr,
+                                          .prefilled = [&] { prefilled = Clock::now(); },
+                                          .host_seconds = &host_seconds});
     auto const end = Clock::now();
     for (auto const& result : results) {
         kernels::require(result.tokens.size() == options_.new_tokens, "a sequence ended early");
@@ -225,6 +229,7 @@ void BenchSession::run(Candidate& candidate, std::size_t batch, bool counts) {
     times.prefill.seconds.push_back(prefill);
     times.decode.seconds.push_back(total - prefill);
     times.total.seconds.push_back(total);
+    std::ranges::copy(host_seconds, std::back_inserter(times.host.seconds));
 }
 
 double BenchSession::slowest(double seconds) {

@@ -1,6 +1,8 @@
 #include "app/arguments.hpp"
 #include "app/command.hpp"
+#include "app/device_options.hpp"
 #include "app/exit_code.hpp"
+#include "app/plan_device.hpp"
 #include "app/plan_machine.hpp"
 #include "app/plan_options.hpp"
 #include "app/plan_page.hpp"
@@ -14,7 +16,9 @@
 
 #include <algorithm>
 #include <iostream>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace tesserank::app {
@@ -42,6 +46,10 @@ Grammar grammar() {
         "what GEMMs read besides weights, and the KV cache: f32 or bf16");
     add("weights", po::value<std::string>()->value_name("FORMAT")->default_value("file"),
         weights_help);
+    add("backend", po::value<std::string>()->value_name("NAME")->default_value("auto"),
+        "that will run: cuda, kokkos, reference, or auto (that of --machine, else what a run here "
+        "would take)");
+    add("comm", po::value<std::string>()->value_name("NAME")->default_value("auto"), comm_help);
     add("json", "everything as one JSON object, for programs");
     add("html", po::value<std::string>()->value_name("FILE.html"),
         "write the plan as one self-contained page for a browser");
@@ -79,7 +87,8 @@ void check_files(po::variables_map const& values, std::string const& model) {
 /// By default 128 tokens and 128 new ones, or what a smaller context has room for.
 model::Workload workload_in(po::variables_map const& values, model::DecoderConfig const& config) {
     constexpr std::size_t usual = 128, most_tokens = std::size_t{1} << 30;
-    model::Workload workload{.batch = count_in(values, "batch", 8, 1 << 16)};
+    model::Workload workload{.batch = count_in(values, "batch", 8, 1 << 16),
+                             .stop_ids = config.eos_ids.size()};
     workload.prompt =
         count_in(values, "prompt", std::clamp<std::size_t>(config.context / 2, 1, usual), 1 << 24);
     std::size_t const left = config.context - std::min(config.context, workload.prompt);
@@ -117,13 +126,23 @@ struct Planned {
     io::PlanPrediction prediction;
 };
 
-/// What times are predicted for: without a machine file a search measures this process, and a plan
+std::optional<KnownMachine> machine_in(po::variables_map const& values, int ranks) {
+    if (!values.contains("machine")) return std::nullopt;
+    auto const& backend = values["backend"].as<std::string>();
+    return machine_from_file(values["machine"].as<std::string>(), ranks,
+                             backend == "auto" ? "" : backend);
+}
+
+/// What times are predicted for without a machine file: a search measures this process, and a plan
 /// that is given gets times of no machine in particular.
-KnownMachine machine_in(po::variables_map const& values, model::ModelRun const& run, bool search) {
-    if (values.contains("machine")) {
-        return machine_from_file(values["machine"].as<std::string>(), run.ranks);
+KnownMachine machine_without_file(model::ModelRun const& run, PlannedDevice const& device,
+                                  bool search) {
+    if (!search) return assumed_machine(run.ranks);
+    if (!device.why_not_here.empty()) {
+        throw UsageError("a search measures a GPU here, but there is none: " + device.why_not_here +
+                         "; give --machine FILE.json, which `tesserank calibrate` measured");
     }
-    return search ? measured_here(run) : assumed_machine(run.ranks);
+    return measured_here(run, device.backend);
 }
 
 /// Where the plan goes besides the terminal; true when it has gone to standard output.
@@ -153,19 +172,28 @@ int run_plan(std::span<std::string const> arguments) {
     auto const ranks = static_cast<int>(count_in(values, "ranks", 1, most_ranks));
     auto const& path = values["MODEL.h5|config.json"].as<std::string>();
     check_files(values, path);
+    check_backend_word(values["backend"].as<std::string>());
+    check_comm_word(values["comm"].as<std::string>());
     auto const model = open_for_planning(path);
     auto const workload = workload_in(values, model.config);
+    auto known = machine_in(values, ranks);
+    auto const device =
+        planned_device(values["backend"].as<std::string>(), known ? known->backend : "");
     Precision const precision{compute_in(values),
                               weight_format_of(values["weights"].as<std::string>())};
-    auto const options = forward_options(model.config, precision,
-                                         count_in(values, "prefill-chunk", 512, most_chunk));
+    auto const bounds = forward_options(model.config, precision,
+                                        count_in(values, "prefill-chunk", 512, most_chunk));
+    bool const queued = ranks == 1 || values["comm"].as<std::string>() != "mpi";
+    auto const options = device.backend == "cuda" ? options_on_gpus(bounds, queued) : bounds;
     auto const& wish = values["placement"].as<std::string>();
     if (values.contains("explain") && values.contains("json")) {
         throw UsageError("--explain is for people: leave out --json");
     }
     bool const search = wish == automatic || values.contains("explain");
     auto const machine =
-        machine_in(values, {model.config, options, workload, model.dtype_of, ranks}, search);
+        known ? std::move(*known)
+              : machine_without_file({model.config, options, workload, model.dtype_of, ranks},
+                                     device, search);
     model::PlannerInput const input{.model = {model.config, options, model.dtype_of, ranks},
                                     .workload = workload,
                                     .machine = machine.machine,
@@ -176,6 +204,8 @@ int run_plan(std::span<std::string const> arguments) {
                                         : plan_for(model.config, wish, ranks, options.compute);
     Planned planned{model, model::facts_of(model.config, plan, options, workload, model.dtype_of),
                     predict(input, plan, machine.note)};
+    planned.facts.backend = device.backend;
+    if (!device.note.empty()) planned.facts.notes.push_back(device.note);
     note_what_does_not_fit(planned.facts, input.bytes_per_rank);
     if (write_files(values, planned)) return exit_code::success;
     if (values.contains("explain")) {

@@ -171,11 +171,10 @@ std::size_t ModelSession::usual_candidates() const {
 }
 
 std::string ModelSession::plan_summary() const {
-    return app::plan_summary({config_, transformer_->options(), dtype_of_, ranks_.size()},
-                             transformer_->plan(),
-                             {.rows = std::min(limits_.batch, transformer_->options().max_rows),
-                              .outputs = std::min(limits_.batch, transformer_->options().max_rows),
-                              .candidates = usual_candidates()});
+    model::Workload const workload{.batch = limits_.batch, .candidates = usual_candidates()};
+    auto const& options = transformer_->options();
+    return app::plan_summary({config_, options, dtype_of_, ranks_.size()}, transformer_->plan(),
+                             model::decode_shapes(workload, options).front());
 }
 
 std::string const& ModelSession::placement_words() const {

@@ -11,15 +11,16 @@
 #include <utility>
 
 namespace tesserank::app {
-KnownMachine machine_from_file(std::string const& path, int ranks) {
+KnownMachine machine_from_file(std::string const& path, int ranks, std::string_view backend) {
     auto file = io::parse_machine(io::read_text_file(path, most_json_bytes), path,
-                                  {.ranks = ranks, .backend = {}});
-    return {std::move(file.machine), path + ", measured " + file.origin.time};
+                                  {.ranks = ranks, .backend = backend});
+    return {std::move(file.machine), path + ", measured " + file.origin.time,
+            std::move(file.origin.backend)};
 }
 
-KnownMachine measured_here(model::ModelRun const& run) {
+KnownMachine measured_here(model::ModelRun const& run, std::string_view name) {
     constexpr double seconds = 2.0;
-    auto const backend = make_backend_alone();
+    auto const backend = make_backend_alone(name);
     return {model::measure_with_assumed_links(*backend, run, seconds),
             std::string("work measured in this process; ") + model::assumed_links_note};
 }

@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace tesserank::app {
 
@@ -12,15 +13,16 @@ namespace tesserank::app {
 struct KnownMachine {
     model::Machine machine;
     std::string note;
+    std::string backend{};  ///< that was measured; empty: none
 };
 
 /// The machine in a file of `calibrate`. Errors: InputError, also when it is for another number of
-/// ranks.
-KnownMachine machine_from_file(std::string const& path, int ranks);
+/// ranks, or another backend than one that is asked for.
+KnownMachine machine_from_file(std::string const& path, int ranks, std::string_view backend);
 
 /// Planning without the ranks: this process's own figures, measured in two seconds with the shapes
 /// of this model, and assumed links.
-KnownMachine measured_here(model::ModelRun const& run);
+KnownMachine measured_here(model::ModelRun const& run, std::string_view backend);
 
 /// Rates of no machine in particular: enough to see what roughly limits a plan.
 KnownMachine assumed_machine(int ranks);

@@ -84,6 +84,12 @@ model::TransformerOptions forward_options(model::DecoderConfig const& config, Pr
                 logit_bytes / (config.vocabulary * sizeof(float)), 1, prefill_chunk)};
 }
 
+model::TransformerOptions options_on_gpus(model::TransformerOptions bounds, bool queued) {
+    bounds.inner = bounds.compute;
+    bounds.resident = queued;
+    return bounds;
+}
+
 void check_workload(model::Workload const& workload) {
     constexpr std::size_t most_sequences = 1 << 16, most_tokens = std::size_t{1} << 30;
     std::size_t const length = workload.prompt + workload.new_tokens;

@@ -226,7 +226,8 @@ void print_plan(std::ostream& out, model::PlanFacts const& facts,
                 io::PlanPrediction const& prediction, std::string_view title) {
     auto const& workload = facts.workload;
     out << title << " on " << facts.plan.ranks << " rank(s): batch " << workload.batch
-        << ", prompt " << workload.prompt << ", new tokens " << workload.new_tokens << "\n\n";
+        << ", prompt " << workload.prompt << ", new tokens " << workload.new_tokens
+        << (facts.backend.empty() ? "" : "; backend " + facts.backend) << "\n\n";
     print_modules(out, facts);
     out << '\n';
     print_ranks(out, facts);

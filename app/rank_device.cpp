@@ -2,6 +2,7 @@
 
 #include "app/backend.hpp"
 #include "app/find_gpu.hpp"
+#include "app/plan_options.hpp"
 #include "app/rank_places.hpp"
 #include "app/tensor_communicator.hpp"
 #include "kernels/error.hpp"
@@ -75,9 +76,7 @@ std::size_t RankDevice::memory_share() const { return backend_->memory_available
 
 model::TransformerOptions RankDevice::options(model::TransformerOptions bounds) {
     if (backend_->resident_decode() == nullptr) return bounds;
-    bounds.inner = bounds.compute;
-    bounds.resident = tensors().queued();
-    return bounds;
+    return options_on_gpus(bounds, tensors().queued());
 }
 
 std::string RankDevice::summary() const {

@@ -113,6 +113,7 @@ std::string plan_report_json(model::PlanFacts const& facts, PlanPrediction const
     return JsonObject()
         .add("title", title)
         .add("ranks", facts.plan.ranks)
+        .add("backend", facts.backend)
         .add_json("workload", workload_json(facts.workload))
         .add_json("modules", json_list(facts.modules, module_json))
         .add_json("by_rank", ranks_json(facts))

@@ -19,6 +19,7 @@ struct PlanPrediction {
 /// which a forward pass comes to them.
 ///
 ///     title, ranks      as given
+///     backend           that the run is planned for: cuda, kokkos or reference
 ///     workload          batch, prompt, new_tokens
 ///     modules           name, kind (embedding, norm, attention, mlp, lm_head), placement;
 ///                       layouts: input, output, stream (of the residual stream; attention, mlp);

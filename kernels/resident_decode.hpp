@@ -49,10 +49,9 @@ struct DecodeTable {
 /// likely tokens of each of its parts.
 struct ChoiceSource {
     ConstTensorView logits{};  ///< [B, V] f32, or no data
-    /// [parts][B][per_part], and the log of each part's sum of e^logit [parts][B]. Tokens are ids
-    /// of the whole vocabulary; a part that has fewer fills up with token -1.
+    /// [parts][B][per_part + 1], as ResidentDecode::top_logits leaves them: one message carries
+    /// what a rank knows of a row.
     DeviceSpan<TokenLogit const> candidates{};
-    DeviceSpan<float const> log_sums{};
     std::size_t parts = 0, per_part = 0;
 };
 
@@ -95,10 +94,11 @@ class ResidentDecode {
     virtual std::unique_ptr<Recording> record(std::function<void()> const& work) = 0;
     virtual std::unique_ptr<Landing> make_landing(std::size_t bytes) = 0;
 
-    /// Backend::top_logits with the results in the backend's memory, filled up to `count` for each
-    /// row as ChoiceSource says; `first_id` is added to the tokens.
+    /// Backend::top_logits with the results in the backend's memory: for each row its `count` most
+    /// likely tokens, filled up with token -1, then an entry whose logit is the log of the row's
+    /// sum of e^logit; top [B * (count + 1)]. `first_id` is added to the tokens.
     virtual void top_logits(ConstTensorView logits, std::size_t count, std::int32_t first_id,
-                            DeviceSpan<TokenLogit> top, DeviceSpan<float> log_sums) = 0;
+                            DeviceSpan<TokenLogit> top) = 0;
 
     /// Chooses a token for each row as Backend::sample does, and gives its logprob; with
     /// `top_count`, also that many most likely tokens with their logprobs, top [B * top_count].

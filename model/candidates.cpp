@@ -128,6 +128,10 @@ std::size_t candidate_bytes(std::size_t rows, std::size_t columns, std::size_t c
     return rows * (std::min(count, columns) * sizeof(TokenLogit) + sizeof(float));
 }
 
+std::size_t resident_candidate_bytes(std::size_t rows, std::size_t count) {
+    return rows * (count + 1) * sizeof(TokenLogit);
+}
+
 Candidates gather_candidates(kernels::Backend& backend, parallel::MpiCommunicator& ranks,
                              AnyActivation const& logits, std::size_t count) {
     std::vector<LogitShare> shares;

@@ -49,5 +49,7 @@ Candidates gather_candidates(kernels::Backend& backend, parallel::MpiCommunicato
 
 /// Bytes that rank r sends for `rows` rows of logits of its own, with `columns` columns.
 std::size_t candidate_bytes(std::size_t rows, std::size_t columns, std::size_t count);
+/// The same where the device chooses, of any number of columns; see ResidentDecode::top_logits.
+std::size_t resident_candidate_bytes(std::size_t rows, std::size_t count);
 
 }  // namespace tesserank::model

@@ -46,8 +46,7 @@ DecodeSize decode_size(DecoderConfig const& config, PlacementPlan const& plan,
         bool const cut = placement == Placement::shard;
         std::size_t const parts = chooses && cut ? static_cast<std::size_t>(plan.ranks) : 1;
         std::size_t const lists = parts * std::min(rows, options.max_logit_rows);
-        size[Piece::candidates] = lists * most_candidates * sizeof(kernels::TokenLogit);
-        size[Piece::log_sums] = lists * sizeof(float);
+        size[Piece::candidates] = lists * (most_candidates + 1) * sizeof(kernels::TokenLogit);
     }
     return size;
 }

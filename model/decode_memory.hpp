@@ -32,7 +32,6 @@ enum class DecodePiece : std::uint8_t {
     frequencies,
     cos_sin,
     candidates,
-    log_sums,
     count
 };
 
@@ -40,12 +39,17 @@ enum class DecodePiece : std::uint8_t {
 /// for, so that a plan can state them. With R = decode_bucket(batch) rows, of which at most L =
 /// max_logit_rows are chosen for at once, and N = 256 candidates at most:
 ///
-///     results      R (sizeof(DecodeRow) + sizeof(DecodeOutput)), and N logprobs on the choosing
-///     rank ids          4 R                    segments     32 R, own the same where sequences are
-///     dealt stop_ids     4 * 64 R               seen         R ceil(V/32) 4 on the choosing rank
-///     frequencies  2 D, or of every row   cos_sin      4 R D
-///     candidates   8 L N, and log_sums 4 L, where logits are exchanged; of every part of the
-///                  vocabulary on the choosing rank
+///     results      R (sizeof(DecodeRow) + sizeof(DecodeOutput)),
+///                  and R N logprobs on the choosing rank
+///     ids          4 R
+///     segments     32 R
+///     own          32 R where sequences are dealt out
+///     stop_ids     4 * 64 R
+///     seen         4 R ceil(V/32) on the choosing rank
+///     frequencies  2 D, or of every row
+///     cos_sin      4 R D
+///     candidates   8 L (N + 1) where logits are exchanged;
+///                  of every part of the vocabulary on the choosing rank
 struct DecodeSize {
     std::array<std::size_t, static_cast<std::size_t>(DecodePiece::count)> of{};
 

@@ -1,6 +1,8 @@
 #include "model/exchange.hpp"
 
+#include "kernels/resident_decode.hpp"
 #include "model/candidates.hpp"
+#include "model/resident_terms.hpp"
 #include "model/share_batch.hpp"
 
 #include <algorithm>
@@ -77,12 +79,13 @@ class Exchanges {
 
 /// Of so many rows of candidates, from all ranks.
 std::size_t gathered_bytes(DecoderConfig const& config, Placement head, int ranks, std::size_t rows,
-                           std::size_t candidates) {
+                           StepShape const& shape) {
     bool const shard = head == Placement::shard;
     Partition const cut(config.vocabulary, shard ? ranks : 1);
     std::size_t bytes = 0;
     for (int rank = 0; rank < cut.ranks(); ++rank) {
-        bytes += candidate_bytes(rows, cut.count(rank), candidates);
+        bytes += shape.resident ? resident_candidate_bytes(rows, shape.candidates)
+                                : candidate_bytes(rows, cut.count(rank), shape.candidates);
     }
     return bytes;
 }
@@ -113,14 +116,15 @@ std::vector<Exchange> exchanges_of_choice(DecoderConfig const& config, Placement
     for (std::size_t first = 0; first < shape.outputs; first += options.max_logit_rows) {
         std::size_t const rows = std::min(options.max_logit_rows, shape.outputs - first);
         if (kind != Collective::none && shape.candidates > 0) {
-            std::size_t const bytes = gathered_bytes(config, head, ranks, rows, shape.candidates);
+            std::size_t const bytes = gathered_bytes(config, head, ranks, rows, shape);
             list.push_back({"lm_head", Place::behind, Collective::gather, bytes, from, to});
         } else if (kind != Collective::none) {
             std::size_t const bytes = rows * config.vocabulary * sizeof(float);
             list.push_back({"lm_head", Place::behind, kind, bytes, from, to});
         }
-        list.push_back({"lm_head", Place::behind, Collective::broadcast, rows * sizeof(Choice), to,
-                        everywhere});
+        std::size_t const chosen =
+            rows * (shape.resident ? sizeof(kernels::DecodeOutput) : sizeof(Choice));
+        list.push_back({"lm_head", Place::behind, Collective::broadcast, chosen, to, everywhere});
     }
     return list;
 }
@@ -131,13 +135,22 @@ std::vector<Exchange> exchanges_of(DecoderConfig const& config, PlacementPlan co
     return Exchanges(config, plan, options, shape).list();
 }
 
-std::vector<Exchange> exchanges_of_start(int ranks, std::size_t sequences, std::size_t tokens) {
+std::vector<Exchange> exchanges_of_start(int ranks, TransformerOptions const& options,
+                                         BatchShape const& batch) {
     if (ranks == 1) return {};
     auto const from = LayoutKind::on_rank(choosing_rank);
     LayoutKind const to{LayoutKind::Kind::replicated};
-    std::size_t const content = SharedBatch::content_bytes(sequences, tokens);
-    return {{"batch", Place::before, Collective::broadcast, sizeof(SharedBatch::Sizes), from, to},
-            {"batch", Place::before, Collective::broadcast, content, from, to}};
+    std::vector<std::size_t> messages{sizeof(SharedBatch::Sizes),
+                                      SharedBatch::content_bytes(batch.sequences, batch.tokens)};
+    if (options.resident) {
+        messages.push_back(sizeof(SharedTerms::Numbers));
+        messages.push_back(SharedTerms::content_bytes(batch.sequences, batch.stop_ids));
+    }
+    std::vector<Exchange> list;
+    for (auto const bytes : messages) {
+        list.push_back({"batch", Place::before, Collective::broadcast, bytes, from, to});
+    }
+    return list;
 }
 
 }  // namespace tesserank::model

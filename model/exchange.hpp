@@ -29,6 +29,7 @@ struct StepShape {
     std::size_t rows = 0;        ///< T
     std::size_t outputs = 0;     ///< rows whose logits are wanted
     std::size_t candidates = 1;  ///< of each, 0: the whole logits; see candidates_for()
+    bool resident = false;       ///< the device chooses the tokens
     bool operator==(StepShape const&) const = default;
 };
 
@@ -48,8 +49,14 @@ std::vector<Exchange> exchanges_of_choice(DecoderConfig const& config, Placement
                                           TransformerOptions const& options,
                                           StepShape const& shape);
 
-/// How a batch of `sequences` prompts with `tokens` tokens in all gets to every rank. Empty on one
+/// What a batch is made of: so many prompts with so many tokens in all, and ids that end sequences.
+struct BatchShape {
+    std::size_t sequences = 0, tokens = 0, stop_ids = 0;
+};
+
+/// How it gets to every rank; where decoding is resident, with the terms of that. Empty on one
 /// rank.
-std::vector<Exchange> exchanges_of_start(int ranks, std::size_t sequences, std::size_t tokens);
+std::vector<Exchange> exchanges_of_start(int ranks, TransformerOptions const& options,
+                                         BatchShape const& batch);
 
 }  // namespace tesserank::model

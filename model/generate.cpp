@@ -109,6 +109,11 @@ std::vector<GenerateResult> generate(Transformer& model, parallel::MpiCommunicat
     auto batch = start_batch(model, ranks, std::move(sequences));
     std::unique_ptr<Chooser> chooser;
     if (ranks.rank() == choosing_rank) chooser = std::make_unique<Chooser>(model, requests, tools);
+    ResidentTerms terms;
+    if (decodes_resident(model)) {
+        if (chooser) terms = terms_of(requests, tools, model.config().vocabulary);
+        share_terms(ranks, terms);
+    }
     Running running(model, ranks, batch, chooser.get());
     prefill(model, batch,
             [&](LogitBlock const& block, std::span<StaticBatch::Output const> outputs) {
@@ -117,13 +122,9 @@ std::vector<GenerateResult> generate(Transformer& model, parallel::MpiCommunicat
                 running.advance(block, sequences_done);
             });
     if (tools.prefilled) tools.prefilled();
-    ResidentTerms terms;
-    if (decodes_resident(model)) {
-        if (chooser) terms = terms_of(requests, tools, model.config().vocabulary);
-        share_terms(ranks, terms);
-    }
     if (terms.resident && !running.empty()) {
-        ResidentLoop(model, ranks, batch, chooser.get(), terms).run(running.take());
+        ResidentLoop(model, ranks, batch, chooser.get(), terms, tools.host_seconds)
+            .run(running.take());
     }
     while (!running.empty()) running.decode();
     return chooser ? chooser->results() : std::vector<GenerateResult>();

@@ -21,6 +21,9 @@ struct BatchTools {
     /// Called by generate() on every rank that has one, when each sequence has its first token: for
     /// measurements.
     std::function<void()> prefilled = nullptr;
+    /// Where decoding is resident: is appended, for each step, what the host did for it besides
+    /// waiting, in seconds.
+    std::vector<double>* host_seconds = nullptr;
 };
 
 /// Runs one static batch to its end: prefill, then a token for each running sequence per step;

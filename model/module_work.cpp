@@ -73,6 +73,7 @@ class Work {
         return {weight_dtype(role), model_.options.compute, rows, outputs, inputs};
     }
     std::size_t compute_size() const { return kernels::size_of(model_.options.compute); }
+    std::size_t inner_size() const { return kernels::size_of(model_.options.inner); }
 
     ModuleWork embedding(std::size_t rows) const {
         std::size_t const read = kernels::size_of(weight_dtype(Role::table));
@@ -90,7 +91,7 @@ class Work {
         // copied to the cache.
         std::size_t const turns = config.qk_norm == QkNorm::none ? 1 : 2;
         std::size_t const bytes =
-            turns * 2 * sizeof(float) * (query + kv) + 2 * kv * (sizeof(float) + compute_size());
+            turns * 2 * inner_size() * (query + kv) + 2 * kv * (inner_size() + compute_size());
         return {.gemms = {gemm(Role::qkv, rows, query + 2 * kv, config.hidden),
                           gemm(Role::output, rows, config.hidden, query)},
                 .attention = AttentionWork{.phase = load.phase,
@@ -114,7 +115,7 @@ class Work {
         return {.gemms = {gemm(Role::gate_up, rows, 2 * units_, hidden),
                           gemm(Role::down, rows, hidden, units_)},
                 .attention = {},
-                .pass_bytes = rows * units_ * (2 * sizeof(float) + compute_size())};
+                .pass_bytes = rows * units_ * (2 * inner_size() + compute_size())};
     }
 
     /// Every logit is written, and read again for the choice.
@@ -158,7 +159,7 @@ std::vector<CountedLoad> loads_of(Workload const& workload, TransformerOptions c
     std::size_t const context =
         prefill ? (workload.prompt + 1) / 2 : workload.prompt + (workload.new_tokens + 1) / 2;
     auto const shapes = prefill ? prefill_shapes(workload, owners, options.max_rows)
-                                : decode_shapes(workload, options.max_rows);
+                                : decode_shapes(workload, options);
     std::vector<CountedLoad> loads;
     for (auto const& shape : shapes) {
         auto const found = std::ranges::find(

@@ -145,11 +145,15 @@ std::vector<StepShape> prefill_shapes(Workload const& workload, int owners, std:
     return shapes;
 }
 
-std::vector<StepShape> decode_shapes(Workload const& workload, std::size_t max_rows) {
+std::vector<StepShape> decode_shapes(Workload const& workload, TransformerOptions const& options) {
     std::vector<StepShape> shapes;
-    for (std::size_t first = 0; first < workload.batch; first += max_rows) {
-        std::size_t const rows = std::min(max_rows, workload.batch - first);
-        shapes.push_back({.rows = rows, .outputs = rows, .candidates = workload.candidates});
+    std::size_t const all = options.resident ? decode_bucket(workload.batch) : workload.batch;
+    for (std::size_t first = 0; first < all; first += options.max_rows) {
+        std::size_t const rows = std::min(options.max_rows, all - first);
+        shapes.push_back({.rows = rows,
+                          .outputs = rows,
+                          .candidates = workload.candidates,
+                          .resident = options.resident});
     }
     return shapes;
 }
@@ -192,15 +196,18 @@ std::vector<RankFacts> memory_of(DecoderConfig const& config, PlacementPlan cons
 PlanFacts facts_of(DecoderConfig const& config, PlacementPlan const& plan,
                    TransformerOptions const& options, Workload const& workload,
                    DTypeOf const& dtype_of) {
-    PlanFacts facts{
-        .plan = plan,
-        .workload = workload,
-        .modules = {},
-        .ranks = memory_of(config, plan, options, workload, dtype_of),
-        .start = exchanges_of_start(plan.ranks, workload.batch, workload.batch * workload.prompt),
-        .prefill = {},
-        .decode = {},
-        .notes = {}};
+    PlanFacts facts{.plan = plan,
+                    .workload = workload,
+                    .modules = {},
+                    .ranks = memory_of(config, plan, options, workload, dtype_of),
+                    .start = exchanges_of_start(plan.ranks, options,
+                                                {.sequences = workload.batch,
+                                                 .tokens = workload.batch * workload.prompt,
+                                                 .stop_ids = workload.batch * workload.stop_ids}),
+                    .prefill = {},
+                    .decode = {},
+                    .backend = {},
+                    .notes = {}};
     for (auto const& module : describe_modules(config)) {
         facts.modules.push_back(module_facts(config, plan, options.weights, module, dtype_of));
     }
@@ -208,7 +215,7 @@ PlanFacts facts_of(DecoderConfig const& config, PlacementPlan const& plan,
         steps_of(config, plan, options, prefill_shapes(workload, plan.owners(), options.max_rows));
     // The last prompt step gives the first new token.
     if (workload.new_tokens > 1) {
-        facts.decode = steps_of(config, plan, options, decode_shapes(workload, options.max_rows));
+        facts.decode = steps_of(config, plan, options, decode_shapes(workload, options));
         for (auto& step : facts.decode) step.count *= workload.new_tokens - 1;
     }
     note_idle_ranks(facts);

@@ -24,6 +24,7 @@ struct Workload {
     std::size_t prompt = 128;
     std::size_t new_tokens = 128;
     std::size_t candidates = 1;  ///< 1: greedy; see candidates_for()
+    std::size_t stop_ids = 0;    ///< that end each sequence
 };
 
 /// What a plan says of one module.
@@ -66,6 +67,7 @@ struct PlanFacts {
     std::vector<RankFacts> ranks;
     std::vector<Exchange> start;  ///< of a batch
     std::vector<StepFacts> prefill, decode;
+    std::string backend;             ///< that the run is planned for, where it is known
     std::vector<std::string> notes;  ///< idle ranks, a pipeline: what a reader should know
 };
 
@@ -81,9 +83,10 @@ std::vector<RankFacts> memory_of(DecoderConfig const& config, PlacementPlan cons
                                  TransformerOptions const& options, Workload const& workload,
                                  DTypeOf const& dtype_of);
 
-/// What a batch of this workload runs: all its prefill steps, and the decode steps of one token.
+/// What a batch of this workload runs: all its prefill steps, and the decode steps of one token;
+/// those of resident decoding have decode_bucket() rows.
 std::vector<StepShape> prefill_shapes(Workload const& workload, int owners, std::size_t max_rows);
-std::vector<StepShape> decode_shapes(Workload const& workload, std::size_t max_rows);
+std::vector<StepShape> decode_shapes(Workload const& workload, TransformerOptions const& options);
 
 /// Bytes of weights that each rank holds of a module; of tied embeddings the embedding holds all.
 std::vector<std::size_t> weight_bytes_of(DecoderConfig const& config, PlacementPlan const& plan,

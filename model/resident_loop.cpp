@@ -15,6 +15,7 @@ using kernels::DecodeOutput;
 using kernels::DecodeTable;
 using kernels::DeviceSpan;
 using kernels::TokenLogit;
+using Clock = std::chrono::steady_clock;
 
 /// Some rows of a table, for the choice of their tokens.
 DecodeTable rows_of(DecodeTable table, std::size_t first, std::size_t count) {
@@ -36,14 +37,16 @@ std::span<std::byte> bytes_of(DeviceSpan<T> span) {
 }  // namespace
 
 ResidentLoop::ResidentLoop(Transformer& model, parallel::MpiCommunicator& ranks, StaticBatch& batch,
-                           Chooser* chooser, ResidentTerms const& terms)
+                           Chooser* chooser, ResidentTerms const& terms,
+                           std::vector<double>* host_seconds)
     : model_{model},
       device_{*model.backend().resident_decode()},
       hosts_{ranks},
       batch_{batch},
       chooser_{chooser},
       terms_{terms},
-      table_{model, batch, chooser, terms} {}
+      table_{model, batch, chooser, terms},
+      host_seconds_{host_seconds} {}
 
 void ResidentLoop::run(std::span<std::pair<std::size_t, std::int32_t> const> sequences) {
     for (auto const& [index, token] : sequences) {
@@ -59,6 +62,7 @@ void ResidentLoop::run(std::span<std::pair<std::size_t, std::int32_t> const> seq
 /// Until no sequence runs, or so few that a smaller table will do.
 void ResidentLoop::run_table() {
     recording_.reset();
+    last_replay_.reset();
     context_ = queued_ = taken_ = 0;
     queue_step();
     while (queued_ > taken_) {
@@ -76,6 +80,7 @@ void ResidentLoop::queue_step() {
     if (context > context_) {
         context_ = std::max(model_.options().shortest_context, std::bit_ceil(context));
         recording_.reset();
+        last_replay_.reset();
     }
     if (first) {
         // What allocates or connects when it is first used must do so outside of a recording.
@@ -83,6 +88,7 @@ void ResidentLoop::queue_step() {
     } else {
         if (recording_ == nullptr) recording_ = device_.record([this] { step(); });
         recording_->replay();
+        note_replay();
     }
     auto const results = table_.results();
     model_.decode_memory().landing(queued_).start(results.data(), results.size());
@@ -142,16 +148,15 @@ std::size_t ResidentLoop::candidates_of(DecodeBlock const& block, LogitBlock con
     return most;
 }
 
-/// The most likely tokens of each row, from all ranks on the choosing one. Each rank sends, for
-/// each of its rows, 8 bytes for a candidate and 4 for the sum.
+/// The most likely tokens of each row, from all ranks on the choosing one, in one message. Each
+/// rank sends, for each of its rows, 8 bytes for a candidate and for the sum.
 kernels::ChoiceSource ResidentLoop::candidates(LogitBlock const& logits, std::size_t count) {
     auto& ranks = model_.ranks();
-    std::vector<std::size_t> bytes, sum_bytes;
+    std::vector<std::size_t> bytes;
     std::size_t rows = 0;
     for (int rank = 0; rank < ranks.size(); ++rank) {
         auto const share = logit_share(logits.local, rank);
-        bytes.push_back(share.rows.count * count * sizeof(TokenLogit));
-        sum_bytes.push_back(share.rows.count * sizeof(float));
+        bytes.push_back(resident_candidate_bytes(share.rows.count, count));
         rows += share.rows.count;
     }
     // Rank 0's part comes first, so that it lies where all of them come together.
@@ -159,21 +164,15 @@ kernels::ChoiceSource ResidentLoop::candidates(LogitBlock const& logits, std::si
     std::size_t const here = chooser_ != nullptr ? rows : 0;
     auto const share = logit_share(logits.local, ranks.rank());
     auto const& memory = model_.decode_memory();
-    auto const all = memory.get<TokenLogit>(DecodePiece::candidates, here * count);
-    auto const all_sums = memory.get<float>(DecodePiece::log_sums, here);
-    auto const mine = memory.get<TokenLogit>(DecodePiece::candidates, share.rows.count * count);
-    auto const sums = memory.get<float>(DecodePiece::log_sums, share.rows.count);
+    auto const all = memory.get<TokenLogit>(DecodePiece::candidates, here * (count + 1));
+    auto const mine =
+        memory.get<TokenLogit>(DecodePiece::candidates, share.rows.count * (count + 1));
     if (share.rows.count > 0) {
         device_.top_logits(parallel::local_of(logits.local), count,
-                           static_cast<std::int32_t>(share.columns.begin), mine, sums);
+                           static_cast<std::int32_t>(share.columns.begin), mine);
     }
     ranks.gather(bytes_of(mine), bytes, bytes_of(all), choosing_rank);
-    ranks.gather(bytes_of(sums), sum_bytes, bytes_of(all_sums), choosing_rank);
-    return {.logits = {},
-            .candidates = all,
-            .log_sums = all_sums,
-            .parts = rows / logits.count,
-            .per_part = count};
+    return {.logits = {}, .candidates = all, .parts = rows / logits.count, .per_part = count};
 }
 
 void ResidentLoop::take_step() {
@@ -215,9 +214,20 @@ std::vector<std::uint32_t> ResidentLoop::share_ended(std::vector<std::uint32_t> 
     return rows;
 }
 
+/// From one replay to the next, without the waiting in between. Not where something else was
+/// recorded meanwhile.
+void ResidentLoop::note_replay() {
+    auto const now = Clock::now();
+    if (last_replay_ && host_seconds_ != nullptr) {
+        host_seconds_->push_back(std::chrono::duration<double>(now - *last_replay_).count() -
+                                 waited_);
+    }
+    last_replay_ = now;
+    waited_ = 0.0;
+}
+
 /// Polled, so that a rank that failed does not leave this one waiting for good.
 void ResidentLoop::wait_for(kernels::Landing& landing) {
-    using Clock = std::chrono::steady_clock;
     constexpr std::chrono::milliseconds between_checks(1);
     auto const start = Clock::now();
     auto next_check = start + between_checks;
@@ -230,6 +240,7 @@ void ResidentLoop::wait_for(kernels::Landing& landing) {
     }
     // What failed may look as if it had ended.
     model_.ranks().check(0.0);
+    waited_ += std::chrono::duration<double>(Clock::now() - start).count();
 }
 
 std::size_t ResidentLoop::tokens_left() const {

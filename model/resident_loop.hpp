@@ -5,9 +5,11 @@
 #include "model/resident_table.hpp"
 #include "parallel/mpi_communicator.hpp"
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -25,7 +27,8 @@ namespace tesserank::model {
 class ResidentLoop {
   public:
     ResidentLoop(Transformer& model, parallel::MpiCommunicator& ranks, StaticBatch& batch,
-                 Chooser* chooser, ResidentTerms const& terms);
+                 Chooser* chooser, ResidentTerms const& terms,
+                 std::vector<double>* host_seconds = nullptr);
 
     /// Decodes these sequences, which rise, to their ends; with the newest token of each. The
     /// chooser collects what is chosen. Collective.
@@ -41,6 +44,7 @@ class ResidentLoop {
     void take_step();
     std::vector<std::uint32_t> share_ended(std::vector<std::uint32_t> rows);
     void wait_for(kernels::Landing& landing);
+    void note_replay();
     /// The most tokens that a running sequence may still get.
     std::size_t tokens_left() const;
     std::size_t running() const;
@@ -61,6 +65,10 @@ class ResidentLoop {
     std::unique_ptr<kernels::Recording> recording_;
     std::size_t context_ = 0;             ///< that recorded steps allow for
     std::size_t queued_ = 0, taken_ = 0;  ///< steps of this table
+
+    std::vector<double>* host_seconds_;  ///< see BatchTools
+    std::optional<std::chrono::steady_clock::time_point> last_replay_;
+    double waited_ = 0.0;  ///< seconds since
 };
 
 }  // namespace tesserank::model

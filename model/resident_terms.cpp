@@ -3,7 +3,6 @@
 #include "model/candidates.hpp"
 
 #include <algorithm>
-#include <array>
 
 namespace tesserank::model {
 
@@ -39,9 +38,9 @@ void share_terms(parallel::MpiCommunicator& ranks, ResidentTerms& terms) {
         flat.push_back(terms.stop_strings[i] ? ~count : count);  // negative: by text as well
         flat.insert(flat.end(), ids.begin(), ids.end());
     }
-    std::array<std::int64_t, 4> numbers{terms.resident, terms.penalties,
-                                        static_cast<std::int64_t>(terms.top),
-                                        static_cast<std::int64_t>(flat.size())};
+    SharedTerms::Numbers numbers{terms.resident, terms.penalties,
+                                 static_cast<std::int64_t>(terms.top),
+                                 static_cast<std::int64_t>(flat.size())};
     ranks.broadcast(std::as_writable_bytes(std::span(numbers)), choosing_rank);
     flat.resize(static_cast<std::size_t>(numbers[3]));
     ranks.broadcast(std::as_writable_bytes(std::span(flat)), choosing_rank);

@@ -2,6 +2,7 @@
 
 #include "model/generate.hpp"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -16,6 +17,16 @@ struct ResidentTerms {
     std::size_t top = 0;     ///< most likely tokens that are read of each row
     std::vector<std::vector<std::int32_t>> stop_ids;  ///< by sequence
     std::vector<bool> stop_strings;  ///< by sequence: it may end by its text, which the host finds
+};
+
+/// How the terms travel: first the numbers, then for each sequence how many stop ids it has, and
+/// those.
+struct SharedTerms {
+    using Numbers = std::array<std::int64_t, 4>;
+
+    static constexpr std::size_t content_bytes(std::size_t sequences, std::size_t stop_ids) {
+        return (sequences + stop_ids) * sizeof(std::int32_t);
+    }
 };
 
 /// Whether the device can decode batches for this model by itself: its backend can, and what ranks

@@ -100,7 +100,7 @@ class CudaBackend final : public Backend, public ResidentDecode {
     std::unique_ptr<Recording> record(std::function<void()> const& work) override;
     std::unique_ptr<Landing> make_landing(std::size_t bytes) override;
     void top_logits(ConstTensorView logits, std::size_t count, std::int32_t first_id,
-                    DeviceSpan<TokenLogit> top, DeviceSpan<float> log_sums) override;
+                    DeviceSpan<TokenLogit> top) override;
     void choose(ChoiceSource const& source, DecodeTable const& table,
                 DeviceSpan<DecodeOutput> chosen, std::size_t top_count,
                 DeviceSpan<TokenLogprob> top) override;

@@ -71,13 +71,12 @@ __global__ void advance_row(DecodeOutput const* chosen, DecodeTable table) {
 }  // namespace
 
 void CudaBackend::top_logits(ConstTensorView logits, std::size_t count, std::int32_t first_id,
-                             DeviceSpan<TokenLogit> top, DeviceSpan<float> log_sums) {
-    require(top.size == logits.rows * count && log_sums.size == logits.rows,
+                             DeviceSpan<TokenLogit> top) {
+    require(top.size == logits.rows * (count + 1),
             "top_logits needs room for the results of each row");
     auto const from =
         scan_logits(logits, {}, scratch(scan_bytes(logits.rows, logits.cols)), stream());
-    TopTokens<TokenLogit> const to{
-        .top = top.data, .count = count, .first_id = first_id, .log_sums = log_sums.data};
+    TopTokens<TokenLogit> const to{.top = top.data, .count = count, .first_id = first_id};
     find_top_tokens(from, logits.rows, {}, to, stream());
 }
 
@@ -109,11 +108,9 @@ void CudaBackend::choose(ChoiceSource const& source, DecodeTable const& table,
         return;
     }
     require(source.parts * source.per_part > 0 &&
-                source.candidates.size == source.parts * rows * source.per_part &&
-                source.log_sums.size == source.parts * rows,
+                source.candidates.size == source.parts * rows * (source.per_part + 1),
             "choose needs candidates and a sum of each part for each sequence");
     CandidateRows const from{.candidates = source.candidates.data,
-                             .log_sums = source.log_sums.data,
                              .rows = static_cast<std::uint32_t>(rows),
                              .parts = static_cast<std::uint32_t>(source.parts),
                              .per_part = static_cast<std::uint32_t>(source.per_part),

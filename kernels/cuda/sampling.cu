@@ -126,18 +126,19 @@ void CudaBackend::top_log_probabilities(ConstTensorView logits, std::span<TokenL
 void CudaBackend::top_logits(ConstTensorView logits, std::size_t count, std::span<TokenLogit> top,
                              std::span<float> log_sums) {
     contracts::top_logits(logits, count, top, log_sums);
-    std::size_t const bytes_per_row =
-        scan_bytes(1, logits.cols) + count * sizeof(TokenLogit) + sizeof(float);
+    std::size_t const bytes_per_row = scan_bytes(1, logits.cols) + (count + 1) * sizeof(TokenLogit);
+    std::vector<TokenLogit> found;
     in_parts(logits.rows, bytes_per_row, [&](std::size_t first, std::size_t rows) {
-        auto const found = top.subspan(first * count, rows * count);
-        auto const sums = log_sums.subspan(first, rows);
-        std::byte* const found_there = scratch(found.size_bytes());
-        std::byte* const sums_there = scratch(sums.size_bytes());
+        found.resize(rows * (count + 1));
+        std::byte* const there = scratch(found.size() * sizeof(TokenLogit));
         top_logits(logits.rows_from(first, rows), count, 0,
-                   {reinterpret_cast<TokenLogit*>(found_there), found.size()},
-                   {reinterpret_cast<float*>(sums_there), sums.size()});
-        copy_to_host(found_there, std::as_writable_bytes(found));
-        copy_to_host(sums_there, std::as_writable_bytes(sums));
+                   {reinterpret_cast<TokenLogit*>(there), found.size()});
+        copy_to_host(there, std::as_writable_bytes(std::span(found)));
+        for (std::size_t b = 0; b < rows; ++b) {
+            auto const* const row = found.data() + b * (count + 1);
+            std::copy_n(row, count, top.data() + (first + b) * count);
+            log_sums[first + b] = row[count].logit;
+        }
     });
 }
 

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 /// The kernels that choosing tokens is made of. What a row needs in full, its largest logit and its
 /// log sum, many blocks find for each row; the rest is one block's work for a row.
@@ -35,10 +36,13 @@ void choose_tokens(CandidateRows const& from, std::size_t rows, ChoiceRules cons
 /// more, and in rows that have ended.
 template <class Token>
 struct TopTokens {
-    Token* top = nullptr;  ///< [rows * count], of TokenLogit or TokenLogprob
+    Token* top = nullptr;  ///< [rows * per_row()]
     std::size_t count = 0;
     std::int32_t first_id = 0;  ///< is added to the tokens
-    float* log_sums = nullptr;  ///< [rows] the rows' LogSum::logarithm(), or null
+
+    /// Behind TokenLogits stands the row's LogSum::logarithm().
+    static constexpr bool has_sum = std::is_same_v<Token, TokenLogit>;
+    constexpr std::size_t per_row() const { return count + (has_sum ? 1 : 0); }
 };
 void find_top_tokens(LogitRows const& from, std::size_t rows, ChoiceRules const& rules,
                      TopTokens<TokenLogit> const& to, cudaStream_t stream);

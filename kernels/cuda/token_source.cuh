@@ -94,15 +94,13 @@ struct LogitRows {
 /// The most likely tokens of each part of the vocabulary; see ChoiceSource.
 struct CandidateRows {
     TokenLogit const* candidates = nullptr;
-    float const* log_sums = nullptr;
     std::uint32_t rows = 0, parts = 0, per_part = 0;
     TokenOrder order;
 
     template <class Visit>
     __device__ void visit(std::size_t b, Visit visit_token) const {
         for (std::uint32_t i = threadIdx.x; i < size(); i += blockDim.x) {
-            std::size_t const part_row = i / per_part * std::size_t{rows} + b;
-            TokenLogit const candidate = candidates[part_row * per_part + i % per_part];
+            TokenLogit const candidate = of_part(i / per_part, b)[i % per_part];
             if (candidate.token >= 0) {
                 visit_token(candidate.logit, static_cast<std::uint32_t>(candidate.token));
             }
@@ -126,12 +124,15 @@ struct CandidateRows {
         best = block_largest(best, memory);
         float sum = -INFINITY;
         for (std::uint32_t part = 0; part < parts; ++part) {
-            sum = add_logarithms(sum, log_sums[part * std::size_t{rows} + b]);
+            sum = add_logarithms(sum, of_part(part, b)[per_part].logit);
         }
         return {best, best, {sum, 1.0F}};
     }
     __device__ float logit(std::size_t /*b*/, std::uint64_t number) const {
         return order.logit(number);
+    }
+    __device__ TokenLogit const* of_part(std::uint32_t part, std::size_t b) const {
+        return candidates + (part * std::size_t{rows} + b) * (per_part + 1);
     }
 };
 

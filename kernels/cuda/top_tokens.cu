@@ -5,7 +5,6 @@
 
 #include <cmath>
 #include <cstdint>
-#include <type_traits>
 
 namespace tesserank::kernels::cuda {
 namespace {
@@ -21,17 +20,23 @@ struct TopRow {
     __device__ void put(std::size_t rank, std::uint64_t number) const {
         float const logit = rows.logit(b, number);
         std::int32_t const token = rows.order.token(number) + to.first_id;
-        if constexpr (std::is_same_v<Token, TokenLogit>) {
-            to.top[b * to.count + rank] = {.token = token, .logit = logit};
+        if constexpr (TopTokens<Token>::has_sum) {
+            place(rank) = {.token = token, .logit = logit};
         } else {
-            to.top[b * to.count + rank] = {.token = token, .logprob = sum.log_probability(logit)};
+            place(rank) = {.token = token, .logprob = sum.log_probability(logit)};
         }
     }
     __device__ void put_none(std::size_t first_rank) const {
         for (std::size_t rank = first_rank + threadIdx.x; rank < to.count; rank += blockDim.x) {
-            to.top[b * to.count + rank] = {-1, -INFINITY};
+            place(rank) = {-1, -INFINITY};
         }
     }
+    __device__ void put_sum() const {
+        if constexpr (TopTokens<Token>::has_sum) {
+            if (threadIdx.x == 0) place(to.count) = {.token = -1, .logit = sum.logarithm()};
+        }
+    }
+    __device__ Token& place(std::size_t rank) const { return to.top[b * to.per_row() + rank]; }
 };
 
 template <class Rows, class Token>
@@ -45,7 +50,7 @@ __global__ void __launch_bounds__(search_width, 1)
     if (rules.ended(b)) return top.put_none(0);
     RowSummary const summary = rows.summary(b, memory.block);
     top.sum = summary.sum;
-    if (to.log_sums != nullptr && threadIdx.x == 0) to.log_sums[b] = summary.sum.logarithm();
+    top.put_sum();
     if (to.count == 0 || summary.likeliest == 0) return top.put_none(0);
     if (to.count == 1) {
         if (threadIdx.x == 0) top.put(0, summary.likeliest);

@@ -89,6 +89,16 @@ TEST(BenchReport, HasNoDecodeWithOneNewToken) {
     EXPECT_THAT(json, Not(HasSubstr("null")));
 }
 
+TEST(BenchReport, SaysWhatTheHostTakesOfAStepWhereItDoesNotDecide) {
+    auto batch = times({0.2}, {0.4}, 5);
+    EXPECT_THAT(bench_json(report_of({batch})), Not(HasSubstr("host_seconds")));
+    EXPECT_THAT(table_of(report_of({batch})), Not(HasSubstr("the host takes")));
+    batch.host.seconds = {9e-6, 12.5e-6, 1.0};
+    EXPECT_THAT(bench_json(report_of({batch})), HasSubstr("\"host_seconds_per_step\": 1.25e-05"));
+    EXPECT_THAT(table_of(report_of({batch})),
+                HasSubstr("plan0: the host takes 12.5 us of a decode step"));
+}
+
 TEST(BenchReport, SaysEverythingAsJson) {
     auto const json = bench_json(report_of({times({0.2, 0.3}, {0.4, 0.6}, 5)}));
     io::JsonDocument const document(json, "bench");

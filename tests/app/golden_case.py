@@ -2,15 +2,18 @@
 """Runs one case of tests/golden through the program and compares everything that the case holds.
 
   golden_case.py --tesserank PROGRAM --case DIR --ranks N [--placement P] [--dtype D] [--batch B]
-                 [--prefill-chunk N] [--mpiexec M]
+                 [--prefill-chunk N] [--backend B] [--comm C] [--new-tokens N] [--mpiexec M]
 
 convert, generate (with --logits) and score (with --logits) run as a user would run them; check_outputs.py judges.
-With --dtype bf16 the tolerances for bfloat16 arithmetic apply. Exit status 0 only when every check was made and passed.
+With --dtype bf16 the tolerances for bfloat16 arithmetic apply. generate runs once more without --logits, where tokens may
+be chosen from candidates, and on a GPU without the host. --new-tokens N looks at no more than so many of each sequence.
+Exit status 0 only when every check was made and passed.
 """
 import argparse
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -41,14 +44,46 @@ class Program:
     def run_ranks(self, command: str, *arguments: object) -> None:
         o = self.options
         self.check([o.mpiexec, "--oversubscribe", "--bind-to", "none", "-n", str(o.ranks), o.tesserank, command,
-                    *map(str, arguments), "--placement", o.placement, "--backend", o.backend, "--dtype", o.dtype,
+                    *map(str, arguments), "--placement", o.placement, "--backend", o.backend, "--comm", o.comm, "--dtype", o.dtype,
                     "--prefill-chunk", str(o.prefill_chunk), "--quiet",
                     *(["--batch", str(o.batch)] if o.batch else [])])
 
     def check(self, words: list[str]) -> None:
-        result = subprocess.run(words, env=self.environment, capture_output=True, text=True, timeout=120)
+        result = subprocess.run(words, env=self.environment, capture_output=True, text=True, timeout=self.options.seconds)
         if result.returncode != 0:
             sys.exit(f"{' '.join(words)}\nended with {result.returncode}\n{result.stdout}{result.stderr}")
+
+
+def shorten(expected: pathlib.Path, folder: pathlib.Path, tokens: int) -> pathlib.Path:
+    """The same case with the first tokens of each sequence."""
+    shutil.copytree(expected, folder / "short" / "expected")
+    short = folder / "short" / "expected"
+    prompts, greedy = read_lines(expected / "prompts.jsonl"), read_lines(expected / "greedy.jsonl")
+    for prompt in prompts:
+        prompt["max_new_tokens"] = min(prompt["max_new_tokens"], tokens)
+    for row in greedy:
+        if len(row["tokens"]) <= tokens:
+            continue
+        for name in ("tokens", "logprobs", "margins", "runner_up"):
+            row[name] = row[name][:tokens]
+        row["finish_reason"] = "length"
+        row.pop("output_text", None)
+    write_lines(short / "prompts.jsonl", prompts)
+    write_lines(short / "greedy.jsonl", greedy)
+    return short
+
+
+def check_same(folder: pathlib.Path) -> list[str]:
+    """What is chosen without the logits must be what is chosen with them."""
+    problems = []
+    for want, got in zip(read_lines(folder / "out.jsonl"), read_lines(folder / "chosen.jsonl"), strict=True):
+        for name in ("id", "tokens", "finish_reason", "text"):
+            if got.get(name) != want.get(name):
+                problems.append(f"{want['id']}: {name} without --logits is {got.get(name)}, want {want.get(name)}")
+        logprobs = [row.get("logprobs") or [] for row in (want, got)]
+        if len(logprobs[0]) != len(logprobs[1]) or not np.allclose(*logprobs, rtol=0, atol=1e-4):
+            problems.append(f"{want['id']}: logprobs without --logits are {logprobs[1]}, want {logprobs[0]}")
+    return problems
 
 
 def make_inputs(expected: pathlib.Path, folder: pathlib.Path) -> tuple[list[dict], list[dict]]:
@@ -100,20 +135,26 @@ def main() -> int:
     parser.add_argument("--ranks", required=True, type=int)
     parser.add_argument("--placement", default="shard")
     parser.add_argument("--backend", default="kokkos")
+    parser.add_argument("--comm", default="auto")
     parser.add_argument("--dtype", default="f32")
     parser.add_argument("--batch", type=int)
     parser.add_argument("--prefill-chunk", type=int, default=512)
+    parser.add_argument("--new-tokens", type=int)
+    parser.add_argument("--seconds", type=float, default=120, help="that one command may take")
     parser.add_argument("--mpiexec", default="mpirun")
     options = parser.parse_args()
     expected = options.case / "expected"
     program = Program(options)
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
+        if options.new_tokens:
+            expected = shorten(expected, folder, options.new_tokens)
         requests, lines = make_inputs(expected, folder)
         model = folder / "model.h5"
         program.run("convert", options.case, model, "--quiet")
         program.run_ranks("generate", model, "--input", folder / "prompts.jsonl", "--output", folder / "out.jsonl",
                           "--logits", folder / "generated.h5")
+        program.run_ranks("generate", model, "--input", folder / "prompts.jsonl", "--output", folder / "chosen.jsonl")
         program.run_ranks("score", model, "--input", folder / "scores.jsonl", "--output", folder / "scored.jsonl",
                           "--logits", folder / "scored.h5")
         collect_logits(expected, folder)
@@ -123,12 +164,12 @@ def main() -> int:
         if [r["id"] for r in scores] != [r["id"] for r in lines]:
             sys.exit("the scores are not in the order of the requests")
         write_lines(folder / "greedy.jsonl", [r for r in results if not r["id"].endswith("-text")])
-        problems = check_text(expected, folder, options.dtype == "f32")
+        problems = check_text(expected, folder, options.dtype == "f32") + check_same(folder)
         for problem in problems:
             print("FAIL", problem)
         compute = ["--compute", options.dtype] + (["--strict"] if options.dtype == "f32" else [])
         judge = pathlib.Path(__file__).parent.parent / "golden" / "check_outputs.py"
-        status = subprocess.run([sys.executable, judge, options.case, "--outputs", folder / "greedy.jsonl", "--scores",
+        status = subprocess.run([sys.executable, judge, expected.parent, "--outputs", folder / "greedy.jsonl", "--scores",
                                  folder / "scored.jsonl", "--logits", folder / "logits.h5", *compute]).returncode
         return 1 if problems or status != 0 else 0
 

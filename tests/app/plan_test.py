@@ -185,6 +185,30 @@ def search_with_a_machine_file(program: Program, folder: pathlib.Path) -> None:
                      "auto", "--machine", machine, "--quiet")
 
 
+def for_gpus(program: Program, folder: pathlib.Path) -> None:
+    """Decoding on GPUs keeps its state there, in one of a few sizes of batch, and says how sequences end when it starts."""
+    model = program.convert(folder)
+    words = "plan", model, "--ranks", 2, "--batch", 5, "--prompt", 4, "--new", 3, "--json"
+    host, gpu, over_mpi = (json.loads(program.run(*words, "--backend", *more))
+                           for more in (("kokkos",), ("cuda",), ("cuda", "--comm", "mpi")))
+    expect([plan["backend"] for plan in (host, gpu, over_mpi)] == ["kokkos", "cuda", "cuda"], "the backend")
+    for plan, rows, messages in ((host, 5, 2), (gpu, 8, 4), (over_mpi, 5, 2)):
+        expect([step["rows"] for step in plan["decode"]] == [rows], f"{plan['decode']}")
+        expect(len(plan["batch_start"]) == messages, f"{plan['batch_start']}")
+    for rank in (0, 1):
+        expect(gpu["by_rank"][rank]["cache_bytes"] > host["by_rank"][rank]["cache_bytes"], "the state takes room")
+    halves = [json.loads(program.run(*words, "--dtype", "bf16", "--backend", name))["by_rank"][0]["workspace_bytes"]
+              for name in ("kokkos", "cuda")]
+    expect(halves[1] < halves[0], f"modules keep bf16 values: {halves}")
+    machine = folder / "machine.json"
+    program.on_ranks(2, "calibrate", "--output", machine, "--backend", "kokkos", "--seconds", 1, "--quiet")
+    expect(json.loads(program.run(*words, "--machine", machine))["backend"] == "kokkos", "the machine's backend")
+    message = program.run(*words, "--machine", machine, "--backend", "cuda", status=2)
+    expect("kokkos" in message and "cuda" in message, message)
+    message = program.run("plan", model, "--ranks", 2, "--backend", "gpu", status=1)
+    expect("auto, cuda, kokkos or reference" in message, message)
+
+
 def what_does_not_fit(program: Program, folder: pathlib.Path) -> None:
     """Whole weights take more than a limit that cut ones keep."""
     model = program.convert(folder)
@@ -214,7 +238,7 @@ def main() -> None:
     parser.add_argument("--mpiexec", default="mpirun")
     program = Program(parser.parse_args())
     for case in (large_models, fp8_weights, fp8_runs, unknown_families, plan_file, wrong_rules, nothing_is_replaced, search,
-                 search_with_a_machine_file, what_does_not_fit):
+                 search_with_a_machine_file, for_gpus, what_does_not_fit):
         with tempfile.TemporaryDirectory() as name:
             case(program, pathlib.Path(name))
             print("ok", case.__name__)

@@ -41,6 +41,7 @@ Block::Block(std::shared_ptr<Grid const> grid, std::size_t number) : grid_{std::
     index_ = index_of(backwards ? last - number : number, blocks);
     threads_.resize(std::size_t{threads.x} * threads.y * threads.z);
     gatherings_.resize((threads_.size() + 31) / 32);
+    ended_lanes_.resize(gatherings_.size());
     live_ = threads_.size();
     for (std::size_t i = 0; i < threads_.size(); ++i) {
         Thread& thread = threads_[i];
@@ -137,6 +138,7 @@ void Block::end_of(Thread& thread) {
         throw Fault(name(thread) + " ended without waiting for its products");
     }
     unsigned const bit = 1U << thread.linear % 32;
+    ended_lanes_[thread.linear / 32] |= bit;
     for (Gathering const& gathering : gatherings_[thread.linear / 32]) {
         if (gathering.arrived == 0 || (gathering.mask & bit) == 0) continue;
         throw Fault(name(thread) + " ended while lanes of its warp wait for it at " +
@@ -185,15 +187,14 @@ void Block::gather(unsigned mask, char const* what, void* payload,
     if (found->arrived == 0) {
         found->what = what;
         found->payloads = {};
-    } else if (std::string_view(found->what) != what) {
+    } else if (found->what != what && std::string_view(found->what) != what) {
         fail(std::string("is at ") + what + " while other lanes of its warp are at " + found->what);
     }
     found->payloads[lane] = payload;
     found->arrived |= 1U << lane;
     unsigned const wanted = mask & lanes_of_warp(warp);
     if (found->arrived != wanted) {
-        for (std::size_t i = 0; i < 32; ++i) {
-            if ((wanted >> i & 1U) == 0 || !threads_[warp * 32 + i].ended) continue;
+        if ((wanted & ended_lanes_[warp]) != 0) {
             fail(std::string("at ") + what + " for a lane that has ended");
         }
         sleep(what);

@@ -89,6 +89,7 @@ class Block {
     std::vector<Thread*> at_barrier_;
     std::map<int, Barrier> named_;
     std::vector<std::vector<Gathering>> gatherings_;  ///< of each warp
+    std::vector<unsigned> ended_lanes_;               ///< the same
     Thread* running_ = nullptr;
     std::string fault_;
     bool waited_for_previous_grid_ = false;

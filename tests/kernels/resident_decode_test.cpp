@@ -261,28 +261,25 @@ struct Candidates {
                std::size_t count)
         : parts{ends.size()},
           per_part{count},
-          top{backend, ends.size() * logits.rows * count},
-          sums{backend, ends.size() * logits.rows} {
+          top{backend, ends.size() * logits.rows * (count + 1)} {
+        std::size_t const size = logits.rows * (count + 1);
         std::size_t first = 0;
         for (std::size_t part = 0; part < parts; ++part) {
-            backend.resident_decode()->top_logits(
-                logits.part(first, ends[part] - first), count, static_cast<std::int32_t>(first),
-                top.span().from(part * logits.rows * count, logits.rows * count),
-                sums.span().from(part * logits.rows, logits.rows));
+            backend.resident_decode()->top_logits(logits.part(first, ends[part] - first), count,
+                                                  static_cast<std::int32_t>(first),
+                                                  top.span().from(part * size, size));
             first = ends[part];
         }
     }
     ChoiceSource source() const {
         ChoiceSource source;
         source.candidates = top.span();
-        source.log_sums = sums.span();
         source.parts = parts;
         source.per_part = per_part;
         return source;
     }
     std::size_t parts, per_part;
     OnDevice<TokenLogit> top;
-    OnDevice<float> sums;
 };
 
 TEST_P(ResidentDecodeTest, CandidatesDecideAsTheWholeLogitsDo) {
@@ -337,13 +334,13 @@ TEST_P(ResidentDecodeTest, RowsWithoutCandidatesGetNoToken) {
 
 TEST_P(ResidentDecodeTest, PartsWithFewTokensFillUp) {
     Logits const logits(*backend, 1, {1, 3, 2});
-    OnDevice<TokenLogit> top(*backend, 5);
-    OnDevice<float> sums(*backend, 1);
-    resident->top_logits(logits.view(), 5, 100, top.span(), sums.span());
+    OnDevice<TokenLogit> top(*backend, 6);
+    resident->top_logits(logits.view(), 5, 100, top.span());
+    auto const found = top.read();
     std::vector<int> tokens;
-    for (auto const& candidate : top.read()) tokens.push_back(candidate.token);
+    for (std::size_t i = 0; i < 5; ++i) tokens.push_back(found[i].token);
     EXPECT_EQ(tokens, (std::vector<int>{101, 102, 100, -1, -1}));
-    EXPECT_NEAR(sums.read()[0], std::log(std::exp(1.0F) + std::exp(2.0F) + std::exp(3.0F)), 1e-6F);
+    EXPECT_NEAR(found[5].logit, std::log(std::exp(1.0F) + std::exp(2.0F) + std::exp(3.0F)), 1e-6F);
 }
 
 /// All of a DecodeTable that advance() changes, as the host would keep it.

@@ -1,8 +1,9 @@
-#include "kernels/reference/reference_backend.hpp"
 #include "model/plan_facts.hpp"
 #include "tests/model/support_run.hpp"
 #include "tests/support/mpi_test.hpp"
 #include "tests/support/pmpi_counter.hpp"
+#include "tests/support/queued_world.hpp"
+#include "tests/support/resident_reference.hpp"
 
 #include <gtest/gtest.h>
 
@@ -16,16 +17,6 @@ namespace {
 using kernels::DType;
 using parallel::Collective;
 using test::CountedCall;
-
-/// Counts what is really asked for.
-class CountingBackend final : public kernels::reference::ReferenceBackend {
-  public:
-    kernels::Buffer allocate(std::size_t bytes) override {
-        allocated += bytes;
-        return ReferenceBackend::allocate(bytes);
-    }
-    std::size_t allocated = 0;
-};
 
 constexpr Workload workload{.batch = 5, .prompt = 7, .new_tokens = 4, .candidates = 1};
 
@@ -51,7 +42,7 @@ class PlanRealityTest : public test::MpiTest {
             add(calls, exchanges_of(config, facts.plan, options, shape));
         }
         for (std::size_t token = 1; token < workload.new_tokens; ++token) {
-            for (auto const& shape : decode_shapes(workload, options.max_rows)) {
+            for (auto const& shape : decode_shapes(workload, options)) {
                 add(calls, exchanges_of(config, facts.plan, options, shape));
             }
         }
@@ -91,9 +82,12 @@ class PlanRealityTest : public test::MpiTest {
         auto const dtype_of = [](std::string_view) { return DType::f32; };
         auto const facts = facts_of(config, plan, options, workload, dtype_of);
         auto const& mine = facts.ranks[static_cast<std::size_t>(world.rank())];
-        CountingBackend backend;
+        test::ResidentReference backend;  // counts what is really asked for
+        test::QueuedWorld queued(world);
+        parallel::Communicator& ranks =
+            options.resident ? static_cast<parallel::Communicator&>(queued) : world;
         test::PseudoWeights source(test::tensors_of(config), world.rank());
-        Transformer transformer(config, plan, backend, world, source, options);
+        Transformer transformer(config, plan, backend, ranks, source, options);
         transformer.load();
         EXPECT_EQ(transformer.weight_bytes(), mine.weight_bytes);
         EXPECT_EQ(backend.allocated, mine.weight_bytes + mine.load_bytes + mine.forward_bytes);
@@ -103,11 +97,12 @@ class PlanRealityTest : public test::MpiTest {
         static_cast<void>(generate(transformer, world, requests, {}));
         expect_equal(test::take_counted_calls(), expected_calls(facts));
         EXPECT_EQ(backend.allocated, mine.cache_bytes);
+        EXPECT_EQ(backend.steps > 0, options.resident);
         std::size_t exchanges = facts.start.size();
         for (auto const& shape : prefill_shapes(workload, transformer.owners(), options.max_rows)) {
             exchanges += exchanges_of(config, plan, options, shape).size();
         }
-        for (auto const& shape : decode_shapes(workload, options.max_rows)) {
+        for (auto const& shape : decode_shapes(workload, options)) {
             exchanges +=
                 (workload.new_tokens - 1) * exchanges_of(config, plan, options, shape).size();
         }
@@ -155,6 +150,22 @@ TEST_F(PlanRealityTest, Fp8WeightsAllocateWhatTheySay) {
     for (unsigned seed = 1; seed <= 10; ++seed) {
         config = decoders[seed % decoders.size()].config;
         SCOPED_TRACE("seed " + std::to_string(seed));
+        check(test::mixed_plan(config, world.size(), seed));
+    }
+}
+
+TEST_F(PlanRealityTest, ResidentDecodingAllocatesAndSendsWhatItSays) {
+    options.resident = true;
+    for (auto const* wish :
+         {"shard", "replicate", "split-batch", "split-batch-attention", "*=single:0",
+          "*.attention=split-batch,*.mlp=replicate", "lm_head=split-batch"}) {
+        SCOPED_TRACE(wish);
+        check(test::preset_plan(config, wish, world.size()));
+    }
+    auto const decoders = test::decoders();
+    for (unsigned seed = 1; seed <= 20; ++seed) {
+        config = decoders[seed % decoders.size()].config;
+        SCOPED_TRACE("seed " + std::to_string(seed) + ", " + decoders[seed % decoders.size()].name);
         check(test::mixed_plan(config, world.size(), seed));
     }
 }

@@ -51,16 +51,18 @@ class ResidentReference final : public kernels::reference::ReferenceBackend,
     }
 
     void top_logits(kernels::ConstTensorView logits, std::size_t count, std::int32_t first_id,
-                    DeviceSpan<TokenLogit> top, DeviceSpan<float> log_sums) override {
+                    DeviceSpan<TokenLogit> top) override {
         std::size_t const best = std::min(count, logits.cols);
         std::vector<TokenLogit> found(logits.rows * best);
-        ReferenceBackend::top_logits(logits, best, found, {log_sums.data, log_sums.size});
+        std::vector<float> sums(logits.rows);
+        ReferenceBackend::top_logits(logits, best, found, sums);
         for (std::size_t b = 0; b < logits.rows; ++b) {
             for (std::size_t i = 0; i < count; ++i) {
-                auto& place = top.data[b * count + i];
+                auto& place = top.data[b * (count + 1) + i];
                 place = i < best ? found[b * best + i] : TokenLogit{-1 - first_id, 0.0F};
                 place.token += first_id;
             }
+            top.data[b * (count + 1) + count] = {-1, sums[b]};
         }
     }
 
@@ -209,10 +211,11 @@ class ResidentReference final : public kernels::reference::ReferenceBackend,
         std::map<std::int32_t, float> by_token;
         double sum = 0.0;
         for (std::size_t part = 0; part < source.parts; ++part) {
-            std::size_t const list = part * rows + b;
-            sum += std::exp(static_cast<double>(source.log_sums.data[list]));
+            auto const* const list =
+                source.candidates.data + (part * rows + b) * (source.per_part + 1);
+            sum += std::exp(static_cast<double>(list[source.per_part].logit));
             for (std::size_t i = 0; i < source.per_part; ++i) {
-                auto const& candidate = source.candidates.data[list * source.per_part + i];
+                auto const& candidate = list[i];
                 if (candidate.token >= 0) by_token[candidate.token] = candidate.logit;
             }
         }

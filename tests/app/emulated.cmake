@@ -1,0 +1,61 @@
+# The program as a user runs it on GPUs, on the emulated one and with the double of NCCL, which it loads by NCCL's name.
+# What replaces a part of a library stands before it on the linker's line.
+set(nccl_folder ${CMAKE_CURRENT_BINARY_DIR}/emulated)
+add_custom_target(nccl_double_by_name
+  COMMAND ${CMAKE_COMMAND} -E make_directory ${nccl_folder}
+  COMMAND ${CMAKE_COMMAND} -E create_symlink $<TARGET_FILE:nccl_double> ${nccl_folder}/libnccl.so.2
+  DEPENDS nccl_double)
+add_executable(tesserank_emulated $<TARGET_OBJECTS:tesserank_program> ${PROJECT_SOURCE_DIR}/tests/support/load_nccl_double.cpp
+                                  ${PROJECT_SOURCE_DIR}/tests/support/pmpi_device.cpp)
+target_include_directories(tesserank_emulated BEFORE PRIVATE ${PROJECT_SOURCE_DIR}/tests/emulation/include)
+target_link_libraries(tesserank_emulated
+  PRIVATE tesserank_emulated_nccl tesserank_emulated_cuda tesserank_plan_page tesserank_io tesserank_model
+          tesserank_parallel tesserank_kernels MPI::MPI_CXX Boost::program_options PkgConfig::HWLOC)
+set_target_properties(tesserank_emulated PROPERTIES ENABLE_EXPORTS ON BUILD_RPATH ${nccl_folder})
+tesserank_compile_options(tesserank_emulated)
+add_dependencies(tesserank_emulated nccl_double_by_name)
+
+# emulated_test(name ranks SCRIPT script ARGUMENTS ...): a device for each rank.
+function(emulated_test name ranks)
+  cmake_parse_arguments(PARSE_ARGV 2 arg "" "LABEL;SCRIPT" "ARGUMENTS")
+  add_test(NAME ${name}
+           COMMAND ${TESSERANK_PYTHON} ${PROJECT_SOURCE_DIR}/tests/app/${arg_SCRIPT} --tesserank
+                   $<TARGET_FILE:tesserank_emulated> --ranks ${ranks} --mpiexec ${MPIEXEC_EXECUTABLE} ${arg_ARGUMENTS})
+  set_tests_properties(${name} PROPERTIES LABELS ${arg_LABEL} TIMEOUT 600 PROCESSORS 2
+                       ENVIRONMENT "${MPIEXEC_ENVIRONMENT};TESSERANK_EMULATED_DEVICES=${ranks}")
+endfunction()
+
+# emulated_golden(case ranks [option ...]): --new-tokens keeps them short; a step takes a second here.
+function(emulated_golden case ranks)
+  list(JOIN ARGN "" variant)
+  string(REGEX REPLACE "--[a-z-]+=" "/" variant "${variant}")
+  emulated_test(golden/emulated/${case}${variant}@${ranks} ${ranks} LABEL golden SCRIPT golden_case.py
+                ARGUMENTS --case ${GOLDEN_MODELS}/${case} --backend cuda --seconds 500 ${ARGN})
+endfunction()
+
+if(NOT DEFINED ENV{TESSERANK_EVERY_PLAN})
+  foreach(case IN LISTS GOLDEN_COVERED)
+    emulated_golden(${case} 1 --new-tokens=3)
+  endforeach()
+  emulated_golden(llama-gqa-rope3 2 --new-tokens=4 --comm=nccl)
+  emulated_golden(mistral-swa8 2 --new-tokens=4 --comm=mpi --placement=split-batch-attention)
+  emulated_golden(qwen2-tied-kv3 3 --new-tokens=4 --comm=nccl --placement=replicate-attention)
+  emulated_golden(qwen3-qknorm 3 --new-tokens=4 --comm=nccl --placement=split-batch-attention)
+  emulated_golden(llama-gqa-rope3-bf16 2 --new-tokens=4 --comm=nccl --dtype=bf16)
+else()
+  foreach(case IN LISTS GOLDEN_COVERED)
+    emulated_golden(${case} 1)
+    emulated_golden(${case} 1 --dtype=bf16)
+    foreach(placement IN ITEMS shard replicate replicate-attention split-batch-attention)
+      emulated_golden(${case} 2 --new-tokens=8 --comm=nccl --placement=${placement})
+      emulated_golden(${case} 3 --new-tokens=8 --comm=nccl --placement=${placement})
+      emulated_golden(${case} 3 --new-tokens=8 --comm=mpi --placement=${placement})
+    endforeach()
+    emulated_golden(${case} 3 --new-tokens=8 --comm=nccl --dtype=bf16)
+  endforeach()
+endif()
+
+foreach(ranks IN ITEMS 1 2)
+  emulated_test(app/emulated@${ranks} ${ranks} LABEL mpi SCRIPT emulated_test.py
+                ARGUMENTS --golden ${PROJECT_SOURCE_DIR}/tests/golden)
+endforeach()
