@@ -163,7 +163,7 @@ struct Computing {
 
     /// Starts result += weights v with the values of the ring's slot.
     __device__ __forceinline__ void start_sums(Result<HeadDim>& result,
-                               std::uint32_t (&weights)[positions / 16][4]) const {
+                                               std::uint32_t (&weights)[positions / 16][4]) const {
         std::uint64_t const v = matrix_descriptor(
             shared + Tiles::Queries::bytes + (tile_slots + values.slot) * Keys::bytes,
             Keys::panel_bytes);

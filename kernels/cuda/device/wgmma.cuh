@@ -7,8 +7,8 @@
 /// Matrix products of a warpgroup (128 threads from a multiple of 128 on) of Hopper, in PTX. They
 /// run beside the threads: between begin_products() and wait_for_products() nobody touches the
 /// accumulators or registers that they use. All threads of the warpgroup call these functions
-/// together. Only for code compiled for sm_90a. A call would make the compiler wait for each product
-/// before the next: everything here is inlined.
+/// together. Only for code compiled for sm_90a. A call would make the compiler wait for each
+/// product before the next: everything here is inlined.
 ///
 /// D, like all accumulators of tensor cores: thread t of the warpgroup has, for i = 0 .. N/2-1,
 ///     row     16 (t / 32) + (t % 32) / 4 + 8 (i / 2 % 2)
@@ -29,7 +29,7 @@ constexpr bool has_group_products = false;
 /// memory, rows of 16 columns. N: 64, 128.
 template <int N>
 __device__ __forceinline__ void multiply_shared(float (&d)[N / 2], std::uint64_t a, std::uint64_t b,
-                                bool accumulate);
+                                                bool accumulate);
 /// D [64, N] += A B.  A [64, 16] in registers, B [16, N] in shared memory, rows of N columns over
 /// one or more whole panels. N: 64, 128.
 template <int N>
@@ -37,7 +37,9 @@ __device__ __forceinline__ void multiply_registers(float (&d)[N / 2], std::uint3
                                                    std::uint64_t b);
 
 /// Before the first product after the threads wrote registers that it uses.
-__device__ __forceinline__ void begin_products() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
+__device__ __forceinline__ void begin_products() {
+    asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
+}
 /// Makes one group of the products since the last commit.
 __device__ __forceinline__ void commit_products() {
     asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
