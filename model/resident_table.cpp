@@ -15,10 +15,13 @@ using kernels::TokenLogprob;
 using parallel::Partition;
 using Piece = DecodePiece;
 
-/// Rows without a sequence stand behind those of the last owner.
+/// Rows without a sequence stand behind the others: they are the last owner's that has a sequence,
+/// and with it a cache.
 Partition with_idle_rows(Partition const& deal, std::size_t rows) {
     auto shares = deal.counts();
-    shares.back() += rows - deal.units();
+    auto last = shares.size() - 1;
+    while (last > 0 && shares[last] == 0) --last;
+    shares[last] += rows - deal.units();
     return Partition::of_shares(shares);
 }
 
