@@ -147,6 +147,7 @@ std::vector<Exchange> exchanges_of_start(int ranks, TransformerOptions const& op
         messages.push_back(SharedTerms::content_bytes(batch.sequences, batch.stop_ids));
     }
     std::vector<Exchange> list;
+    list.reserve(messages.size());
     for (auto const bytes : messages) {
         list.push_back({"batch", Place::before, Collective::broadcast, bytes, from, to});
     }
