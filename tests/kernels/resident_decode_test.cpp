@@ -317,16 +317,14 @@ TEST_P(ResidentDecodeTest, CandidatesDecideAsTheWholeLogitsDo) {
 
 TEST_P(ResidentDecodeTest, RowsWithoutCandidatesGetNoToken) {
     TokenLogit const none{.token = -1, .logit = -std::numeric_limits<float>::infinity()};
+    TokenLogit const one{.token = 7, .logit = 1.0F};
+    // Two candidates of each row, and the log of its sum.
     OnDevice<TokenLogit> const candidates(
-        *backend,
-        std::vector<TokenLogit>{none, none, {.token = 7, .logit = 1.0F}, none, none, none});
-    OnDevice<float> const log_sums(*backend, std::vector<float>{none.logit, 1.0F, none.logit});
+        *backend, std::vector<TokenLogit>{none, none, none, one, none, one, none, none, none});
     Table const table(*backend, {{.temperature = 1.0F}, {.temperature = 1.0F}, {}});
-    auto const chosen = choose({.candidates = {candidates.span().data, candidates.span().size},
-                                .log_sums = {log_sums.span().data, log_sums.span().size},
-                                .parts = 1,
-                                .per_part = 2},
-                               table.view());
+    auto const chosen = choose(
+        {.candidates = {candidates.span().data, candidates.span().size}, .parts = 1, .per_part = 2},
+        table.view());
     EXPECT_EQ(chosen[0].token, -1);
     EXPECT_EQ(chosen[1].token, 7);
     EXPECT_EQ(chosen[2].token, -1) << "greedy";
