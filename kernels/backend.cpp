@@ -8,6 +8,8 @@
 
 namespace tesserank::kernels {
 
+// What one pass over memory replaces takes what all of it took.
+// NOLINTNEXTLINE(readability-function-size)
 void Backend::prepare_attention(TensorView qkv, AttentionShape const& shape, HeadNorms const& norms,
                                 ConstTensorView cos_sin, Segments const& segments,
                                 TensorView k_cache, TensorView v_cache) {

@@ -128,7 +128,7 @@ class Backend {
     /// `watch` is called again and again while the host waits for the device, with the seconds that
     /// the wait has taken. What it throws ends the wait: work that never ends would otherwise hold
     /// the host for good. Where the host computes there is no such wait.
-    virtual void set_watch(std::function<void(double)> /*watch*/) {}
+    virtual void set_watch(std::function<void(double)> const& /*watch*/) {}
     /// destination = source; both may be strided views, of the same shape and dtype, of this
     /// backend's memory.
     virtual void copy(ConstTensorView source, TensorView destination) = 0;

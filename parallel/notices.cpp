@@ -25,9 +25,9 @@ Notices::~Notices() {
     MPI_Finalized(&finalized);
     if (finalized != 0) return;
     // Short messages are on their way as soon as they are started; a rank that has died takes none.
-    // MPI may still read those, so that they stay.
+    // MPI may still read those, so that they stay until it has ended.
     constexpr int most_looks = 100;
-    static auto& unfinished = *new std::list<Sent>;
+    static std::list<Sent> unfinished;
     while (!sent_.empty()) {
         auto& requests = sent_.front().requests;
         int done = 0;

@@ -12,7 +12,7 @@ namespace tesserank::kernels::cuda {
 namespace {
 
 /// What NVIDIA advises for Hopper.
-constexpr std::size_t workspace_bytes = 32 * 1024 * 1024;
+constexpr std::size_t workspace_bytes = std::size_t{32} << 20U;
 
 cudaDataType_t type_of(DType dtype) {
     switch (dtype) {

@@ -40,7 +40,7 @@ class CudaBackend final : public Backend, public ResidentDecode {
     void copy_from_staging(ConstTensorView source, TensorView destination) override;
     void copy_to_host(std::byte const* source, std::span<std::byte> destination) override;
     void synchronize() override;
-    void set_watch(std::function<void(double)> watch) override;
+    void set_watch(std::function<void(double)> const& watch) override;
     void copy(ConstTensorView source, TensorView destination) override;  // elementwise.cu
 
     // embedding.cu

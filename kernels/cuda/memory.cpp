@@ -156,8 +156,8 @@ void CudaBackend::synchronize() {
     memory_->watch.wait_for(stream_.get());
 }
 
-void CudaBackend::set_watch(std::function<void(double)> watch) {
-    memory_->watch.set(std::move(watch));
+void CudaBackend::set_watch(std::function<void(double)> const& watch) {
+    memory_->watch.set(watch);
 }
 
 }  // namespace tesserank::kernels::cuda
