@@ -156,8 +156,6 @@ void CudaBackend::synchronize() {
     memory_->watch.wait_for(stream_.get());
 }
 
-void CudaBackend::set_watch(std::function<void(double)> const& watch) {
-    memory_->watch.set(watch);
-}
+void CudaBackend::set_watch(std::function<void(double)> const& watch) { memory_->watch.set(watch); }
 
 }  // namespace tesserank::kernels::cuda

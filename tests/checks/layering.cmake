@@ -13,7 +13,7 @@ set(third_party_kernels_kokkos "Kokkos_.*|oneapi/dnnl/.*|dnnl.*|omp\\.h|[a-z]*in
 set(third_party_kernels_cuda "cuda(_[a-z0-9]+)?\\.h|cublasLt\\.h|nvtx3/.*")
 set(third_party_parallel "${posix}|mpi(-ext)?\\.h|nccl\\.h")
 set(third_party_model "fnmatch\\.h") # the shell's patterns, for rules over module names
-set(third_party_io "${posix}|hdf5(_hl)?\\.h|H5.*|nlohmann/.*|pcre2\\.h|utf8proc\\.h|xxhash\\.h|openssl/.*")
+set(third_party_io "${posix}|hdf5(_hl)?\\.h|H5.*|nlohmann/.*|pcre2\\.h|utf8proc\\.h|xxhash\\.h|openssl/.*|turbojpeg\\.h|spng\\.h|webp/.*|libexif/.*")
 set(third_party_app "${posix}|boost/program_options.*|hwloc\\.h")
 
 function(check_include file line_number line)
