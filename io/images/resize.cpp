@@ -30,10 +30,11 @@ Mix mix_for(std::size_t index, std::size_t from, std::size_t to) {
     double const filter_scale = std::max(scale, 1.0);
     double const support = 2.0 * filter_scale;
     double const center = (static_cast<double>(index) + 0.5) * scale;
-    // Both ends are rounded by adding a half and cutting off, which for the first may be below 0.
-    auto const first = static_cast<std::ptrdiff_t>(std::max(center - support + 0.5, 0.0));
-    auto const end = std::min(static_cast<std::ptrdiff_t>(center + support + 0.5),
-                              static_cast<std::ptrdiff_t>(from));
+    // Halves are rounded up at both ends.
+    double const low = std::floor(center - support + 0.5);
+    double const high = std::floor(center + support + 0.5);
+    auto const first = static_cast<std::ptrdiff_t>(std::max(low, 0.0));
+    auto const end = std::min(static_cast<std::ptrdiff_t>(high), static_cast<std::ptrdiff_t>(from));
     std::vector<double> exact;
     double sum = 0.0;
     for (auto i = first; i < end; ++i) {
@@ -43,8 +44,7 @@ Mix mix_for(std::size_t index, std::size_t from, std::size_t to) {
     Mix mix{.first = static_cast<std::size_t>(first), .weights = {}};
     for (double weight : exact) {
         if (sum != 0.0) weight /= sum;
-        double const fixed = weight * (1 << precision);
-        mix.weights.push_back(static_cast<std::int32_t>(fixed < 0 ? fixed - 0.5 : fixed + 0.5));
+        mix.weights.push_back(static_cast<std::int32_t>(std::lround(weight * (1 << precision))));
     }
     return mix;
 }
