@@ -1,10 +1,13 @@
 #pragma once
 
 #include "kernels/backend.hpp"
+#include "model/qk_norm.hpp"
 #include "model/rope.hpp"
+#include "model/vision_config.hpp"
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,13 +26,6 @@ struct DecoderNames {
     std::string gate = "mlp.gate_proj", up = "mlp.up_proj", down = "mlp.down_proj";
     std::string final_norm = "model.norm.weight";
     std::string lm_head = "lm_head.weight";
-};
-
-/// The RMSNorm of q and k before the rotation.
-enum class QkNorm : std::uint8_t {
-    none,
-    heads,  ///< of each head, with one weight for all
-    whole,  ///< of all heads together
 };
 
 /// A decoder-only transformer with pre-norm, rotary GQA attention and a gated MLP: what Llama,
@@ -54,6 +50,7 @@ struct DecoderConfig {
     std::vector<std::size_t> windows;   ///< by layer: sliding window, 0 for none
     std::vector<std::int32_t> eos_ids;  ///< from config.json; generation_config.json has precedence
     DecoderNames names;
+    std::optional<VisionConfig> vision;  ///< of a model whose prompts may have pictures
 
     std::size_t queries_per_kv() const { return query_heads / kv_heads; }
 

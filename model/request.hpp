@@ -27,11 +27,31 @@ struct StopOptions {
     bool ignore_eos = false;              ///< the model's end-of-text ids do not end the sequence
 };
 
+/// A picture of a prompt, cut into tiles of the model's size.
+struct Picture {
+    std::size_t tiles = 0;
+    std::vector<std::uint8_t> rgb;  ///< [tiles, side, side, 3]
+};
+
+/// Consecutive tokens of a prompt in whose place features of pictures stand.
+struct Placeholders {
+    std::size_t position = 0, count = 0;
+    bool operator==(Placeholders const&) const = default;
+};
+
+/// The pictures of one prompt, in order, and where their features go: as many placeholders as they
+/// have features.
+struct PromptPictures {
+    std::vector<Picture> pictures;
+    std::vector<Placeholders> places;  ///< rising
+};
+
 /// One sequence to generate, checked: prompt not empty, every token in the vocabulary, prompt
 /// shorter than the limit.
 struct GenerateRequest {
     std::string id;
     std::vector<std::int32_t> prompt;
+    PromptPictures pictures;
     std::size_t max_new_tokens = 0;
     SamplingOptions sampling;
     StopOptions stop;
@@ -53,7 +73,8 @@ struct GenerateResult {
 /// A completion whose likelihood is asked for.
 struct ScoreRequest {
     std::string id;
-    std::vector<std::int32_t> prompt;      ///< not empty
+    std::vector<std::int32_t> prompt;  ///< not empty
+    PromptPictures pictures;
     std::vector<std::int32_t> completion;  ///< not empty
 };
 
