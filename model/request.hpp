@@ -51,7 +51,7 @@ struct PromptPictures {
 struct GenerateRequest {
     std::string id;
     std::vector<std::int32_t> prompt;
-    PromptPictures pictures;
+    PromptPictures pictures = {};
     std::size_t max_new_tokens = 0;
     SamplingOptions sampling;
     StopOptions stop;
@@ -74,7 +74,7 @@ struct GenerateResult {
 struct ScoreRequest {
     std::string id;
     std::vector<std::int32_t> prompt;  ///< not empty
-    PromptPictures pictures;
+    PromptPictures pictures = {};
     std::vector<std::int32_t> completion;  ///< not empty
 };
 
