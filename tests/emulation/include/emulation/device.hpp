@@ -8,9 +8,9 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <numbers>
 #include <cstdint>
 #include <cstring>
+#include <numbers>
 #include <type_traits>
 
 #define __global__
