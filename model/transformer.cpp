@@ -28,6 +28,15 @@ ModuleSpec const& find_module(std::span<ModuleSpec const> modules, std::string c
     return *found;
 }
 
+/// Raises `most` to what is wanted. Whether that raised anything: the same on all ranks, also on
+/// one whose own memory stays where it is.
+bool raise(std::vector<std::size_t>& most, std::vector<std::size_t> const& wanted) {
+    most.resize(wanted.size());
+    auto const before = most;
+    std::ranges::transform(most, wanted, most.begin(), std::ranges::max);
+    return most != before;
+}
+
 }  // namespace
 
 Transformer::Transformer(DecoderConfig config, PlacementPlan plan, kernels::Backend& backend,
@@ -112,6 +121,7 @@ void Transformer::build_layer(std::size_t index, std::span<ModuleSpec const> mod
 
 void Transformer::load() {
     weights_.load();
+    recorded_.clear();
     registered_.clear();
     for (auto const* const tensor : {&residual_, &normed_, &delta_, &sum_}) {
         auto const& view = tensor->view;
@@ -120,6 +130,9 @@ void Transformer::load() {
 }
 
 void Transformer::reserve_cache(std::size_t all, std::span<std::size_t const> dealt) {
+    std::vector<std::size_t> tokens{all};
+    tokens.insert(tokens.end(), dealt.begin(), dealt.end());
+    if (raise(most_cached_, tokens)) recorded_.clear();
     cache_.reserve(all, dealt[static_cast<std::size_t>(plan_.owner_of(rank_))]);
 }
 
@@ -128,6 +141,7 @@ std::size_t Transformer::decode_bytes(std::size_t sequences) const {
 }
 
 void Transformer::reserve_decode(std::size_t sequences) {
+    if (raise(most_decoded_, {decode_bucket(sequences)})) recorded_.clear();
     decode_.reserve(decode_size(config_, plan_, options_, sequences, rank_));
 }
 
