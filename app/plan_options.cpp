@@ -47,7 +47,12 @@ DType stored_dtype(model::ConfigValue const& config) {
 model::DecoderConfig config_of(io::ModelIndex const& index) {
     auto const* text = index.find_document("config");
     if (text == nullptr) throw InputError(index.path + " has no /config: convert the model again");
-    return model::describe_model(io::parse_config(*text, index.path + ": /config"));
+    auto config = model::describe_model(io::parse_config(*text, index.path + ": /config"));
+    auto const& tensors = index.all_tensors();
+    model::match_names(config, [&](std::string_view name) {
+        return std::ranges::find(tensors, name, &io::StoredTensor::name) != tensors.end();
+    });
+    return config;
 }
 
 model::DTypeOf dtypes_of(io::ModelIndex const& index) {
