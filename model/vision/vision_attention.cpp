@@ -35,7 +35,7 @@ class VisionAttention final : public PlacedModule<Spread, VisionContext> {
           qkv_{weights.add_linear(spec, Role::qkv, Role::qkv_bias, placement)},
           norm_{weights.add(spec, Role::query_norm, placement),
                 weights.add(spec, Role::key_norm, placement), config.hidden, config.hidden,
-                config.norm_eps},
+                config.qk_norm_eps},
           output_{weights.add_linear(spec, Role::output, Role::output_bias, placement)} {}
 
     Output compute(VisionContext& context, Input const& x, TensorView y) const override {

@@ -240,7 +240,8 @@ class VisionEncoder::Pass {
 };
 
 void VisionEncoder::encode(std::span<Tile const> tiles, std::size_t count, TensorView features) {
-    std::size_t first = 0, const per_tile = config_.features_per_tile();
+    std::size_t const per_tile = config_.features_per_tile();
+    std::size_t first = 0;
     for (auto const chunk : tile_chunks(count, at_once_)) {
         auto const here = tiles.empty() ? tiles : tiles.subspan(first, chunk);
         Pass(*this, chunk).run(here, features.rows_from(first * per_tile, chunk * per_tile));
