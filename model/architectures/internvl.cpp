@@ -9,8 +9,8 @@
 namespace tesserank::model::architectures {
 namespace {
 
-constexpr std::array<std::string_view, 3> harmless_in_encoder{
-    "hidden_dropout_prob", "layer_scale_init_value", "projection_dropout"};
+constexpr std::array<std::string_view, 4> harmless_in_encoder{
+    "hidden_dropout_prob", "initializer_factor", "layer_scale_init_value", "projection_dropout"};
 
 /// How pictures are cut into tiles and prompts are written is not the model's matter.
 constexpr std::array<std::string_view, 5> harmless_outside{"dynamic_image_size", "image_token_id",

@@ -3,6 +3,7 @@
 #include "model/architecture.hpp"
 #include "model/architectures/common.hpp"
 
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <string>
@@ -12,6 +13,10 @@ namespace {
 
 /// Memory is taken for each layer before the weights, which would not be there, are looked for.
 constexpr std::size_t most_layers = 10000;
+
+/// What the training of InternVL 3.5 left in its text models' configs.
+constexpr std::array<std::string_view, 5> of_training{"debug", "ep_size", "micro_forward",
+                                                      "skip_checkpoint", "use_deepep"};
 
 void add_prefix(DecoderNames& names, std::string_view prefix) {
     for (auto* const name :
@@ -35,6 +40,7 @@ DecoderConfig describe_text_part(ConfigReader& config, std::string_view key,
                                  std::string_view prefix) {
     auto text = config.object(key);
     if (!text) config.fail(key, "is missing");
+    for (auto const harmless : of_training) text->ignore(harmless);
     auto decoder = describe_text_model(*text);
     bool const tied = config.flag_or("tie_word_embeddings", false);
     if (!text->has("tie_word_embeddings")) decoder.tied_embeddings = tied;

@@ -154,7 +154,9 @@ TEST(CheapestRoute, TakesTheFirstOfEquallyGoodChoices) {
             return 1.0;
         }
         double norm(LayoutKind /*stream*/) const override { return 0.0; }
-        double choice(Placement /*head*/) const override { return 0.0; }
+        double end(ModuleSpec const& /*last*/, Placement /*placement*/) const override {
+            return 0.0;
+        }
     };
     auto const modules = describe_modules(test::tiny_decoder());
     auto const found = cheapest_route(stops_of(modules, few_choices), 2, NoCosts());
