@@ -104,6 +104,15 @@ void check_workload(model::Workload const& workload) {
                      " tokens each is beyond 65536 sequences or 2^30 tokens in all");
 }
 
+std::size_t usual_tiles(model::DecoderConfig const& config) {
+    if (!config.vision) return 0;
+    return config.vision->features_per_tile() < config.context / 2 ? 1 : 0;
+}
+
+std::size_t feature_tokens(model::DecoderConfig const& config, std::size_t tiles) {
+    return config.vision ? tiles * config.vision->features_per_tile() : 0;
+}
+
 model::PlacementPlan plan_for(model::DecoderConfig const& config, std::string const& wish,
                               int ranks, DType compute) {
     auto const modules = model::describe_modules(config);

@@ -29,8 +29,7 @@ class GoldenEncoder : public test::MpiTest, public ::testing::WithParamInterface
         encoder.load();
         auto const tiles = test::GoldenVision::tiles_of(vision.pictures);
         std::size_t const count = tiles.size() * golden.config.vision->features_per_tile();
-        auto const features =
-            make_tensor(*backend, DType::f32, count, golden.config.hidden);
+        auto const features = make_tensor(*backend, DType::f32, count, golden.config.hidden);
         bool const here = world.rank() == choosing_rank;
         encoder.encode(here ? tiles : std::vector<Tile>(), tiles.size(), features.view);
         std::vector<float> host(features.view.size());
@@ -48,9 +47,9 @@ class GoldenEncoder : public test::MpiTest, public ::testing::WithParamInterface
 
     test::GoldenModel golden{std::get<0>(GetParam()), world.rank()};
     test::GoldenVision vision{golden};
-    std::unique_ptr<kernels::Backend> backend =
-        std::string(std::get<1>(GetParam())) == "kokkos" ? kernels::make_kokkos_backend()
-                                                         : kernels::make_reference_backend();
+    std::unique_ptr<kernels::Backend> backend = std::string(std::get<1>(GetParam())) == "kokkos"
+                                                    ? kernels::make_kokkos_backend()
+                                                    : kernels::make_reference_backend();
 };
 
 TEST_P(GoldenEncoder, GivesTheFeaturesUnderEveryPlacement) {
