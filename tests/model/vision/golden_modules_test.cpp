@@ -42,15 +42,15 @@ class GoldenModules : public test::MpiTest, public ::testing::WithParamInterface
         return kernels::view_of(values.data(), values.size() / cols, cols);
     }
 
-    using Run = std::function<parallel::AnyActivation(VisionContext&, parallel::AnyActivation const&,
-                                                      Partition const& deal, TensorView whole)>;
+    using Run = std::function<parallel::AnyActivation(
+        VisionContext&, parallel::AnyActivation const&, Partition const& deal, TensorView whole)>;
 
     /// Runs a module on x [T, K], which every rank has; `wanted` must come out on all ranks.
     void expect_golden(Placement placement, std::vector<float> x, std::size_t width, Run const& run,
                        std::vector<float> const& wanted, std::size_t wanted_width) {
         auto const deal = one_tile(x.size() / width);
-        auto const input = parallel::part_of(
-            view(x, width), layout_for(input_of(placement), deal), world.rank());
+        auto const input =
+            parallel::part_of(view(x, width), layout_for(input_of(placement), deal), world.rank());
         Workspace workspace(*backend, 1 << 20);
         bool const mine = deal.count(world.rank()) > 0;
         kernels::DeviceSpan<kernels::Segment const> const all{&segment, 1};
@@ -145,18 +145,15 @@ TEST_P(GoldenModules, EmbedPatches) {
 
 TEST_P(GoldenModules, AttendWithinATile) {
     auto const x = normed("vision.layers.0.attention_norm", hidden("embeddings"));
-    for_each_placement("vision.layers.0.attention",
-                       [&](Placement placement, ModuleSpec const& spec) {
-                           auto store = make_store();
-                           auto const heads =
-                               units_of(config.heads, placement, world.rank(), world.size()).count;
-                           auto const attention =
-                               make_vision_attention(config, spec, placement, heads, store);
-                           store.load();
-                           expect_golden(placement, x, config.hidden,
-                                         module_run(*attention, placement, world.rank()),
-                                         hidden("layer0/attn_out"), config.hidden);
-                       });
+    for_each_placement("vision.layers.0.attention", [&](Placement placement,
+                                                        ModuleSpec const& spec) {
+        auto store = make_store();
+        auto const heads = units_of(config.heads, placement, world.rank(), world.size()).count;
+        auto const attention = make_vision_attention(config, spec, placement, heads, store);
+        store.load();
+        expect_golden(placement, x, config.hidden, module_run(*attention, placement, world.rank()),
+                      hidden("layer0/attn_out"), config.hidden);
+    });
 }
 
 TEST_P(GoldenModules, RunTheMlp) {

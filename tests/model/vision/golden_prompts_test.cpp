@@ -74,8 +74,9 @@ class GoldenPrompts : public test::MpiTest, public ::testing::WithParamInterface
             auto tokens = golden.tokens[prompts[i]];
             tokens.resize(std::min(tokens.size(), new_tokens));
             EXPECT_EQ(results[i].tokens, tokens);
-            EXPECT_LE(test::largest_error(logits.rows[wanted[i].id], golden.last_logits[prompts[i]]),
-                      golden.tolerance);
+            EXPECT_LE(
+                test::largest_error(logits.rows[wanted[i].id], golden.last_logits[prompts[i]]),
+                golden.tolerance);
             auto const& indices = vision.indices[prompts[i]];
             for (std::size_t picture = 0; picture < indices.size(); ++picture, ++pictures) {
                 auto const& expected = vision.features[indices[picture]];
@@ -91,9 +92,9 @@ class GoldenPrompts : public test::MpiTest, public ::testing::WithParamInterface
     std::vector<std::size_t> const all_prompts{0, 1, 2, 3, 4};
     test::GoldenModel golden{std::get<0>(GetParam()), world.rank()};
     test::GoldenVision vision{golden};
-    std::unique_ptr<kernels::Backend> backend =
-        std::string(std::get<1>(GetParam())) == "kokkos" ? kernels::make_kokkos_backend()
-                                                         : kernels::make_reference_backend();
+    std::unique_ptr<kernels::Backend> backend = std::string(std::get<1>(GetParam())) == "kokkos"
+                                                    ? kernels::make_kokkos_backend()
+                                                    : kernels::make_reference_backend();
 };
 
 TEST_P(GoldenPrompts, GiveTheGoldenResultsUnderEveryPlacement) {
@@ -145,8 +146,7 @@ TEST_P(GoldenPrompts, AreScoredWithTheirPictures) {
         std::size_t const most = logprobs.size() / golden.prompts.size();
         for (std::size_t i = 0; i < results.size(); ++i) {
             std::span<float const> const row = std::span(logprobs).subspan(i * most, most);
-            EXPECT_LE(test::largest_error(results[i].logprobs,
-                                          row.first(golden.tokens[i].size())),
+            EXPECT_LE(test::largest_error(results[i].logprobs, row.first(golden.tokens[i].size())),
                       golden.tolerance)
                 << "prompt " << i;
         }

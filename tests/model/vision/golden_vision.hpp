@@ -91,8 +91,8 @@ class GoldenVision {
     }
 };
 
-inline model::PlacementPlan golden_plan(model::DecoderConfig const& config,
-                                        std::string const& wish, int ranks) {
+inline model::PlacementPlan golden_plan(model::DecoderConfig const& config, std::string const& wish,
+                                        int ranks) {
     auto const modules = describe_modules(config);
     auto plan = model::make_plan(modules, wish, ranks);
     settle_streams(plan, modules, kernels::DType::f32);

@@ -15,8 +15,7 @@ TEST(TilesOf, FollowRequestsAndTheirPictures) {
     std::vector<GenerateRequest> requests(3);
     requests[0].pictures.pictures = {{2, {1, 2, 3, 4, 5, 6}}, {1, {7, 8, 9}}};
     requests[2].pictures.pictures = {{1, {10, 11, 12}}};
-    auto const tiles =
-        tiles_of(pictures_of(std::span<GenerateRequest const>(requests)));
+    auto const tiles = tiles_of(pictures_of(std::span<GenerateRequest const>(requests)));
     ASSERT_EQ(tiles.size(), 4U);
     std::uint8_t next = 1;
     for (auto const tile : tiles) {
