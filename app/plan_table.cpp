@@ -30,6 +30,8 @@ std::string_view unit_name(ModuleKind kind) {
         case ModuleKind::attention:
             return "heads";
         case ModuleKind::mlp:
+        case ModuleKind::patch_embedding:
+        case ModuleKind::projector:
             return "columns";
         case ModuleKind::embedding:
         case ModuleKind::lm_head:
@@ -41,7 +43,9 @@ std::string_view unit_name(ModuleKind kind) {
 }
 
 std::string cut_of(ModuleFacts const& module) {
-    if (module.placement.kind == model::Placement::Kind::split_batch) return "sequences";
+    if (module.placement.kind == model::Placement::Kind::split_batch) {
+        return model::is_vision(module.name) ? "tiles" : "sequences";
+    }
     if (module.placement.kind != model::Placement::Kind::shard) return "whole";
     std::vector<std::string> counts;
     counts.reserve(module.units.size());

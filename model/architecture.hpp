@@ -18,4 +18,7 @@ struct Architecture {
 /// a wrong value, or could change the computation and is not understood.
 DecoderConfig describe_model(ConfigValue const& config_json);
 
+/// The same of a text model whose config is an object within a larger one.
+DecoderConfig describe_text_model(ConfigReader& config);
+
 }  // namespace tesserank::model

@@ -79,12 +79,12 @@ double MachineCosts::norm(parallel::LayoutKind stream) const {
     });
 }
 
-double MachineCosts::choice(Placement head) const {
+double MachineCosts::end(ModuleSpec const& /*last*/, Placement placement) const {
     if (model_.ranks == 1) return 0.0;
     double seconds = 0.0;
     for (auto const& [load, count] : loads_) {
         auto const exchanges =
-            exchanges_of_choice(model_.config, head, model_.ranks, model_.options, load.shape);
+            exchanges_of_choice(model_.config, placement, model_.ranks, model_.options, load.shape);
         for (auto const& exchange : exchanges) {
             seconds += static_cast<double>(count) * exchange_seconds(exchange.kind, exchange.bytes);
         }

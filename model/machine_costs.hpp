@@ -34,7 +34,7 @@ class MachineCosts final : public RouteCosts {
     double exchange(parallel::Collective kind, Rows rows) const override;
     double work(ModuleSpec const& module, Placement placement) const override;
     double norm(parallel::LayoutKind stream) const override;
-    double choice(Placement head) const override;
+    double end(ModuleSpec const& last, Placement placement) const override;
 
   private:
     double seconds_of(ModuleWork const& work, Busy busy) const;

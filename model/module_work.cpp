@@ -58,6 +58,8 @@ class Work {
             case ModuleKind::lm_head:
                 return lm_head(rows);
             case ModuleKind::norm:
+            case ModuleKind::patch_embedding:
+            case ModuleKind::projector:
                 break;
         }
         return {};

@@ -25,15 +25,15 @@ std::vector<Range> units_by_rank(ModuleSpec const& module, Placement placement, 
 ModuleFacts module_facts(DecoderConfig const& config, PlacementPlan const& plan,
                          WeightFormat format, ModuleSpec const& module, DTypeOf const& dtype_of) {
     auto const placement = plan.of(module.name);
-    bool const block = module.kind == ModuleKind::attention || module.kind == ModuleKind::mlp;
-    return {.name = module.name,
-            .kind = module.kind,
-            .placement = placement,
-            .input = input_of(placement),
-            .output = output_of(placement, module.kind),
-            .stream = block ? std::optional(plan.stream_of(module.name)) : std::nullopt,
-            .units = units_by_rank(module, placement, plan.ranks),
-            .weight_bytes = weight_bytes_of(config, plan, format, module, dtype_of)};
+    return {
+        .name = module.name,
+        .kind = module.kind,
+        .placement = placement,
+        .input = input_of(placement),
+        .output = output_of(placement, module.kind),
+        .stream = module.has_stream() ? std::optional(plan.stream_of(module.name)) : std::nullopt,
+        .units = units_by_rank(module, placement, plan.ranks),
+        .weight_bytes = weight_bytes_of(config, plan, format, module, dtype_of)};
 }
 
 /// Equal shapes, which follow each other, become one step with a count.
@@ -67,7 +67,7 @@ std::vector<std::size_t> load_bytes_of(DecoderConfig const& config, PlacementPla
                                        WeightFormat format, ModuleSpec const& module,
                                        DTypeOf const& dtype_of) {
     std::vector<std::size_t> bytes(static_cast<std::size_t>(plan.ranks), 0);
-    for (auto const role : {Role::qkv, Role::output, Role::gate_up, Role::down}) {
+    for (auto const role : {Role::qkv, Role::output, Role::gate_up, Role::up, Role::down}) {
         if (!is_quantised(format, role)) continue;
         auto part = module;
         std::erase_if(part.weights, [&](WeightSpec const& weight) { return weight.role != role; });

@@ -35,12 +35,21 @@ std::vector<Placement> placements_for(int ranks, bool every_rank) {
     return placements;
 }
 
+/// The vision encoder is cut, which takes least memory.
+PlacementPlan vision_plan(PlannedWork const& model) {
+    auto const modules = describe_vision(model.config);
+    auto plan = make_plan(modules, name_of(Placement::shard), model.ranks);
+    settle_streams(plan, modules, model.options.compute);
+    return plan;
+}
+
 /// The search over all plans, and over those that place modules of a kind alike.
 class Planner {
   public:
     explicit Planner(PlannerInput const& input)
         : input_{input},
-          modules_{describe_modules(input.model.config)},
+          modules_{describe_text(input.model.config)},
+          vision_{vision_plan(input.model)},
           predictor_{input.machine, input.model, input.workload} {}
 
     std::vector<RankedPlan> best(std::size_t count) const {
@@ -72,6 +81,8 @@ class Planner {
             if (module.kind != ModuleKind::norm) continue;
             plan->placements[module.name] = Placement::replicate;
         }
+        plan->placements.insert(vision_.placements.begin(), vision_.placements.end());
+        plan->streams.insert(vision_.streams.begin(), vision_.streams.end());
         return plan;
     }
 
@@ -224,7 +235,8 @@ class Planner {
     }
 
     PlannerInput const& input_;
-    std::vector<ModuleSpec> modules_;
+    std::vector<ModuleSpec> modules_;  ///< of the text model
+    PlacementPlan vision_;
     Predictor predictor_;
 };
 

@@ -22,7 +22,7 @@ Predictor::Predictor(Machine const& machine, PlannedWork model, Workload const& 
     : machine_{machine},
       model_{model},
       workload_{workload},
-      modules_{describe_modules(model.config)},
+      modules_{describe_text(model.config)},
       batch_{machine, model, batch_loads(workload, model.options)},
       by_phase_{{{costs(Phase::prefill, false, CostPart::all),
                   costs(Phase::prefill, true, CostPart::all)},

@@ -6,6 +6,7 @@
 #include "model/mlp.hpp"
 #include "model/module_spec.hpp"
 #include "model/row_layout.hpp"
+#include "model/tensor_check.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -47,12 +48,11 @@ Transformer::Transformer(DecoderConfig config, PlacementPlan plan, kernels::Back
       workspace_{backend, memory_.modules},
       inputs_{backend, step_memory(config_, plan_, options_)} {
     kernels::require(plan_.ranks == ranks.size(), "the plan is for another number of ranks");
-    auto const modules = describe_modules(config_);
+    auto const modules = describe_text(config_);
     build_vocabulary(modules);
     for (std::size_t layer = 0; layer < config_.layers; ++layer) build_layer(layer, modules);
     final_norm_ = weights_.add(find_module(modules, "norm"), Role::norm, Placement::replicate);
-    weights_.check_all_used(config_.tied_embeddings ? std::vector{config_.names.lm_head}
-                                                    : std::vector<std::string>{});
+    refuse_unknown_tensors(config_, source);
     weights_.prepare_load();
     residual_ = allocate(memory_.residual);
     normed_ = allocate(memory_.normed);

@@ -19,7 +19,7 @@ class ModelShapes {
         : request_{request},
           run_{run},
           model_{run.config, run.options, run.dtype_of, run.ranks},
-          modules_{describe_modules(run.config)} {}
+          modules_{describe_text(run.config)} {}
 
     void add() {
         for (auto const phase : {Step::Phase::prefill, Step::Phase::decode}) {

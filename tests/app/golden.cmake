@@ -2,8 +2,8 @@
 # a test holds the list against what the program says and against the folder: nothing is skipped in silence.
 set(GOLDEN_MODELS ${PROJECT_SOURCE_DIR}/tests/golden/models)
 set(GOLDEN_COVERED llama-5heads-kv1 llama-gqa-rope3 llama-gqa-rope3-bf16 mistral-swa8 qwen2-tied-kv3 qwen3-qknorm)
-set(GOLDEN_NOT_COVERED internvl-hf internvl-orig-25heads-bf16 internvl-orig-psv1-bf16 internvl-orig-qwen2
-                       mixtral-4x2-bf16 qwen3moe-6x2)
+set(GOLDEN_VISION internvl-hf internvl-orig-25heads-bf16 internvl-orig-psv1-bf16 internvl-orig-qwen2)
+set(GOLDEN_NOT_COVERED mixtral-4x2-bf16 qwen3moe-6x2)
 
 # golden_test(case ranks [option ...])
 function(golden_test case ranks)
@@ -30,4 +30,4 @@ foreach(case IN LISTS GOLDEN_COVERED)
 endforeach()
 
 program_test(golden/not-covered-yet LABEL golden SCRIPT golden_not_covered.py
-             ARGUMENTS --models ${GOLDEN_MODELS} --covered ${GOLDEN_COVERED} --not-covered ${GOLDEN_NOT_COVERED})
+             ARGUMENTS --models ${GOLDEN_MODELS} --covered ${GOLDEN_COVERED} ${GOLDEN_VISION} --not-covered ${GOLDEN_NOT_COVERED})

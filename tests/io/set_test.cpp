@@ -18,9 +18,14 @@ using ::testing::HasSubstr;
 
 class Set : public WeightSourceTest {
   protected:
-    model::HeldTensor held(std::size_t rows, std::size_t cols,
-                           std::vector<Region> const& cut) const {
-        return {rows, cols, cut};
+    static model::HeldTensor held(std::size_t rows, std::size_t cols,
+                                  std::vector<Region> const& cut) {
+        model::HeldTensor tensor{rows, cols, {}};
+        for (auto const& region : cut) {
+            tensor.regions.emplace_back();
+            if (region.rows.count > 0) tensor.regions.back().push_back(region);
+        }
+        return tensor;
     }
     /// "rows" and "cols" are cut, "last" is on the last rank alone, "whole" is everywhere.
     SetPlan plan() const {
