@@ -26,9 +26,10 @@ LogitsFile::LogitsFile(LogitsFile&&) noexcept = default;
 
 void LogitsFile::check_id(std::string_view id) {
     if (id != "." && id != ".." && id.find('/') == id.npos && id.find('\0') == id.npos) return;
-    throw kernels::InputError("id: found " + quote_start(id) +
-                              ", expected one that can name an HDF5 group of --logits or --image-features: "
-                              "not \".\" or \"..\", no \"/\" and no NUL in it");
+    throw kernels::InputError(
+        "id: found " + quote_start(id) +
+        ", expected one that can name an HDF5 group of --logits or --image-features: "
+        "not \".\" or \"..\", no \"/\" and no NUL in it");
 }
 
 void LogitsFile::append(std::string_view id, std::span<float const> rows) {

@@ -54,12 +54,17 @@ TEST(FeaturesFile, ErrorsNameTheFileAndTheId) {
     EXPECT_THAT([&] { FeaturesFile(folder.path("no/f.h5"), 2); },
                 ThrowsMessage<kernels::InputError>(HasSubstr("no/f.h5: cannot be written")));
     FeaturesFile file(folder.path("f.h5"), 2);
-    EXPECT_THAT([&] { file.write("a/b", 0, std::vector<float>{1, 2}); },
-                ThrowsMessage<kernels::InputError>(HasSubstr("id: found \"a/b\"")));
+    EXPECT_THAT(
+        [&] {
+            file.write("a/b", 0, std::vector<float>{1, 2});
+        },
+        ThrowsMessage<kernels::InputError>(HasSubstr("id: found \"a/b\"")));
     file.write("a", 0, std::vector<float>{1, 2});
-    EXPECT_THAT([&] { file.write("a", 0, std::vector<float>{1, 2}); },
-                ThrowsMessage<kernels::SystemError>(
-                    HasSubstr("f.h5: image features cannot be written")));
+    EXPECT_THAT(
+        [&] {
+            file.write("a", 0, std::vector<float>{1, 2});
+        },
+        ThrowsMessage<kernels::SystemError>(HasSubstr("f.h5: image features cannot be written")));
 }
 
 }  // namespace
