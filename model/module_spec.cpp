@@ -1,3 +1,4 @@
+#include "kernels/error.hpp"
 #include "model/module_parts.hpp"
 
 #include <algorithm>
@@ -143,6 +144,12 @@ std::vector<ModuleSpec> describe_text(DecoderConfig const& config) {
     modules.push_back(vocabulary_module(config, "lm_head", ModuleKind::lm_head,
                                         config.tied_embeddings ? names.embedding : names.lm_head));
     return modules;
+}
+
+ModuleSpec const& find_module(std::span<ModuleSpec const> modules, std::string_view name) {
+    auto const found = std::ranges::find(modules, name, &ModuleSpec::name);
+    kernels::require(found != modules.end(), "no module of the name " + std::string(name));
+    return *found;
 }
 
 std::vector<ModuleSpec> describe_modules(DecoderConfig const& config) {

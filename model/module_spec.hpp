@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -99,5 +100,8 @@ std::vector<ModuleSpec> describe_modules(DecoderConfig const& config);
 std::vector<ModuleSpec> describe_text(DecoderConfig const& config);
 /// The vision encoder alone, with its projector; empty where the model has none.
 std::vector<ModuleSpec> describe_vision(DecoderConfig const& config);
+
+/// Errors: LogicError when there is no module of this name.
+ModuleSpec const& find_module(std::span<ModuleSpec const> modules, std::string_view name);
 
 }  // namespace tesserank::model
