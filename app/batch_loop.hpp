@@ -52,8 +52,8 @@ class FileLogitsSink final : public model::LogitsSink {
 ///
 ///     using Request, Result;
 ///     static constexpr io::Task task;
-///     // The next request or error, nullopt at the end.
-///     static auto next(io::RequestReader&);
+///     // The next requests and errors, none only at the end.
+///     static std::vector<io::ReadLine<Request>> next(io::RequestReader&, std::size_t most);
 ///     static std::vector<Result> run(Transformer&, MpiCommunicator&, std::span<Request const>,
 ///                                    BatchTools const&);
 ///     // For the progress report.
@@ -74,7 +74,7 @@ class BatchLoop {
         log_.planned(session_.plan_summary());
         log_.loaded(session_.summary(), session_.load_summary());
         agree_on_files([this] {
-            reader_.emplace(std::move(*lines_), session_.request_limits(), session_.tokenizer());
+            reader_.emplace(std::move(*lines_), session_.request_limits(), session_.prompt_tools());
         });
     }
 
@@ -136,25 +136,25 @@ class BatchLoop {
         // the memory.
         std::size_t const slots = session_.limits().batch, most_lines = 16 * slots + 1024;
         while (requests_.size() < slots && entries_.size() < most_lines) {
-            auto next = Work::next(*reader_);
-            if (!next) break;
-            take(std::move(*next));
+            auto next = Work::next(*reader_, slots - requests_.size());
+            if (next.empty()) break;
+            for (auto& line : next) take(std::move(line));
         }
     }
 
-    void take(std::variant<Request, io::RequestError> next) {
-        if (auto* error = std::get_if<io::RequestError>(&next)) {
+    void take(io::ReadLine<Request>&& next) {
+        if (auto* error = std::get_if<io::RequestError>(&next.content)) {
             entries_.emplace_back(std::move(*error));
             return;
         }
-        auto& request = std::get<Request>(next);
+        auto& request = std::get<Request>(next.content);
         try {
             if (logits_) io::LogitsFile::check_id(request.id);
             entries_.emplace_back(requests_.size());
             requests_.push_back(std::move(request));
         } catch (kernels::InputError const& error) {
-            auto const message = "line " + std::to_string(reader_->line()) + ": " + error.what();
-            entries_.emplace_back(io::RequestError{request.id, reader_->line(), message});
+            auto const message = "line " + std::to_string(next.line) + ": " + error.what();
+            entries_.emplace_back(io::RequestError{request.id, next.line, message});
         }
     }
 
