@@ -98,6 +98,7 @@ void PartialFile::create(std::size_t kept) {
                                   " bytes, expected at least " + std::to_string(kept));
     }
     exists_ = true;
+    removes_ = kept == 0;
     if (ftruncate(descriptor_, static_cast<off_t>(kept)) != 0) fail(path_, "cut off");
 }
 

@@ -203,6 +203,15 @@ std::optional<std::variant<Request, RequestError>> RequestReader::next(Task task
     }
 }
 
+void RequestReader::skip(Task task, std::size_t lines) {
+    while (line() < lines) {
+        if (!next_line(task)) {
+            throw InputError("the input has " + std::to_string(line()) +
+                             " lines, expected at least " + std::to_string(lines));
+        }
+    }
+}
+
 std::optional<std::variant<model::GenerateRequest, RequestError>> RequestReader::next_generate() {
     return next<model::GenerateRequest>(Task::generate, make_generate);
 }

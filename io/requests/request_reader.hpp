@@ -46,6 +46,10 @@ class RequestReader {
     /// without the blank there, or give tokens.
     std::optional<std::variant<model::ScoreRequest, RequestError>> next_score();
 
+    /// Passes over the first `lines` lines, which were answered before; their ids stay taken.
+    /// Errors: InputError when there are fewer.
+    void skip(Task task, std::size_t lines);
+
     /// The number, from 1, of the line that the last request came from.
     std::size_t line() const { return lines_.line(); }
 

@@ -52,8 +52,7 @@ ResultWriter::ResultWriter(std::string const& path, Task task, Tokenizer const* 
                               "--resume no to start anew");
 }
 
-RunProgress ResultWriter::make_durable() {
-    file_.make_durable();
+RunProgress ResultWriter::progress() const {
     return {.results = results_,
             .errors = errors_,
             .output_bytes = file_.bytes(),

@@ -45,17 +45,15 @@ class ResultWriter {
     void write(model::ScoreRequest const& request, model::ScoreResult const& result);
     void write(RequestError const& error);
 
-    /// Waits until all lines so far are on the disk, where they stay whatever happens. Gives how
-    /// much that is; which lines of the input they are about is the caller's to add.
-    RunProgress make_durable();
+    /// Waits until all lines so far are on the disk, where they stay whatever happens.
+    void make_durable() { file_.make_durable(); }
+    /// How much was written; which lines of the input it is about is the caller's to add.
+    RunProgress progress() const;
     /// Makes the file durable and gives it its name. Without it nothing is left at `path`.
     void commit();
 
     /// A device or a pipe is written: nothing of it can be kept.
     bool is_stream() const { return file_.is_stream(); }
-
-    std::size_t results() const { return results_; }  ///< lines written, errors included
-    std::size_t errors() const { return errors_; }
 
   private:
     void put(std::string line);
