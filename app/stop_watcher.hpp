@@ -14,7 +14,7 @@ namespace tesserank::app {
 
 /// How a run may be asked to end before its input does.
 struct StopTerms {
-    std::optional<SteadyTime> end;            ///< of its time
+    std::optional<SteadyTime> end = {};       ///< of its time
     std::chrono::milliseconds grace{25'000};  ///< that a signal leaves: Slurm kills after 30 s
     std::chrono::milliseconds margin{5'000};  ///< kept free before `end` for writing
 };
