@@ -130,7 +130,7 @@ class BatchLoop {
         std::cerr << ("tesserank: ended by " + reason +
                       "; run it again to go on behind the last whole batch\n")
                   << std::flush;
-        parallel::MpiSession::abort(exit_code::stopped);
+        parallel::MpiSession::abort_from_thread(exit_code::stopped);
     }
 
     /// Whether any rank was told to stop, or time runs out; the batch that was read is left for
