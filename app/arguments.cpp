@@ -15,6 +15,7 @@ namespace po = boost::program_options;
 std::string usage_of(Grammar const& grammar) {
     auto usage = "tesserank " + grammar.command;
     for (auto const& word : grammar.positional) usage += " " + word;
+    if (grammar.last == Last::repeats) usage += " ...";
     return usage + " [options]";
 }
 
@@ -23,8 +24,13 @@ po::variables_map parse(Grammar const& grammar, std::span<std::string const> arg
     all.add(grammar.options).add_options()("help,h", "");
     po::positional_options_description positional;
     for (auto const& word : grammar.positional) {
-        all.add_options()(word.c_str(), po::value<std::string>());
-        positional.add(word.c_str(), 1);
+        bool const repeats = grammar.last == Last::repeats && word == grammar.positional.back();
+        if (repeats) {
+            all.add_options()(word.c_str(), po::value<std::vector<std::string>>());
+        } else {
+            all.add_options()(word.c_str(), po::value<std::string>());
+        }
+        positional.add(word.c_str(), repeats ? -1 : 1);
     }
     // No guessing: an abbreviation would change its meaning with the next option that is added.
     auto const style = po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;

@@ -10,11 +10,15 @@
 
 namespace tesserank::app {
 
+/// Whether the last word of a command may come several times.
+enum class Last : unsigned char { once, repeats };
+
 /// What may stand behind a command's name.
 struct Grammar {
     std::string command;                  ///< "convert"
     std::vector<std::string> positional;  ///< names of the words that must be there, in order
     boost::program_options::options_description options;
+    Last last = Last::once;  ///< repeats: the value of the last word is a std::vector
 };
 
 /// The words by name, the options as declared. nullopt after --help, which goes to standard output

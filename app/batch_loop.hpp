@@ -4,6 +4,8 @@
 #include "app/model_session.hpp"
 #include "app/run_log.hpp"
 #include "app/run_options.hpp"
+#include "app/run_record.hpp"
+#include "app/stop_watcher.hpp"
 #include "io/requests/line_reader.hpp"
 #include "io/requests/logits_file.hpp"
 #include "io/requests/request_reader.hpp"
@@ -12,9 +14,11 @@
 #include "kernels/error.hpp"
 #include "model/generate.hpp"
 #include "parallel/agree.hpp"
+#include "parallel/mpi_session.hpp"
 
 #include <exception>
 #include <functional>
+#include <iostream>
 #include <optional>
 #include <span>
 #include <string>
@@ -68,29 +72,38 @@ class BatchLoop {
         : options_{options},
           ranks_{ranks},
           log_{log_style(options, ranks)},
+          watcher_{{.end = end_of_time(options.time_limit), .grace = options.grace},
+                   ranks.rank() == 0,
+                   end_now},
           session_{options, ranks} {
         agree_on_files([this] { open_files(); });
-        session_.load();
+        all_done_ = ranks_.all_sum(record_ && record_->is_complete() ? 1 : 0) > 0;
+        if (all_done_) return;
+        session_.load(limits_before());
         log_.planned(session_.plan_summary());
         log_.loaded(session_.summary(), session_.load_summary());
         agree_on_files([this] {
             reader_.emplace(std::move(*lines_), session_.request_limits(), session_.prompt_tools());
+            start();
         });
     }
 
     /// Runs until the input ends.  Returns the exit status.
     int run() {
-        while (true) {
+        while (!all_done_) {
             agree_on_files([this] { read_batch(); });
             long long const lines = ranks_.all_sum(static_cast<long long>(entries_.size()));
             if (lines == 0) break;
+            if (must_stop()) return exit_code::stopped;
+            watcher_.batch_begins();
             auto const results = Work::run(session_.transformer(), ranks_, requests_, tools());
+            watcher_.batch_ended();
             agree_on_files([&] { write_batch(results); });
         }
         agree_on_files([this] { commit(); });
         long long const errors =
-            ranks_.all_sum(writer_ ? static_cast<long long>(writer_->errors()) : 0);
-        if (writer_) log_.finished(writer_->results(), writer_->errors());
+            ranks_.all_sum(record_ ? static_cast<long long>(record_->progress().errors) : 0);
+        if (record_) log_.finished(record_->progress().results, record_->progress().errors);
         return errors > 0 ? exit_code::some_requests_failed : exit_code::success;
     }
 
@@ -112,15 +125,55 @@ class BatchLoop {
         });
     }
 
+    /// From another thread than the one that communicates, which may be stuck.
+    static void end_now(std::string const& reason) {
+        std::cerr << ("tesserank: ended by " + reason +
+                      "; run it again to go on behind the last whole batch\n")
+                  << std::flush;
+        parallel::MpiSession::abort_from_thread(exit_code::stopped);
+    }
+
+    /// Whether any rank was told to stop, or time runs out; the batch that was read is left for
+    /// later.
+    bool must_stop() {
+        auto const reason = watcher_.should_stop();
+        if (ranks_.all_sum(reason ? 1 : 0) == 0) return false;
+        if (record_) {
+            log_.stopped(reason.value_or("a signal to another rank"), record_->progress().results);
+        }
+        return true;
+    }
+
     /// Before the weights are read, so that a wrong path costs nothing.
     void open_files() {
         check_paths(options_);
         lines_.emplace(options_.input, io::longest_request_line);
-        writer_.emplace(options_.output, Work::task, session_.tokenizer());
+        record_.emplace(options_, Work::task, session_.tokenizer());
         if (session_.tokenizer() != nullptr) text_.emplace(*session_.tokenizer());
         if (options_.logits.empty()) return;
         logits_.emplace(options_.logits, session_.transformer().config().vocabulary);
         sink_.emplace(*logits_);
+    }
+
+    /// Every rank learns whether the run that goes on left anything to do, and its limits.
+    std::optional<model::BatchLimits> limits_before() {
+        struct Before {
+            bool there = false;
+            model::BatchLimits limits;
+        } before;
+        if (auto const limits = record_ ? record_->limits_before() : std::nullopt) {
+            before = {true, *limits};
+        }
+        ranks_.broadcast(std::as_writable_bytes(std::span(&before, 1)), 0);
+        return before.there ? std::optional(before.limits) : std::nullopt;
+    }
+
+    void start() {
+        auto identity = session_.identity();
+        identity.bound["task"] = Work::task == io::Task::score ? "score" : "generate";
+        auto const remark = record_->start(identity);
+        reader_->skip(Work::task, record_->progress().lines);
+        if (!remark.empty()) log_.resumed(remark);
     }
 
     model::BatchTools tools() {
@@ -161,29 +214,33 @@ class BatchLoop {
     void write_batch(std::vector<Result> const& results) {
         if (sink_) sink_->check();
         std::size_t tokens = 0;
+        auto& writer = record_->writer();
         for (auto const& entry : entries_) {
             if (auto const* error = std::get_if<io::RequestError>(&entry)) {
-                writer_->write(*error);
+                writer.write(*error);
                 continue;
             }
             std::size_t const index = std::get<std::size_t>(entry);
-            writer_->write(requests_[index], results[index]);
+            writer.write(requests_[index], results[index]);
             if (logits_) logits_->finish(requests_[index].id);
             tokens += Work::tokens(requests_[index], results[index]);
         }
+        record_->batch_done(reader_->line());
         log_.batch_done(requests_.size(), tokens);
     }
 
     void commit() {
         if (logits_) logits_->commit();
-        writer_->commit();
+        record_->commit();
     }
 
     RunOptions const& options_;
     parallel::MpiCommunicator& ranks_;
     RunLog log_;
+    StopWatcher watcher_;
     ModelSession session_;
-    std::optional<io::ResultWriter> writer_;
+    std::optional<RunRecord> record_;
+    bool all_done_ = false;  ///< by an earlier run
     std::optional<io::TextStreamFactory> text_;
     std::optional<io::LogitsFile> logits_;
     std::optional<FileLogitsSink> sink_;

@@ -28,6 +28,7 @@ int run_tokenize(std::span<std::string const> arguments);
 int run_doctor(std::span<std::string const> arguments);
 int run_generate(std::span<std::string const> arguments);
 int run_score(std::span<std::string const> arguments);
+int run_merge(std::span<std::string const> arguments);
 int run_bench(std::span<std::string const> arguments);
 
 }  // namespace tesserank::app

@@ -14,6 +14,8 @@ inline constexpr int bad_input = 2;             ///< a model or input file is wr
 inline constexpr int some_requests_failed = 3;  ///< the others were answered
 inline constexpr int failure = 4;               ///< a rank, a library or the machine failed
 
+inline constexpr int stopped = 5;  ///< by a signal or the end of its time; resumable
+
 inline int of(std::exception const& error) {
     if (dynamic_cast<UsageError const*>(&error) != nullptr) return usage;
     if (dynamic_cast<kernels::InputError const*>(&error) != nullptr) return bad_input;

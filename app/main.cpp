@@ -30,6 +30,7 @@ constexpr std::array commands{
             Ranks::one, run_tokenize},
     Command{"generate", "complete prompts (under mpirun)", Ranks::many, run_generate},
     Command{"score", "the likelihood of given completions (under mpirun)", Ranks::many, run_score},
+    Command{"merge", "result files of a job array, joined and checked", Ranks::one, run_merge},
     Command{"bench", "how fast placements are, measured in turn (under mpirun)", Ranks::many,
             run_bench},
     Command{"doctor", "what this machine and this build offer", Ranks::many, run_doctor},

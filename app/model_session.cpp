@@ -3,6 +3,8 @@
 #include "app/plan_options.hpp"
 #include "app/prompt_tools.hpp"
 #include "app/run_plan.hpp"
+#include "io/journal/running_hash.hpp"
+#include "io/model_file/set_index.hpp"
 #include "io/model_file/set_weight_source.hpp"
 #include "io/model_file/stopwatch.hpp"
 #include "io/requests/config_json.hpp"
@@ -11,6 +13,8 @@
 #include "model/candidates.hpp"
 #include "model/config_reader.hpp"
 #include "model/decode_memory.hpp"
+#include "model/module_spec.hpp"
+#include "model/placement_rules.hpp"
 #include "parallel/agree.hpp"
 
 #include <algorithm>
@@ -116,11 +120,13 @@ model::TransformerOptions ModelSession::forward_options() const {
                                 options_.prefill_chunk);
 }
 
-void ModelSession::load() {
+void ModelSession::load(std::optional<model::BatchLimits> const& before) {
     transformer_->load();
     auto const rooms = gather_cache_rooms();
     parallel::agree(ranks_, [&] {
         auto input = batch_wishes();
+        if (before && !input.batch) input.batch = before->batch;
+        if (before && !input.max_length) input.max_length = before->max_length;
         input.owners = transformer_->owners();
         input.length_for = [&](std::size_t batch) {
             return longest_sequences(rooms, batch, transformer_->plan());
@@ -167,6 +173,26 @@ io::RequestLimits ModelSession::request_limits() const {
 
 io::PromptTools ModelSession::prompt_tools() const {
     return app::prompt_tools(options_, index_, config_, tokenizer());
+}
+
+io::RunIdentity ModelSession::identity() const {
+    io::RunningHash model;
+    model.append(io::model_sha256(index_.sources, index_.all_tensors()));
+    for (auto const& [name, text] : index_.documents) model.append(name + text);
+    auto const& forward = transformer_->options();
+    auto const& plan = transformer_->plan();
+    return {.bound = {{"batch", std::to_string(limits_.batch)},
+                      {"max-length", std::to_string(limits_.max_length)},
+                      {"max-new-tokens", std::to_string(default_max_new_tokens_)},
+                      {"seed", std::to_string(options_.seed)},
+                      {"dtype", std::string(kernels::name_of(forward.compute))},
+                      {"weights", options_.weights},
+                      {"model", model.digest()}},
+            .loose = {{"version", TESSERANK_VERSION},
+                      {"ranks", std::to_string(ranks_.size())},
+                      {"placement", model::wish_for(plan, model::describe_modules(config_))},
+                      {"device", device_.summary()},
+                      {"prefill-chunk", std::to_string(options_.prefill_chunk)}}};
 }
 
 std::size_t ModelSession::usual_candidates() const {

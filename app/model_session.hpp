@@ -3,6 +3,7 @@
 #include "app/load_line.hpp"
 #include "app/rank_device.hpp"
 #include "app/run_options.hpp"
+#include "io/journal/journal.hpp"
 #include "io/model_file/file_weights.hpp"
 #include "io/model_file/model_index.hpp"
 #include "io/requests/request_reader.hpp"
@@ -39,7 +40,9 @@ class ModelSession {
     /// Reads the weights, then settles how many sequences fit. Collective.
     /// Errors: InputError, before anything is read, when the weights exceed a rank's share of the
     /// free memory.
-    void load();
+    /// `before` are the limits of a run that is to go on: they hold where the command line leaves
+    /// them open.
+    void load(std::optional<model::BatchLimits> const& before = {});
 
     /// For requests on rank 0; the limits are valid after load().
     io::RequestLimits request_limits() const;
@@ -51,6 +54,8 @@ class ModelSession {
     }  ///< rank 0 only
     std::vector<std::int32_t> const& eos_ids() const { return eos_ids_; }
     model::BatchLimits limits() const { return limits_; }
+    /// What results follow from besides the input.
+    io::RunIdentity identity() const;
     /// One line for people: model, parameters, placement, precision.
     std::string summary() const;
     /// One line for people: where the weights are, and what is sent.

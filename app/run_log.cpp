@@ -46,6 +46,15 @@ void RunLog::planned(std::string_view summary) {
     }
 }
 
+void RunLog::resumed(std::string_view remark) {
+    if (style_ == Style::people) {
+        std::fprintf(stderr, "tesserank: %.*s\n", static_cast<int>(remark.size()), remark.data());
+    } else if (style_ == Style::json) {
+        io::JsonObject event;
+        print_event(event.add("event", "resumed").add("remark", remark));
+    }
+}
+
 void RunLog::batch_done(std::size_t requests, std::size_t tokens) {
     requests_ += requests;
     tokens_ += tokens;
@@ -61,6 +70,17 @@ void RunLog::batch_done(std::size_t requests, std::size_t tokens) {
                         .add("requests", requests_)
                         .add("tokens", tokens_)
                         .add("seconds", seconds));
+    }
+}
+
+void RunLog::stopped(std::string_view reason, std::size_t results) {
+    if (style_ == Style::people) {
+        std::fprintf(
+            stderr, "%stesserank: stopped by %.*s after %zu results; run it again to go on\n",
+            terminal_ ? "\r" : "", static_cast<int>(reason.size()), reason.data(), results);
+    } else if (style_ == Style::json) {
+        io::JsonObject event;
+        print_event(event.add("event", "stopped").add("reason", reason).add("results", results));
     }
 }
 

@@ -19,7 +19,11 @@ class RunLog {
 
     void planned(std::string_view summary);
     void loaded(std::string_view summary, LoadSummary const& load);
+    /// Where an earlier run has stopped.
+    void resumed(std::string_view remark);
     void batch_done(std::size_t requests, std::size_t tokens);
+    /// Before the input's end.
+    void stopped(std::string_view reason, std::size_t results);
     void finished(std::size_t results, std::size_t errors);
 
   private:

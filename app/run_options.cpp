@@ -3,6 +3,7 @@
 #include "app/arguments.hpp"
 #include "app/device_options.hpp"
 #include "app/plan_options.hpp"
+#include "app/time_limit.hpp"
 #include "app/usage_error.hpp"
 #include "io/model_file/set_index.hpp"
 #include "io/requests/partial_file.hpp"
@@ -72,9 +73,27 @@ Grammar grammar(std::string_view command, RunOptions& options) {
         "prompt tokens per forward pass (512)");
     add("seed", po::value<long long>()->value_name("N"), "for requests that do not say (0)");
     add_image_options(add);
+    add("resume", po::value(&options.resume)->value_name("HOW"),
+        "auto (go on where a killed run has stopped, if there is one), no (start anew) or must");
+    add("time-limit", po::value<std::string>()->value_name("TIME"),
+        "stop in time to go on later: 90s, 15m, 2h, HH:MM:SS or D-HH:MM:SS; a Slurm job's own end "
+        "is seen without it");
+    add("grace", po::value<std::string>()->value_name("TIME"),
+        "how long a batch may go on after SIGTERM, SIGINT or SIGUSR1 (25s); a second signal ends "
+        "the job at once");
     add("quiet,q", po::bool_switch(&options.quiet), "no progress and no summary");
     add("log-json", po::bool_switch(&options.log_json), "progress as JSON lines on stderr");
     return grammar;
+}
+
+std::optional<std::chrono::seconds> duration_in(po::variables_map const& values,
+                                                std::string const& name) {
+    if (!values.contains(name)) return std::nullopt;
+    auto const& text = values[name].as<std::string>();
+    auto const duration = parse_duration(text);
+    if (duration) return duration;
+    throw UsageError("--" + name + " is \"" + text +
+                     "\", expected a time such as 90s, 15m, 2h, HH:MM:SS or D-HH:MM:SS");
 }
 
 void check(RunOptions const& options) {
@@ -92,6 +111,7 @@ void check(RunOptions const& options) {
     one_of("load", options.load, {"auto", "cooperative", "direct"}, "auto, cooperative or direct");
     one_of("dtype", options.dtype, {"auto", "f32", "bf16"}, "auto, f32 or bf16");
     static_cast<void>(weight_format_of(options.weights));
+    one_of("resume", options.resume, {"auto", "no", "must"}, "auto, no or must");
     if (options.input.empty())
         throw UsageError("--input is missing: the file of requests, or - for stdin");
     if (options.output.empty())
@@ -123,6 +143,7 @@ void check_paths(RunOptions const& options) {
     if (!options.machine.empty()) files.emplace_back("--machine", options.machine);
     if (names_plan_file(options.placement)) files.emplace_back("--placement", options.placement);
     add_output(files, "--output", options.output);
+    files.emplace_back("the journal of --output", options.output + ".journal");
     if (!options.logits.empty()) add_output(files, "--logits", options.logits);
     if (!options.plan_out.empty()) add_output(files, "--plan-out", options.plan_out);
     check_distinct(files);
@@ -177,6 +198,8 @@ std::optional<RunOptions> parse_run_options(std::string_view command,
     options.max_image_bytes = bytes_in(*values, "max-image-bytes");
     options.image_token = number_in(*values, "image-token", tokens);
     options.prompt = number_in(*values, "prompt", counts);
+    options.time_limit = duration_in(*values, "time-limit");
+    options.grace = duration_in(*values, "grace").value_or(options.grace);
     options.seed = number_in(*values, "seed", seeds).value_or(options.seed);
     check(options);
     return options;

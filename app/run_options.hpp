@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -24,6 +25,9 @@ struct RunOptions {
     std::string comm = "auto";
     std::string dtype = "auto";
     std::string weights = "file";
+    std::string resume = "auto";
+    std::optional<std::chrono::seconds> time_limit;
+    std::chrono::seconds grace{25};  ///< that a signal leaves
     std::optional<std::size_t> batch, max_length, max_new_tokens;
     std::optional<std::size_t> memory_limit;  ///< bytes that each rank may take
     std::optional<std::size_t> prompt;        ///< tokens of a usual prompt, for --placement auto

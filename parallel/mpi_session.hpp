@@ -22,6 +22,10 @@ class MpiSession {
     /// Writes out what stdio holds back, then ends all ranks of the job at once with this exit
     /// status.
     [[noreturn]] static void abort(int exit_status);
+    /// The same from another thread than the one that communicates, which is stopped first wherever
+    /// it is: MPI does not bear two threads in it. Where the library cannot end the job any more,
+    /// this process ends after two seconds, which the launcher sees.
+    [[noreturn]] static void abort_from_thread(int exit_status);
 
   private:
     int exceptions_;  ///< in flight at construction

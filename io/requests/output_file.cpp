@@ -2,6 +2,8 @@
 
 #include "kernels/error.hpp"
 
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstring>
 
@@ -11,13 +13,16 @@ void OutputFile::Close::operator()(std::FILE* file) const noexcept {
     if (file != stdout) static_cast<void>(std::fclose(file));
 }
 
-OutputFile::OutputFile(std::string const& path) : name_(path == "-" ? "standard output" : path) {
+OutputFile::OutputFile(std::string const& path, std::size_t kept)
+    : name_(path == "-" ? "standard output" : path) {
     if (path == "-") {
         file_.reset(stdout);
         return;
     }
-    if (!is_special_file(path)) partial_.emplace(path).create();
-    file_.reset(std::fopen((partial_ ? partial_->partial() : path).c_str(), "wb"));
+    if (!is_special_file(path)) partial_.emplace(path).create(kept);
+    if (kept > 0) hash_ = hash_of_file(partial_->partial(), bytes_ = kept);
+    file_.reset(
+        std::fopen((partial_ ? partial_->partial() : path).c_str(), kept > 0 ? "ab" : "wb"));
     if (file_ == nullptr) {
         throw kernels::InputError(name_ + ": cannot be written: " + std::strerror(errno));
     }
@@ -25,6 +30,15 @@ OutputFile::OutputFile(std::string const& path) : name_(path == "-" ? "standard 
 
 void OutputFile::write(std::string_view text) {
     if (std::fwrite(text.data(), 1, text.size(), file_.get()) != text.size()) fail();
+    bytes_ += text.size();
+    hash_.append(text);
+}
+
+void OutputFile::make_durable() {
+    if (std::fflush(file_.get()) != 0) fail();
+    if (!partial_) return;
+    if (fdatasync(partial_->descriptor()) != 0) fail();
+    partial_->keep();
 }
 
 void OutputFile::commit() {

@@ -1,7 +1,9 @@
 #pragma once
 
+#include "io/journal/running_hash.hpp"
 #include "io/requests/partial_file.hpp"
 
+#include <cstddef>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -15,13 +17,24 @@ namespace tesserank::io {
 /// signal.
 class OutputFile {
   public:
-    /// `path` "-" is standard output.  Errors: InputError if no file can be made there.
-    explicit OutputFile(std::string const& path);
+    /// `path` "-" is standard output. With `kept` it goes on behind so many bytes that a killed
+    /// process has left in the partial file.  Errors: InputError if no file can be made there, or
+    /// less is there to be kept.
+    explicit OutputFile(std::string const& path, std::size_t kept = 0);
+
+    /// What is at its path is a device or a pipe: nothing of it can be kept.
+    bool is_stream() const { return !partial_; }
+    /// What was written so far, kept bytes included.
+    std::size_t bytes() const { return bytes_; }
+    std::string hash() const { return hash_.digest(); }
 
     /// Errors: SystemError naming the path, with the system's reason.
     void write(std::string_view text);
+    /// Writes what is buffered, waits until it is on the disk, and keeps it under the partial name
+    /// from now on.  Errors: SystemError.
+    void make_durable();
     /// Writes what is buffered, waits until it is on the disk, and renames; without it nothing is
-    /// left.  Errors: SystemError.
+    /// left, or what was made durable.  Errors: SystemError.
     void commit();
 
   private:
@@ -33,6 +46,8 @@ class OutputFile {
     std::string name_;                    ///< for messages
     std::optional<PartialFile> partial_;  ///< for a file only
     std::unique_ptr<std::FILE, Close> file_;
+    std::size_t bytes_ = 0;
+    RunningHash hash_;
 };
 
 /// A text as a whole file. Errors as those of OutputFile.

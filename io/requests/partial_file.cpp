@@ -27,15 +27,16 @@ bool still_named(int descriptor, std::string const& path) {
            opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
 }
 
-/// As far as it can be done.
-void sync_folder(std::string const& path) {
-    auto const descriptor = open(path.c_str(), O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+}  // namespace
+
+void sync_folder_of(std::string const& path) {
+    auto const slash = path.find_last_of('/');
+    auto const folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+    auto const descriptor = open(folder.c_str(), O_DIRECTORY | O_RDONLY | O_CLOEXEC);
     if (descriptor < 0) return;
     static_cast<void>(fsync(descriptor));
     static_cast<void>(close(descriptor));
 }
-
-}  // namespace
 
 bool is_special_file(std::string const& path) {
     struct stat status {};
@@ -62,10 +63,11 @@ PartialFile::PartialFile(PartialFile&& other) noexcept
       target_(std::move(other.target_)),
       partial_(std::move(other.partial_)),
       descriptor_{std::exchange(other.descriptor_, -1)},
-      exists_(std::exchange(other.exists_, false)) {}
+      exists_(std::exchange(other.exists_, false)),
+      removes_{other.removes_} {}
 
 PartialFile::~PartialFile() {
-    if (exists_) static_cast<void>(std::remove(partial_.c_str()));
+    if (exists_ && removes_) static_cast<void>(std::remove(partial_.c_str()));
     if (descriptor_ >= 0) static_cast<void>(close(descriptor_));
 }
 
@@ -81,7 +83,7 @@ void PartialFile::check_place() const {
                               ", expected the name of a file to write");
 }
 
-void PartialFile::create() {
+void PartialFile::create(std::size_t kept) {
     check_place();
     // Between opening and locking another writer may have given the file its real name: then the
     // file under the partial name is a new one.
@@ -89,8 +91,15 @@ void PartialFile::create() {
         static_cast<void>(close(descriptor_));
         descriptor_ = -1;
     }
+    struct stat status {};
+    if (fstat(descriptor_, &status) != 0) fail(path_, "looked at");
+    if (static_cast<std::size_t>(status.st_size) < kept) {
+        throw kernels::InputError(partial_ + ": has " + std::to_string(status.st_size) +
+                                  " bytes, expected at least " + std::to_string(kept));
+    }
     exists_ = true;
-    if (ftruncate(descriptor_, 0) != 0) fail(path_, "emptied");
+    removes_ = kept == 0;
+    if (ftruncate(descriptor_, static_cast<off_t>(kept)) != 0) fail(path_, "cut off");
 }
 
 bool PartialFile::open_and_lock() {
@@ -112,8 +121,7 @@ void PartialFile::commit(Existing existing) {
     exists_ = false;
     // The new name survives a crash only once the folder is on the disk too. Not every file system
     // can do that; the data is safe either way.
-    auto const slash = target_.find_last_of('/');
-    sync_folder(slash == std::string::npos ? "." : target_.substr(0, slash + 1));
+    sync_folder_of(target_);
 }
 
 /// A rename that replaces nothing is not to be had on every file system: a second name for the file

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -11,6 +12,9 @@ bool is_special_file(std::string const& path);
 /// Where a symbolic link leads, and a link that it leads to, whether or not a file is there; any
 /// other path as it is.
 std::string follow_links(std::string const& path);
+
+/// Makes the names in the folder of `path` durable, as far as the file system can.
+void sync_folder_of(std::string const& path);
 
 /// What becomes of a file that has the path already.
 enum class Existing : std::uint8_t { keep, replace };
@@ -30,9 +34,12 @@ class PartialFile {
 
     /// Errors: InputError if something else than a file has the path, or links lead in a circle.
     void check_place() const;
-    /// Makes the partial file, empty, and locks it.  Errors: InputError if none can be made there,
-    /// or another process writes the same file.
-    void create();
+    /// Makes the partial file and locks it: empty, or with the first `kept` bytes of the one that
+    /// an earlier writer has left. Errors: InputError if none can be made there, if another process
+    /// writes the same file, or if there is less to keep.
+    void create(std::size_t kept = 0);
+    /// From now on the partial file stays where commit() is not reached.
+    void keep() { removes_ = false; }
     /// Waits until what was written, and is not buffered, is on the disk, and renames the file.
     /// Errors: SystemError; InputError if another file has the path, which is to be kept.
     void commit(Existing existing = Existing::replace);
@@ -49,7 +56,7 @@ class PartialFile {
     std::string path_;              ///< for messages
     std::string target_, partial_;  ///< the same without links, and the name until it is complete
     int descriptor_ = -1;           ///< closed last: the lock ends when the partial name is gone
-    bool exists_ = false;
+    bool exists_ = false, removes_ = true;
 };
 
 }  // namespace tesserank::io

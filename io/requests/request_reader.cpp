@@ -147,6 +147,15 @@ std::vector<ReadLine<Request>> RequestReader::next(std::size_t most, Task task, 
     return results;
 }
 
+void RequestReader::skip(Task task, std::size_t lines) {
+    while (line() < lines) {
+        if (!next_line(task)) {
+            throw InputError("the input has " + std::to_string(line()) +
+                             " lines, expected at least " + std::to_string(lines));
+        }
+    }
+}
+
 std::vector<ReadLine<model::GenerateRequest>> RequestReader::next_generate(std::size_t most) {
     return next<model::GenerateRequest>(most, Task::generate, make_generate);
 }

@@ -41,6 +41,10 @@ class RequestReader {
     /// without the blank there, or give tokens.
     std::vector<ReadLine<model::ScoreRequest>> next_score(std::size_t most);
 
+    /// Passes over the first `lines` lines, which were answered before; their ids stay taken.
+    /// Errors: InputError when there are fewer.
+    void skip(Task task, std::size_t lines);
+
     /// The number, from 1, of the last line that was read.
     std::size_t line() const { return lines_.line(); }
 

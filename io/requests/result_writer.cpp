@@ -3,6 +3,7 @@
 #include "io/requests/json_text.hpp"
 #include "io/tokenizer/text_stream.hpp"
 #include "io/tokenizer/tokenizer.hpp"
+#include "kernels/error.hpp"
 
 #include <numeric>
 #include <span>
@@ -38,8 +39,25 @@ std::string list_top_logprobs(std::vector<std::vector<kernels::TokenLogprob>> co
 
 }  // namespace
 
-ResultWriter::ResultWriter(std::string const& path, Task task, Tokenizer const* tokenizer)
-    : file_(path), task_(task), tokenizer_(tokenizer) {}
+ResultWriter::ResultWriter(std::string const& path, Task task, Tokenizer const* tokenizer,
+                           RunProgress const& done)
+    : file_(path, done.output_bytes),
+      task_(task),
+      tokenizer_(tokenizer),
+      results_{done.results},
+      errors_{done.errors} {
+    if (done.output_bytes == 0 || file_.hash() == done.output_hash) return;
+    throw kernels::InputError(path + ".partial: its first " + std::to_string(done.output_bytes) +
+                              " bytes are not those that the journal beside it speaks of; give " +
+                              "--resume no to start anew");
+}
+
+RunProgress ResultWriter::progress() const {
+    return {.results = results_,
+            .errors = errors_,
+            .output_bytes = file_.bytes(),
+            .output_hash = file_.hash()};
+}
 
 void ResultWriter::write(model::GenerateRequest const& request,
                          model::GenerateResult const& result) {

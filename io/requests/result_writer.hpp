@@ -1,5 +1,6 @@
 #pragma once
 
+#include "io/journal/journal.hpp"
 #include "io/requests/output_file.hpp"
 #include "io/requests/request_line.hpp"
 #include "model/request.hpp"
@@ -33,20 +34,26 @@ class Tokenizer;
 /// where id is null if the line has none.
 class ResultWriter {
   public:
-    /// `path` "-" is standard output. Borrows `tokenizer`, which may be null.
-    /// Errors: InputError if no file can be made there.
-    ResultWriter(std::string const& path, Task task, Tokenizer const* tokenizer);
+    /// `path` "-" is standard output. Borrows `tokenizer`, which may be null. Goes on behind what
+    /// `done` says is in the partial file already.  Errors: InputError if no file can be made
+    /// there, or what is to be kept is not there.
+    ResultWriter(std::string const& path, Task task, Tokenizer const* tokenizer,
+                 RunProgress const& done = {});
 
     /// Errors of all of these: SystemError naming the path if it cannot be written.
     void write(model::GenerateRequest const& request, model::GenerateResult const& result);
     void write(model::ScoreRequest const& request, model::ScoreResult const& result);
     void write(RequestError const& error);
 
+    /// Waits until all lines so far are on the disk, where they stay whatever happens.
+    void make_durable() { file_.make_durable(); }
+    /// How much was written; which lines of the input it is about is the caller's to add.
+    RunProgress progress() const;
     /// Makes the file durable and gives it its name. Without it nothing is left at `path`.
     void commit();
 
-    std::size_t results() const { return results_; }  ///< lines written, errors included
-    std::size_t errors() const { return errors_; }
+    /// A device or a pipe is written: nothing of it can be kept.
+    bool is_stream() const { return file_.is_stream(); }
 
   private:
     void put(std::string line);

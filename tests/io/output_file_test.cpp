@@ -41,6 +41,36 @@ TEST(OutputFile, LeavesTheOldFileWhenNotCommitted) {
     EXPECT_FALSE(folder.has("out.partial"));
 }
 
+TEST(OutputFile, WhatWasMadeDurableStaysAndCanBeContinued) {
+    TemporaryFolder const folder;
+    {
+        OutputFile file(folder.path("out"));
+        file.write("one\n");
+        file.make_durable();
+        EXPECT_EQ(folder.read("out.partial"), "one\n");
+        file.write("half of two");
+    }
+    EXPECT_FALSE(folder.has("out"));
+    {
+        OutputFile file(folder.path("out"), 4);
+        EXPECT_EQ(file.bytes(), 4);
+        file.write("two\n");
+        EXPECT_EQ(file.bytes(), 8);
+        file.commit();
+    }
+    EXPECT_EQ(folder.read("out"), "one\ntwo\n");
+    EXPECT_FALSE(folder.has("out.partial"));
+}
+
+TEST(OutputFile, KeepsNoMoreThanIsThere) {
+    TemporaryFolder const folder;
+    folder.write("out.partial", "one");
+    EXPECT_THAT([&] { OutputFile(folder.path("out"), 4); },
+                ThrowsMessage<kernels::InputError>(
+                    HasSubstr("out.partial: has 3 bytes, expected at least 4")));
+    EXPECT_EQ(folder.read("out.partial"), "one");
+}
+
 TEST(OutputFile, MovedFromRemovesNothing) {
     TemporaryFolder const folder;
     OutputFile first(folder.path("out"));

@@ -121,8 +121,8 @@ TEST(ResultWriter, WritesErrorsWithAndWithoutId) {
     auto const write = [](ResultWriter& writer) {
         writer.write(RequestError{.id = "a\n", .line = 7, .message = "line 7: \"x\"\x01 \xFF"});
         writer.write(RequestError{.id = {}, .line = 8, .message = "line 8: y"});
-        EXPECT_EQ(writer.errors(), 2U);
-        EXPECT_EQ(writer.results(), 2U);
+        EXPECT_EQ(writer.progress().errors, 2U);
+        EXPECT_EQ(writer.progress().results, 2U);
     };
     EXPECT_EQ(written(Task::generate, nullptr, write),
               R"({"id": "a\n", "text": "", "tokens": [], "finish_reason": "error", )"

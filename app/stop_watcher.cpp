@@ -1,0 +1,162 @@
+#include "app/stop_watcher.hpp"
+
+#include "kernels/error.hpp"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <utility>
+
+namespace tesserank::app {
+namespace {
+
+struct StopSignal {
+    int number;
+    char const* name;
+};
+constexpr std::array stop_signals{StopSignal{SIGTERM, "SIGTERM"}, StopSignal{SIGINT, "SIGINT"},
+                                  StopSignal{SIGUSR1, "SIGUSR1"}};
+
+// What a signal handler may touch: where the watching thread waits, and what came last.
+std::atomic<int> wake_descriptor{-1};
+std::atomic<int> last_signal{0};
+static_assert(std::atomic<int>::is_always_lock_free);
+
+void wake() {
+    std::uint64_t const one = 1;
+    // Only a counter that is full refuses, and then the thread wakes anyway.
+    static_cast<void>(!write(wake_descriptor.load(), &one, sizeof(one)));
+}
+
+void on_signal(int number) {
+    int const saved = errno;
+    last_signal.store(number);
+    wake();
+    errno = saved;
+}
+
+void handle_signals(void (*handler)(int)) {
+    struct sigaction action {};
+    action.sa_handler = handler;
+    action.sa_flags = SA_RESTART;
+    for (auto const& signal : stop_signals) sigaction(signal.number, &action, nullptr);
+}
+
+char const* name_of(int number) {
+    auto const found = std::ranges::find(stop_signals, number, &StopSignal::number);
+    return found == stop_signals.end() ? "a signal" : found->name;
+}
+
+}  // namespace
+
+StopWatcher::StopWatcher(StopTerms terms, bool decides,
+                         std::function<void(std::string const&)> end_now)
+    : terms_{terms}, decides_{decides}, end_now_{std::move(end_now)} {
+    int const descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (descriptor < 0) {
+        throw kernels::SystemError(std::string("eventfd: ") + std::strerror(errno));
+    }
+    kernels::require(wake_descriptor.exchange(descriptor) == -1, "two StopWatchers at a time");
+    handle_signals(on_signal);
+    thread_ = std::thread([this] { watch(); });
+}
+
+StopWatcher::~StopWatcher() {
+    {
+        std::scoped_lock const lock(mutex_);
+        over_ = true;
+    }
+    wake();
+    thread_.join();
+    handle_signals(SIG_DFL);
+    static_cast<void>(close(wake_descriptor.exchange(-1)));
+}
+
+void StopWatcher::watch() {
+    while (true) {
+        std::optional<SteadyTime> until;
+        std::string reason;
+        {
+            std::scoped_lock const lock(mutex_);
+            if (over_) return;
+            if (signals_ > 1) reason = "a second " + signal_name_;
+            until = decides_ ? time_to_drop() : std::nullopt;
+            if (until && *until <= Clock::now()) {
+                reason = signals_ > 0 ? signal_name_ : "the end of its time";
+            }
+        }
+        if (!reason.empty()) {
+            end_now_(reason);
+            return;
+        }
+        wait_for_signal(until);
+    }
+}
+
+void StopWatcher::wait_for_signal(std::optional<SteadyTime> until) {
+    pollfd descriptor{.fd = wake_descriptor.load(), .events = POLLIN, .revents = 0};
+    int timeout = -1;
+    if (until) {
+        constexpr std::chrono::milliseconds most(std::chrono::hours(1));
+        auto const left = std::chrono::ceil<std::chrono::milliseconds>(*until - Clock::now());
+        timeout = static_cast<int>(std::clamp(left, std::chrono::milliseconds(0), most).count());
+    }
+    if (poll(&descriptor, 1, timeout) <= 0) return;
+    std::uint64_t count = 0;
+    if (read(descriptor.fd, &count, sizeof(count)) != sizeof(count)) return;
+    int const number = last_signal.exchange(0);
+    if (number == 0) return;
+    std::scoped_lock const lock(mutex_);
+    if (signals_ == 0) signal_time_ = Clock::now();
+    signal_name_ = name_of(number);
+    ++signals_;
+}
+
+std::optional<SteadyTime> StopWatcher::end_of_run() const {
+    auto end = terms_.end ? std::optional(*terms_.end - terms_.margin) : std::nullopt;
+    if (signals_ == 0) return end;
+    auto const after_signal = signal_time_ + terms_.grace;
+    return end ? std::min(*end, after_signal) : after_signal;
+}
+
+std::optional<SteadyTime> StopWatcher::time_to_drop() const {
+    auto const end = end_of_run();
+    if (!end || phase_ == Phase::between) return std::nullopt;
+    if (signals_ == 0) return end;
+    // Loading leads to no result in time; a batch does if it is no longer than others were.
+    if (phase_ == Phase::loading || batch_start_ + longest_batch_ > *end) return signal_time_;
+    return end;
+}
+
+std::optional<std::string> StopWatcher::should_stop() {
+    std::scoped_lock const lock(mutex_);
+    phase_ = Phase::between;
+    if (signals_ > 0) return signal_name_;
+    auto const end = end_of_run();
+    if (end && Clock::now() + longest_batch_ > *end) return "the end of its time";
+    return std::nullopt;
+}
+
+void StopWatcher::batch_begins() {
+    {
+        std::scoped_lock const lock(mutex_);
+        phase_ = Phase::in_batch;
+        batch_start_ = Clock::now();
+    }
+    wake();
+}
+
+void StopWatcher::batch_ended() {
+    std::scoped_lock const lock(mutex_);
+    phase_ = Phase::between;
+    longest_batch_ = std::max(longest_batch_, Clock::now() - batch_start_);
+}
+
+}  // namespace tesserank::app

@@ -1,0 +1,173 @@
+#!/usr/bin/env python3
+"""Ends a run at random points, goes on, and checks that the finished output is that of an undisturbed run.
+
+  kill_points.py --tesserank PROGRAM --checkpoint DIR --questions FILE [--kills N] [--stops N] [--ranks N] [--seed N]
+
+Each trial ends one run or several in a row: --kills by SIGKILL of a rank, of mpirun or of all of them, --stops by SIGTERM
+or SIGUSR1. Then the run goes on until it is done. Output: the same bytes, every id once, no journal and no partial file left.
+"""
+import argparse
+import json
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+SUCCESS, SOME_FAILED, STOPPED = 0, 3, 5
+SECONDS = 200
+
+
+class Failure(Exception):
+    pass
+
+
+def expect(condition: bool, message: str) -> None:
+    if not condition:
+        raise Failure(message)
+
+
+def children_of(pid: int) -> list[int]:
+    try:
+        return [int(word) for word in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def send(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass
+
+
+class Soak:
+    def __init__(self, options: argparse.Namespace, folder: pathlib.Path):
+        self.options = options
+        self.folder = folder
+        self.random = random.Random(options.seed)
+        self.model = folder / "model.h5"
+        self.input = folder / "in.jsonl"
+        self.output = folder / "out.jsonl"
+        self.write_input()
+        subprocess.run([options.tesserank, "convert", options.checkpoint, self.model], check=True, capture_output=True)
+
+    def write_input(self) -> None:
+        """Good lines, with bad ones between them: those have results too."""
+        lines = self.options.questions.read_text().splitlines()[: self.options.requests]
+        for place in range(len(lines), 0, -7):
+            lines.insert(place, '{"id": "bad %d", "temperature": 200}' % place)
+        lines.insert(5, "")
+        self.input.write_text("\n".join(lines) + "\n")
+
+    def start(self, output: pathlib.Path) -> subprocess.Popen:
+        environment = dict(os.environ, OMP_NUM_THREADS="1", OMPI_ALLOW_RUN_AS_ROOT="1",
+                           OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
+        environment.pop("SLURM_JOB_END_TIME", None)
+        command = [self.options.mpiexec, "--oversubscribe", "--bind-to", "none", "-n", str(self.options.ranks),
+                   self.options.tesserank, "generate", str(self.model), "-i", str(self.input), "-o", str(output),
+                   "--batch", "4", "--quiet"]
+        return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                                start_new_session=True)
+
+    def finish(self, process: subprocess.Popen) -> tuple[int, str]:
+        try:
+            _, errors = process.communicate(timeout=SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise Failure("the job does not end") from None
+        return process.returncode, errors
+
+    def reference(self) -> float:
+        expected = self.folder / "reference.jsonl"
+        begin = time.monotonic()
+        status, errors = self.finish(self.start(expected))
+        expect(status == SOME_FAILED, f"the reference run ended with {status}: {errors}")
+        self.expected = expected.read_bytes()
+        ids = [json.loads(line)["id"] for line in self.expected.splitlines()]
+        expect(len(set(ids)) == len(ids), "the reference has an id twice")
+        return time.monotonic() - begin
+
+    def disturb(self, process: subprocess.Popen, kills: bool) -> None:
+        ranks = children_of(process.pid)
+        if kills:
+            targets = self.random.choice([[process.pid], ranks[:1], ranks[-1:], ranks + [process.pid]])
+            for pid in targets:
+                send(pid, signal.SIGKILL)
+            return
+        # mpirun passes SIGUSR1 on to all ranks; SIGTERM too, but then kills them after a few seconds.
+        number, pid = self.random.choice([(signal.SIGUSR1, process.pid), (signal.SIGTERM, (ranks or [process.pid])[-1]),
+                                          (signal.SIGTERM, process.pid)])
+        send(pid, number)
+
+    def wait_until_gone(self, process: subprocess.Popen, ranks: list[int]) -> None:
+        """Ranks whose mpirun was killed end by themselves a little later; until then they hold the output."""
+        end = time.monotonic() + 20
+        while any(pathlib.Path(f"/proc/{pid}").exists() for pid in ranks):
+            expect(time.monotonic() < end, "ranks outlive their mpirun")
+            time.sleep(0.02)
+
+    def trial(self, seconds: float, kills: bool) -> int:
+        """Gives how often the run was really ended early."""
+        ended = 0
+        for attempt in range(20):
+            process = self.start(self.output)
+            wait = self.random.uniform(0.0, 1.05 * seconds)
+            disturbed = attempt < self.random.randint(1, 3)
+            ranks: list[int] = []
+            if disturbed:
+                try:
+                    process.wait(wait)
+                except subprocess.TimeoutExpired:
+                    ranks = children_of(process.pid)
+                    self.disturb(process, kills)
+            status, errors = self.finish(process)
+            self.wait_until_gone(process, ranks)
+            if status == SOME_FAILED:
+                break
+            ended += 1
+            expect(disturbed, f"an undisturbed run ended with {status}: {errors}")
+            expect(not self.output.exists(), "there is an output before the run is done")
+        else:
+            raise Failure("never done")
+        expect(self.output.read_bytes() == self.expected, "the output is not that of an undisturbed run")
+        left = sorted(path.name for path in self.folder.iterdir() if path.name.startswith("out.jsonl."))
+        expect(not left, f"left behind: {left}")
+        self.output.unlink()
+        return ended
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tesserank", required=True)
+    parser.add_argument("--checkpoint", required=True, help="folder of a model to convert, as demo/model")
+    parser.add_argument("--questions", required=True, type=pathlib.Path, help="requests, as demo/questions.jsonl")
+    parser.add_argument("--mpiexec", default="mpirun")
+    parser.add_argument("--ranks", type=int, default=2)
+    parser.add_argument("--requests", type=int, default=100)
+    parser.add_argument("--kills", type=int, default=300)
+    parser.add_argument("--stops", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        soak = Soak(options, pathlib.Path(folder))
+        seconds = soak.reference()
+        print(f"seed {options.seed}; an undisturbed run takes {seconds:.2f} s", flush=True)
+        for name, count, kills in (("killed", options.kills, True), ("stopped", options.stops, False)):
+            ended = done = 0
+            while ended < count:
+                try:
+                    ended += soak.trial(seconds, kills)
+                except Failure as failure:
+                    print(f"FAILED after {ended} runs {name}: {failure}")
+                    return 1
+                done += 1
+            print(f"{ended} runs {name} early; all {done} outputs are right", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
