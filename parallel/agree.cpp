@@ -39,12 +39,6 @@ std::optional<Failure> failure_of(std::function<void()> const& work) {
     }
 }
 
-template <class Error>
-class AgreedError final : public Error, public Agreed {
-  public:
-    using Error::Error;
-};
-
 [[noreturn]] void throw_failure(char kind, std::string const& message) {
     if (kind == input_error) throw AgreedError<InputError>(message);
     if (kind == logic_error) throw AgreedError<LogicError>(message);

@@ -1,17 +1,11 @@
 #pragma once
 
+#include "parallel/agreed.hpp"
 #include "parallel/mpi_communicator.hpp"
 
 #include <functional>
 
 namespace tesserank::parallel {
-
-/// Marks an error that every rank throws, so that it is reported once and the job can end in order:
-/// dynamic_cast<Agreed const*>(&error).
-class Agreed {
-  public:
-    virtual ~Agreed() = default;
-};
 
 /// Runs `work`, which must contain no collective call, then lets all ranks learn whether any of
 /// them failed. Collective. When one failed, every rank throws what the lowest failing rank threw:
