@@ -10,6 +10,7 @@
 #include "io/requests/result_writer.hpp"
 #include "io/tokenizer/text_stream.hpp"
 #include "kernels/error.hpp"
+#include "kernels/phase.hpp"
 #include "model/generate.hpp"
 #include "parallel/agree.hpp"
 
@@ -130,6 +131,7 @@ class BatchLoop {
     }
 
     void read_batch() {
+        kernels::Phase const phase("reading requests");
         entries_.clear();
         requests_.clear();
         // Lines in error take no slot; the bound on them keeps a file of nothing else from filling
@@ -159,6 +161,7 @@ class BatchLoop {
     }
 
     void write_batch(std::vector<Result> const& results) {
+        kernels::Phase const phase("writing results");
         if (sink_) sink_->check();
         std::size_t tokens = 0;
         for (auto const& entry : entries_) {
@@ -175,6 +178,7 @@ class BatchLoop {
     }
 
     void commit() {
+        kernels::Phase const phase("writing results");
         if (logits_) logits_->commit();
         writer_->commit();
     }

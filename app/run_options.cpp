@@ -57,6 +57,7 @@ Grammar grammar(std::string_view command, RunOptions& options) {
     add("prefill-chunk", po::value<long long>()->value_name("N"),
         "prompt tokens per forward pass (512)");
     add("seed", po::value<long long>()->value_name("N"), "for requests that do not say (0)");
+    add_watch_options(grammar.options, options.watch);
     add("quiet,q", po::bool_switch(&options.quiet), "no progress and no summary");
     add("log-json", po::bool_switch(&options.log_json), "progress as JSON lines on stderr");
     return grammar;
@@ -159,6 +160,7 @@ std::optional<RunOptions> parse_run_options(std::string_view command,
     options.scores = command == "score";
     options.prompt = number_in(*values, "prompt", counts);
     options.seed = number_in(*values, "seed", seeds).value_or(options.seed);
+    read_watch_options(*values, options.output, options.watch);
     check(options);
     return options;
 }

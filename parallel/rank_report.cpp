@@ -1,7 +1,5 @@
 #include "parallel/rank_report.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cstdio>
@@ -98,13 +96,6 @@ std::vector<std::string> causes_of(Stall const& stall) {
 }
 
 }  // namespace
-
-HostName host_name() {
-    std::array<char, 256> text{};
-    HostName name;
-    if (::gethostname(text.data(), text.size() - 1) == 0) name.set(text.data());
-    return name;
-}
 
 std::string describe(Stall const& stall) {
     std::string text = "no rank has made progress for " + in_seconds(stall.limit_seconds);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "parallel/collective_ring.hpp"
+#include "parallel/whereabouts.hpp"
 
 #include <optional>
 #include <span>
@@ -8,10 +9,6 @@
 #include <vector>
 
 namespace tesserank::parallel {
-
-using HostName = ShortText<63>;
-/// This machine's.
-HostName host_name();
 
 /// What a rank says of itself when others wonder. Travels as bytes.
 struct RankReport {

@@ -24,7 +24,7 @@ using Clock = std::chrono::steady_clock;
 using Seconds = std::chrono::duration<double>;
 
 /// A rank that lives answers within milliseconds.
-constexpr double answer_seconds = 2.0;
+constexpr double answer_seconds = 1.5;
 /// After that, MPI is not expected to end the job any more.
 constexpr std::chrono::seconds abort_patience(2);
 
@@ -113,11 +113,11 @@ class Watchdog::Thread {
                 channel_.ask({&lower, 1}, SideChannel::Question::alarm, answer_seconds);
             if (asked[static_cast<std::size_t>(lower)]) return;
         }
+        // Lower ranks have had their chance.
         Stall stall{options_.seconds, channel_.hosts(), {}};
-        std::vector<int> others(stall.hosts.size());
-        std::iota(others.begin(), others.end(), 0);
-        std::erase(others, rank_);
-        stall.reports = channel_.ask(others, SideChannel::Question::report, answer_seconds);
+        std::vector<int> higher(stall.hosts.size() - static_cast<std::size_t>(rank_) - 1);
+        std::iota(higher.begin(), higher.end(), rank_ + 1);
+        stall.reports = channel_.ask(higher, SideChannel::Question::report, answer_seconds);
         stall.reports[static_cast<std::size_t>(rank_)] = report();
         // A rank sees that it has moved on up to an interval later.
         double const enough = options_.seconds - 2.0 * interval_;

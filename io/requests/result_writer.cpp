@@ -3,6 +3,7 @@
 #include "io/requests/json_text.hpp"
 #include "io/tokenizer/text_stream.hpp"
 #include "io/tokenizer/tokenizer.hpp"
+#include "kernels/phase.hpp"
 
 #include <numeric>
 #include <span>
@@ -93,6 +94,7 @@ void ResultWriter::commit() { file_.commit(); }
 void ResultWriter::put(std::string line) {
     line += '\n';
     file_.write(line);
+    kernels::note_progress();
     ++results_;
 }
 
