@@ -98,7 +98,7 @@ std::vector<std::string> causes_of(Stall const& stall) {
 }  // namespace
 
 std::string describe(Stall const& stall) {
-    std::string text = "no rank has made progress for " + in_seconds(stall.limit_seconds);
+    std::string text = "no progress on any rank for " + in_seconds(stall.limit_seconds);
     char const* separator = ": ";
     for (auto const& cause : causes_of(stall)) {
         text += separator + cause;
