@@ -12,6 +12,7 @@
 #include "io/requests/result_writer.hpp"
 #include "io/tokenizer/text_stream.hpp"
 #include "kernels/error.hpp"
+#include "kernels/phase.hpp"
 #include "model/generate.hpp"
 #include "parallel/agree.hpp"
 #include "parallel/mpi_session.hpp"
@@ -183,6 +184,7 @@ class BatchLoop {
     }
 
     void read_batch() {
+        kernels::Phase const phase("reading requests");
         entries_.clear();
         requests_.clear();
         // Lines in error take no slot; the bound on them keeps a file of nothing else from filling
@@ -212,6 +214,7 @@ class BatchLoop {
     }
 
     void write_batch(std::vector<Result> const& results) {
+        kernels::Phase const phase("writing results");
         if (sink_) sink_->check();
         std::size_t tokens = 0;
         auto& writer = record_->writer();
@@ -230,6 +233,7 @@ class BatchLoop {
     }
 
     void commit() {
+        kernels::Phase const phase("writing results");
         if (logits_) logits_->commit();
         record_->commit();
     }

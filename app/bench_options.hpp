@@ -1,5 +1,7 @@
 #pragma once
 
+#include "app/watch_options.hpp"
+
 #include <cstddef>
 #include <optional>
 #include <span>
@@ -21,6 +23,7 @@ struct BenchOptions {
     std::string dtype = "f32";
     std::string weights = "file";
     std::string json;  ///< file for the result, "-" for stdout; empty: none
+    WatchOptions watch;
     bool quiet = false;
 };
 

@@ -47,7 +47,7 @@ BenchSession::BenchSession(BenchOptions const& options, parallel::MpiCommunicato
     : options_{options},
       ranks_{ranks},
       progress_{progress},
-      device_{options.backend, options.comm, ranks} {
+      device_{options.backend, options.comm, ranks, options.watch.queue_seconds()} {
     open_model();
     check_workloads();
     bounds_ = device_.options(forward_options(

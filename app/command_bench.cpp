@@ -3,6 +3,7 @@
 #include "app/bench_session.hpp"
 #include "app/command.hpp"
 #include "app/exit_code.hpp"
+#include "app/watch_options.hpp"
 #include "io/requests/output_file.hpp"
 #include "parallel/agree.hpp"
 
@@ -16,6 +17,7 @@ int run_bench(std::span<std::string const> arguments) {
     bool const speaks = ranks.rank() == 0;
     auto const options = parse_bench_options(arguments, speaks);
     if (!options) return exit_code::success;
+    auto const watchdog = watch_over(ranks, options->watch);
     std::optional<io::OutputFile> json;
     // Before anything is measured, so that a wrong path costs nothing.
     parallel::agree(ranks, [&] {

@@ -8,6 +8,7 @@
 #include "app/rank_device.hpp"
 #include "app/rank_places.hpp"
 #include "app/run_options.hpp"
+#include "app/watch_options.hpp"
 #include "io/machine_file.hpp"
 #include "io/requests/output_file.hpp"
 #include "model/calibration_shapes.hpp"
@@ -145,7 +146,8 @@ int run_calibrate(std::span<std::string const> arguments) {
     auto const& comm = (*values)["comm"].as<std::string>();
     check_backend_word(backend);
     check_comm_word(comm);
-    RankDevice device(backend, comm, ranks);
+    auto const watchdog = watch_over(ranks, {});
+    RankDevice device(backend, comm, ranks, WatchOptions{}.queue_seconds());
     std::optional<io::OutputFile> output;
     parallel::agree(ranks, [&] {
         if (!speaks) return;

@@ -1,5 +1,6 @@
 #include "app/batch_loop.hpp"
 #include "app/command.hpp"
+#include "app/watch_options.hpp"
 
 namespace tesserank::app {
 namespace {
@@ -26,6 +27,7 @@ int run_score(std::span<std::string const> arguments) {
     auto ranks = parallel::MpiCommunicator::world();
     auto const options = parse_run_options("score", arguments, ranks.rank() == 0);
     if (!options) return exit_code::success;
+    auto const watchdog = watch_over(ranks, options->watch);
     return BatchLoop<Score>(*options, ranks).run();
 }
 

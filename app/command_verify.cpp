@@ -2,6 +2,7 @@
 #include "app/command.hpp"
 #include "app/exit_code.hpp"
 #include "app/progress.hpp"
+#include "app/watch_options.hpp"
 #include "io/model_file/verify.hpp"
 #include "parallel/agree.hpp"
 
@@ -38,6 +39,7 @@ int run_verify(std::span<std::string const> arguments) {
     bool const speaks = ranks.rank() == 0;
     auto const values = parse_arguments(grammar(), arguments, speaks);
     if (!values) return exit_code::success;
+    auto const watchdog = watch_over(ranks, {});
     auto const verbosity =
         values->contains("quiet") || !speaks ? Verbosity::quiet : Verbosity::normal;
     auto const index = io::open_model((*values)["MODEL.h5"].as<std::string>(), ranks);

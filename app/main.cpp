@@ -6,6 +6,7 @@
 #include "parallel/mpi_communicator.hpp"
 #include "parallel/mpi_library.hpp"
 #include "parallel/mpi_session.hpp"
+#include "parallel/whereabouts.hpp"
 
 #include <array>
 #include <csignal>
@@ -98,10 +99,10 @@ int run_on_ranks(Command const& command, std::span<std::string const> arguments,
         bool const everyones = alone || dynamic_cast<parallel::Agreed const*>(&error) != nullptr ||
                                dynamic_cast<UsageError const*>(&error) != nullptr;
         if (everyones) {
-            if (rank == 0) print_error(error.what());
+            if (rank == 0) print_error(parallel::text_of(error));
             return exit_code::of(error);
         }
-        print_error("rank " + std::to_string(rank) + ": " + error.what());
+        print_error(parallel::rank_and_place(rank) + ": " + parallel::text_of(error));
         parallel::MpiSession::abort(exit_code::of(error));
     }
 }
@@ -142,7 +143,8 @@ int main(int argc, char** argv) {
         return tesserank::app::run(argc, argv);
     } catch (std::exception const& error) {
         // Before MPI runs, all ranks find the same mistake.
-        if (tesserank::app::launched_rank() == 0) tesserank::app::print_error(error.what());
+        if (tesserank::app::launched_rank() == 0)
+            tesserank::app::print_error(tesserank::parallel::text_of(error));
         return tesserank::app::exit_code::of(error);
     }
 }

@@ -10,6 +10,7 @@
 #include "io/requests/config_json.hpp"
 #include "io/requests/generation_defaults.hpp"
 #include "kernels/error.hpp"
+#include "kernels/phase.hpp"
 #include "model/candidates.hpp"
 #include "model/config_reader.hpp"
 #include "model/decode_memory.hpp"
@@ -60,7 +61,7 @@ ModelSession::ModelSession(RunOptions const& options, parallel::MpiCommunicator&
     : options_{options},
       ranks_{ranks},
       index_{open_index()},
-      device_{options.backend, options.comm, ranks} {
+      device_{options.backend, options.comm, ranks, options.watch.queue_seconds()} {
     parallel::agree(ranks_, [this] { describe(); });
     source_ =
         io::open_weights(index_, ranks_, device_.backend(), {.mode = load_mode(options_.load)});
@@ -85,6 +86,7 @@ ModelSession::ModelSession(RunOptions const& options, parallel::MpiCommunicator&
 ModelSession::~ModelSession() = default;
 
 io::ModelIndex ModelSession::open_index() {
+    kernels::Phase const phase("opening the model");
     io::ModelIndex index;
     open_seconds_ = io::seconds_of([&] { index = io::open_model(options_.model, ranks_); });
     return index;
@@ -121,6 +123,7 @@ model::TransformerOptions ModelSession::forward_options() const {
 }
 
 void ModelSession::load(std::optional<model::BatchLimits> const& before) {
+    kernels::Phase const phase("loading");
     transformer_->load();
     auto const rooms = gather_cache_rooms();
     parallel::agree(ranks_, [&] {

@@ -24,8 +24,8 @@ std::vector<RankGpu> gather_gpus(parallel::MpiCommunicator& ranks) {
 }
 
 RankDevice::RankDevice(std::string_view backend, std::string_view comm,
-                       parallel::MpiCommunicator& ranks)
-    : ranks_{ranks} {
+                       parallel::MpiCommunicator& ranks, double queue_seconds)
+    : queue_seconds_{queue_seconds}, ranks_{ranks} {
     // Looking for GPUs starts CUDA: not where none is wanted.
     bool const may_take_gpus = backend == "auto" || backend == "cuda";
     auto const gpus = may_take_gpus ? gather_gpus(ranks)
@@ -58,7 +58,7 @@ RankDevice::RankDevice(std::string_view backend, std::string_view comm,
 void RankDevice::connect(std::string_view comm) {
     std::string why_not;
     try {
-        tensors_ = make_tensor_communicator(comm_name_, *backend_, ranks_);
+        tensors_ = make_tensor_communicator(comm_name_, *backend_, ranks_, queue_seconds_);
     } catch (kernels::SystemError const& error) {
         if (comm != "auto" || comm_name_ != "nccl") throw;
         why_not = error.what();
@@ -67,7 +67,7 @@ void RankDevice::connect(std::string_view comm) {
     if (ranks_.all_min(why_not.empty() ? 1 : 0) == 1) return;
     comm_name_ = "mpi";
     notes_ += (notes_.empty() ? "" : "; ") + ("tensors go over MPI: " + why_not);
-    tensors_ = make_tensor_communicator(comm_name_, *backend_, ranks_);
+    tensors_ = make_tensor_communicator(comm_name_, *backend_, ranks_, queue_seconds_);
 }
 
 RankDevice::~RankDevice() { backend_->set_watch(nullptr); }

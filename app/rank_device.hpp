@@ -21,7 +21,9 @@ class RankDevice {
   public:
     /// By --backend and --comm. Collective.
     /// Errors: the same on every rank: SystemError when what is asked for is not there.
-    RankDevice(std::string_view backend, std::string_view comm, parallel::MpiCommunicator& ranks);
+    /// `queue_seconds`: how long what the device has queued may stand still before it is given up.
+    RankDevice(std::string_view backend, std::string_view comm, parallel::MpiCommunicator& ranks,
+               double queue_seconds);
     ~RankDevice();
     RankDevice(RankDevice const&) = delete;
     RankDevice& operator=(RankDevice const&) = delete;
@@ -45,6 +47,7 @@ class RankDevice {
     void connect(std::string_view comm);
 
     std::string backend_name_, comm_name_, notes_;
+    double queue_seconds_;
     std::size_t sharers_ = 1;
     parallel::MpiCommunicator& ranks_;
     std::unique_ptr<kernels::Backend> backend_;

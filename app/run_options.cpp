@@ -81,6 +81,7 @@ Grammar grammar(std::string_view command, RunOptions& options) {
     add("grace", po::value<std::string>()->value_name("TIME"),
         "how long a batch may go on after SIGTERM, SIGINT or SIGUSR1 (25s); a second signal ends "
         "the job at once");
+    add_watch_options(grammar.options, options.watch);
     add("quiet,q", po::bool_switch(&options.quiet), "no progress and no summary");
     add("log-json", po::bool_switch(&options.log_json), "progress as JSON lines on stderr");
     return grammar;
@@ -201,6 +202,7 @@ std::optional<RunOptions> parse_run_options(std::string_view command,
     options.time_limit = duration_in(*values, "time-limit");
     options.grace = duration_in(*values, "grace").value_or(options.grace);
     options.seed = number_in(*values, "seed", seeds).value_or(options.seed);
+    read_watch_options(*values, options.output, options.watch);
     check(options);
     return options;
 }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "app/watch_options.hpp"
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -36,6 +38,7 @@ struct RunOptions {
     std::optional<std::size_t> image_token;  ///< that stands for a part of a picture
     std::size_t prefill_chunk = 512;
     std::uint64_t seed = 0;
+    WatchOptions watch;
     bool scores = false;  ///< nothing is generated
     bool quiet = false;
     bool log_json = false;

@@ -1,6 +1,7 @@
 #include "io/input_file.hpp"
 
 #include "kernels/error.hpp"
+#include "kernels/phase.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -58,6 +59,7 @@ void InputFile::read(std::size_t offset, std::span<std::byte> destination) const
                              std::to_string(destination.size()) +
                              " bytes before its data does: it is truncated");
         }
+        kernels::note_progress();
         offset += static_cast<std::size_t>(got);
         destination = destination.subspan(static_cast<std::size_t>(got));
     }

@@ -1,8 +1,8 @@
 #include "kernels/trace.hpp"
 
-namespace tesserank::kernels {
+namespace tesserank::kernels::detail {
 
-TraceRange::TraceRange(char const* /*name*/) noexcept {}
-void TraceRange::end() noexcept {}
+void begin_profiler_range(char const* /*name*/) noexcept {}
+void end_profiler_range() noexcept {}
 
-}  // namespace tesserank::kernels
+}  // namespace tesserank::kernels::detail

@@ -1,5 +1,6 @@
 #include "model/generate.hpp"
 
+#include "kernels/phase.hpp"
 #include "model/candidates.hpp"
 #include "model/chooser.hpp"
 #include "model/resident_loop.hpp"
@@ -124,6 +125,7 @@ std::vector<GenerateResult> generate(Transformer& model, parallel::MpiCommunicat
                 for (auto const& output : outputs) sequences_done.push_back(output.sequence);
                 running.advance(block, sequences_done);
             });
+    kernels::Phase const phase("decode");
     if (tools.prefilled) tools.prefilled();
     if (terms.resident && !running.empty()) {
         ResidentLoop(model, ranks, batch, chooser.get(), terms, tools.host_seconds)

@@ -1,5 +1,7 @@
 #include "model/logits.hpp"
 
+#include "kernels/phase.hpp"
+
 #include <algorithm>
 #include <vector>
 
@@ -24,6 +26,7 @@ void for_logit_blocks(Transformer& model, parallel::AnyActivation const& states,
 void prefill(
     Transformer& model, StaticBatch& batch,
     std::function<void(LogitBlock const&, std::span<StaticBatch::Output const>)> const& take) {
+    kernels::Phase const phase("prefill");
     for (auto next = batch.next_prefill(model.options().max_rows); !next.step.ids.empty();
          next = batch.next_prefill(model.options().max_rows)) {
         auto const states = model.forward(next.step, next.output_rows);

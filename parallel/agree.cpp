@@ -1,6 +1,7 @@
 #include "parallel/agree.hpp"
 
 #include "kernels/error.hpp"
+#include "parallel/whereabouts.hpp"
 
 #include <exception>
 #include <optional>
@@ -20,8 +21,8 @@ constexpr char input_error = 'I';
 constexpr char system_error = 'S';
 constexpr char logic_error = 'L';
 
-Failure failure(char kind, char const* message) {
-    return kind + (*message == '\0' ? std::string("unknown error") : std::string(message));
+Failure failure(char kind, std::string const& message) {
+    return kind + (message.empty() ? std::string("unknown error") : message);
 }
 
 std::optional<Failure> failure_of(std::function<void()> const& work) {
@@ -33,17 +34,11 @@ std::optional<Failure> failure_of(std::function<void()> const& work) {
     } catch (LogicError const& error) {
         return failure(logic_error, error.what());
     } catch (std::exception const& error) {
-        return failure(system_error, error.what());
+        return failure(system_error, text_of(error));
     } catch (...) {
         return failure(system_error, "an exception without a message");
     }
 }
-
-template <class Error>
-class AgreedError final : public Error, public Agreed {
-  public:
-    using Error::Error;
-};
 
 [[noreturn]] void throw_failure(char kind, std::string const& message) {
     if (kind == input_error) throw AgreedError<InputError>(message);
@@ -60,8 +55,9 @@ void agree(MpiCommunicator& ranks, std::function<void()> const& work) {
 
     Failure const shared = ranks.broadcast_text(mine.value_or(""), first);
     bool const everyones = ranks.all_min(mine == shared ? 1 : 0) == 1;
-    std::string const prefix = everyones ? "" : "rank " + std::to_string(first) + ": ";
-    throw_failure(shared.front(), prefix + shared.substr(1));
+    if (everyones) throw_failure(shared.front(), shared.substr(1));
+    auto const place = ranks.broadcast_text(rank_and_place(first), first);
+    throw_failure(shared.front(), place + ": " + shared.substr(1));
 }
 
 }  // namespace tesserank::parallel

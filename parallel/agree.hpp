@@ -1,23 +1,18 @@
 #pragma once
 
+#include "parallel/agreed.hpp"
 #include "parallel/mpi_communicator.hpp"
 
 #include <functional>
 
 namespace tesserank::parallel {
 
-/// Marks an error that every rank throws, so that it is reported once and the job can end in order:
-/// dynamic_cast<Agreed const*>(&error).
-class Agreed {
-  public:
-    virtual ~Agreed() = default;
-};
-
 /// Runs `work`, which must contain no collective call, then lets all ranks learn whether any of
 /// them failed. Collective. When one failed, every rank throws what the lowest failing rank threw:
 /// the same kind of error (InputError, SystemError, LogicError; anything else becomes SystemError)
-/// and the same message, marked as Agreed. The message is prefixed with "rank r: " unless the job
-/// has one rank or all ranks failed with the same words.
+/// and the same message, marked as Agreed. The message is prefixed with the rank, its host and
+/// what it was doing (see rank_and_place()) unless the job has one rank or all ranks failed with
+/// the same words.
 void agree(MpiCommunicator& ranks, std::function<void()> const& work);
 
 }  // namespace tesserank::parallel

@@ -1,6 +1,8 @@
 #include "parallel/mpi_communicator.hpp"
 
 #include "kernels/error.hpp"
+#include "parallel/collective_check.hpp"
+#include "parallel/collective_scope.hpp"
 #include "parallel/mpi_check.hpp"
 #include "parallel/pieces.hpp"
 
@@ -8,8 +10,10 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <exception>
 #include <numeric>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -75,6 +79,8 @@ struct MpiCommunicator::State {
     std::vector<float> staging;
     std::vector<int> counts, begins;
     std::vector<MPI_Request> requests;
+    std::optional<CollectiveCheck> check;
+    CollectiveRing ring;
 };
 
 MpiCommunicator::State::State(std::size_t message_limit) : limit{message_limit} {
@@ -103,7 +109,9 @@ MpiCommunicator::State::~State() {
 }
 
 MpiCommunicator MpiCommunicator::world(std::size_t message_limit) {
-    return MpiCommunicator(std::make_unique<State>(message_limit));
+    MpiCommunicator ranks(std::make_unique<State>(message_limit));
+    if (std::getenv("TESSERANK_CHECK_COLLECTIVES") != nullptr) ranks.check_collectives();
+    return ranks;
 }
 
 MpiCommunicator::MpiCommunicator(std::unique_ptr<State> state) : state_{std::move(state)} {}
@@ -115,11 +123,18 @@ int MpiCommunicator::rank() const { return state_->rank; }
 int MpiCommunicator::size() const { return state_->size; }
 int MpiCommunicator::ranks_on_node() const { return state_->ranks_on_node; }
 std::vector<int> const& MpiCommunicator::nodes() const { return state_->nodes; }
+CollectiveRing* MpiCommunicator::ring() const { return &state_->ring; }
+
+void MpiCommunicator::check_collectives() {
+    if (state_->size == 1 || state_->check) return;
+    auto& check = state_->check.emplace(state_->comm);
+    state_->ring.set_check([&check](CollectiveRecord const& record) { check.compare(record); });
+}
 
 // The same bits on every rank are MPI_Allreduce's own promise: "MPI requires that all processes
 // from the same group participating in these operations receive identical results" (MPI 3.1,
 // section 5.9.6), whatever algorithm the library picks. The tests watch it.
-void MpiCommunicator::all_reduce(std::span<std::byte> data, DType dtype) {
+void MpiCommunicator::do_all_reduce(std::span<std::byte> data, DType dtype) {
     check_elements(data, dtype);
     if (state_->size == 1) return;
     if (dtype != DType::f32) return all_reduce_staged(data, dtype);
@@ -144,9 +159,9 @@ void MpiCommunicator::all_reduce_staged(std::span<std::byte> data, DType dtype) 
     });
 }
 
-void MpiCommunicator::reduce_scatter(std::span<std::byte> data, DType dtype,
-                                     std::span<std::size_t const> counts,
-                                     std::span<std::byte> mine) {
+void MpiCommunicator::do_reduce_scatter(std::span<std::byte> data, DType dtype,
+                                        std::span<std::size_t const> counts,
+                                        std::span<std::byte> mine) {
     std::size_t const width = kernels::size_of(dtype);
     std::size_t const total = sum(counts);
     check_elements(data, dtype);
@@ -188,8 +203,8 @@ void MpiCommunicator::reduce_scatter_f32(float const* data, std::span<std::size_
     }
 }
 
-void MpiCommunicator::all_gather(std::span<std::byte const> mine,
-                                 std::span<std::size_t const> bytes, std::span<std::byte> all) {
+void MpiCommunicator::do_all_gather(std::span<std::byte const> mine,
+                                    std::span<std::size_t const> bytes, std::span<std::byte> all) {
     State& s = *state_;
     check_pieces(mine.size(), bytes, all.size(), s.rank, s.size);
     auto const slot = piece_of(all, bytes, s.rank);
@@ -209,7 +224,7 @@ void MpiCommunicator::all_gather(std::span<std::byte const> mine,
     }
 }
 
-void MpiCommunicator::reduce(std::span<std::byte> data, DType dtype, int root) {
+void MpiCommunicator::do_reduce(std::span<std::byte> data, DType dtype, int root) {
     std::size_t const width = kernels::size_of(dtype), elements = data.size() / width;
     check_elements(data, dtype);
     check_root(root, state_->size);
@@ -236,8 +251,8 @@ void MpiCommunicator::reduce_f32(float* data, std::size_t elements, int root) {
     });
 }
 
-void MpiCommunicator::gather(std::span<std::byte const> mine, std::span<std::size_t const> bytes,
-                             std::span<std::byte> all, int root) {
+void MpiCommunicator::do_gather(std::span<std::byte const> mine, std::span<std::size_t const> bytes,
+                                std::span<std::byte> all, int root) {
     State& s = *state_;
     auto const own = static_cast<std::size_t>(s.rank);
     bool const here = s.rank == root;
@@ -266,8 +281,8 @@ void MpiCommunicator::gather(std::span<std::byte const> mine, std::span<std::siz
     }
 }
 
-void MpiCommunicator::scatter(std::span<std::byte const> all, std::span<std::size_t const> bytes,
-                              std::span<std::byte> mine, int root) {
+void MpiCommunicator::do_scatter(std::span<std::byte const> all, std::span<std::size_t const> bytes,
+                                 std::span<std::byte> mine, int root) {
     State& s = *state_;
     auto const own = static_cast<std::size_t>(s.rank);
     bool const here = s.rank == root;
@@ -295,7 +310,7 @@ void MpiCommunicator::scatter(std::span<std::byte const> all, std::span<std::siz
     }
 }
 
-void MpiCommunicator::transfer(std::span<std::byte> data, int from, int to) {
+void MpiCommunicator::do_transfer(std::span<std::byte> data, int from, int to) {
     State& s = *state_;
     require(from >= 0 && from < s.size && to >= 0 && to < s.size, "an end is no rank");
     if (from == to || (s.rank != from && s.rank != to)) return;
@@ -310,7 +325,7 @@ void MpiCommunicator::transfer(std::span<std::byte> data, int from, int to) {
     });
 }
 
-void MpiCommunicator::broadcast(std::span<std::byte> data, int root) {
+void MpiCommunicator::do_broadcast(std::span<std::byte> data, int root) {
     State& s = *state_;
     check_root(root, s.size);
     if (s.size == 1) return;
@@ -321,10 +336,10 @@ void MpiCommunicator::broadcast(std::span<std::byte> data, int root) {
 
 // Point-to-point at every size: a rank cannot know whether another's sizes fit into MPI_Alltoallv's
 // int arguments, so ranks could not choose the same call without asking each other first.
-void MpiCommunicator::all_to_all(std::span<std::byte const> send,
-                                 std::span<std::size_t const> send_bytes,
-                                 std::span<std::byte> received,
-                                 std::span<std::size_t const> received_bytes) {
+void MpiCommunicator::do_all_to_all(std::span<std::byte const> send,
+                                    std::span<std::size_t const> send_bytes,
+                                    std::span<std::byte> received,
+                                    std::span<std::size_t const> received_bytes) {
     State& s = *state_;
     auto const own = static_cast<std::size_t>(s.rank);
     check_all_to_all(send.size(), send_bytes, received.size(), received_bytes, s.rank, s.size);
@@ -352,10 +367,14 @@ void MpiCommunicator::all_to_all(std::span<std::byte const> send,
     for (auto& request : s.requests) check_mpi(MPI_Wait(&request, MPI_STATUS_IGNORE), "MPI_Wait");
 }
 
-void MpiCommunicator::barrier() { check_mpi(MPI_Barrier(state_->comm), "MPI_Barrier"); }
+void MpiCommunicator::barrier() {
+    CollectiveScope const scope(ring(), {.kind = CollectiveCall::Kind::barrier});
+    check_mpi(MPI_Barrier(state_->comm), "MPI_Barrier");
+}
 
 long long MpiCommunicator::all_min(long long value) {
     if (state_->size == 1) return value;
+    CollectiveScope const scope(ring(), {.kind = CollectiveCall::Kind::minimum});
     check_mpi(MPI_Allreduce(MPI_IN_PLACE, &value, 1, MPI_LONG_LONG, MPI_MIN, state_->comm),
               "MPI_Allreduce");
     return value;
@@ -363,6 +382,7 @@ long long MpiCommunicator::all_min(long long value) {
 
 long long MpiCommunicator::all_sum(long long value) {
     if (state_->size == 1) return value;
+    CollectiveScope const scope(ring(), {.kind = CollectiveCall::Kind::sum});
     check_mpi(MPI_Allreduce(MPI_IN_PLACE, &value, 1, MPI_LONG_LONG, MPI_SUM, state_->comm),
               "MPI_Allreduce");
     return value;

@@ -28,8 +28,8 @@ struct NcclLibraryInfo {
 NcclLibraryInfo find_nccl(std::string const& library = "");
 
 /// Communicator over NCCL for device memory: one rank per GPU. Calls are queued on `stream`, a
-/// cudaStream_t of the calling thread's device. `world` only serves the start. Collective over all
-/// ranks of the job.
+/// cudaStream_t of the calling thread's device. `world` serves the start, and notes
+/// the calls (see CollectiveRing): it lives longer. Collective over all ranks of the job.
 /// Errors: SystemError on all ranks when one has no library or did not connect in time.
 std::unique_ptr<Communicator> make_nccl_communicator(MpiCommunicator& world, void* stream,
                                                      NcclOptions const& options = {});

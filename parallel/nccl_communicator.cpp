@@ -55,7 +55,8 @@ std::unique_ptr<Communicator> make_nccl_communicator(MpiCommunicator& world, voi
 }
 
 NcclCommunicator::NcclCommunicator(MpiCommunicator& world, void* stream, NcclOptions const& options)
-    : link_{world, options},
+    : ring_{world.ring()},
+      link_{world, options},
       nccl_{link_.library()},
       stream_{static_cast<cudaStream_t>(stream)},
       symmetric_memory_{options.symmetric_memory} {}
@@ -82,7 +83,7 @@ std::shared_ptr<void> NcclCommunicator::register_memory(std::span<std::byte> mem
             }};
 }
 
-void NcclCommunicator::all_reduce(std::span<std::byte> data, DType dtype) {
+void NcclCommunicator::do_all_reduce(std::span<std::byte> data, DType dtype) {
     check_elements(data, dtype);
     if (data.empty()) return;
     link_.queue("all_reduce", [&] {
@@ -92,9 +93,9 @@ void NcclCommunicator::all_reduce(std::span<std::byte> data, DType dtype) {
     });
 }
 
-void NcclCommunicator::reduce_scatter(std::span<std::byte> data, DType dtype,
-                                      std::span<std::size_t const> counts,
-                                      std::span<std::byte> mine) {
+void NcclCommunicator::do_reduce_scatter(std::span<std::byte> data, DType dtype,
+                                         std::span<std::size_t const> counts,
+                                         std::span<std::byte> mine) {
     check_elements(data, dtype);
     check_elements(mine, dtype);
     std::size_t const width = size_of(dtype);
@@ -121,8 +122,8 @@ void NcclCommunicator::reduce_pieces(std::span<std::byte const> data, DType dtyp
     }
 }
 
-void NcclCommunicator::all_gather(std::span<std::byte const> mine,
-                                  std::span<std::size_t const> bytes, std::span<std::byte> all) {
+void NcclCommunicator::do_all_gather(std::span<std::byte const> mine,
+                                     std::span<std::size_t const> bytes, std::span<std::byte> all) {
     check_pieces(mine.size(), bytes, all.size(), rank(), size());
     if (all.empty()) return;
     link_.queue("all_gather", [&] {
@@ -143,7 +144,7 @@ void NcclCommunicator::all_gather(std::span<std::byte const> mine,
     });
 }
 
-void NcclCommunicator::reduce(std::span<std::byte> data, DType dtype, int root) {
+void NcclCommunicator::do_reduce(std::span<std::byte> data, DType dtype, int root) {
     check_elements(data, dtype);
     check_root(root, size());
     if (data.empty()) return;
@@ -154,8 +155,9 @@ void NcclCommunicator::reduce(std::span<std::byte> data, DType dtype, int root) 
     });
 }
 
-void NcclCommunicator::gather(std::span<std::byte const> mine, std::span<std::size_t const> bytes,
-                              std::span<std::byte> all, int root) {
+void NcclCommunicator::do_gather(std::span<std::byte const> mine,
+                                 std::span<std::size_t const> bytes, std::span<std::byte> all,
+                                 int root) {
     check_pieces_at_root(mine.size(), bytes, all.size(), root, rank(), size());
     link_.queue("gather", [&] {
         if (rank() != root) return send(mine, root);
@@ -166,8 +168,9 @@ void NcclCommunicator::gather(std::span<std::byte const> mine, std::span<std::si
     });
 }
 
-void NcclCommunicator::scatter(std::span<std::byte const> all, std::span<std::size_t const> bytes,
-                               std::span<std::byte> mine, int root) {
+void NcclCommunicator::do_scatter(std::span<std::byte const> all,
+                                  std::span<std::size_t const> bytes, std::span<std::byte> mine,
+                                  int root) {
     check_pieces_at_root(mine.size(), bytes, all.size(), root, rank(), size());
     link_.queue("scatter", [&] {
         if (rank() != root) return receive(mine, root);
@@ -178,14 +181,14 @@ void NcclCommunicator::scatter(std::span<std::byte const> all, std::span<std::si
     });
 }
 
-void NcclCommunicator::transfer(std::span<std::byte> data, int from, int to) {
+void NcclCommunicator::do_transfer(std::span<std::byte> data, int from, int to) {
     check_root(from, size());
     check_root(to, size());
     if (from == to || (rank() != from && rank() != to)) return;
     link_.queue("transfer", [&] { rank() == from ? send(data, to) : receive(data, from); });
 }
 
-void NcclCommunicator::broadcast(std::span<std::byte> data, int root) {
+void NcclCommunicator::do_broadcast(std::span<std::byte> data, int root) {
     check_root(root, size());
     if (data.empty()) return;
     link_.queue("broadcast", [&] {
@@ -195,10 +198,10 @@ void NcclCommunicator::broadcast(std::span<std::byte> data, int root) {
     });
 }
 
-void NcclCommunicator::all_to_all(std::span<std::byte const> send_all,
-                                  std::span<std::size_t const> send_bytes,
-                                  std::span<std::byte> received,
-                                  std::span<std::size_t const> received_bytes) {
+void NcclCommunicator::do_all_to_all(std::span<std::byte const> send_all,
+                                     std::span<std::size_t const> send_bytes,
+                                     std::span<std::byte> received,
+                                     std::span<std::size_t const> received_bytes) {
     check_all_to_all(send_all.size(), send_bytes, received.size(), received_bytes, rank(), size());
     link_.queue("all_to_all", [&] {
         for (int peer = 0; peer < size(); ++peer) {

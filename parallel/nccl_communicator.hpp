@@ -26,26 +26,27 @@ class NcclCommunicator final : public Communicator {
     int rank() const override { return link_.rank(); }
     int size() const override { return link_.size(); }
     bool queued() const override { return true; }
-    void check(double seconds_waited) override { link_.check(seconds_waited); }
+    CollectiveRing* ring() const override { return ring_; }
     std::shared_ptr<void> register_memory(std::span<std::byte> memory) override;
 
-    void all_reduce(std::span<std::byte> data, kernels::DType dtype) override;
-    void reduce_scatter(std::span<std::byte> data, kernels::DType dtype,
-                        std::span<std::size_t const> counts, std::span<std::byte> mine) override;
-    void all_gather(std::span<std::byte const> mine, std::span<std::size_t const> bytes,
-                    std::span<std::byte> all) override;
-    void reduce(std::span<std::byte> data, kernels::DType dtype, int root) override;
-    void gather(std::span<std::byte const> mine, std::span<std::size_t const> bytes,
-                std::span<std::byte> all, int root) override;
-    void scatter(std::span<std::byte const> all, std::span<std::size_t const> bytes,
-                 std::span<std::byte> mine, int root) override;
-    void transfer(std::span<std::byte> data, int from, int to) override;
-    void broadcast(std::span<std::byte> data, int root) override;
-    void all_to_all(std::span<std::byte const> send, std::span<std::size_t const> send_bytes,
-                    std::span<std::byte> received,
-                    std::span<std::size_t const> received_bytes) override;
-
   private:
+    void do_check(double seconds_waited) override { link_.check(seconds_waited); }
+    void do_all_reduce(std::span<std::byte> data, kernels::DType dtype) override;
+    void do_reduce_scatter(std::span<std::byte> data, kernels::DType dtype,
+                           std::span<std::size_t const> counts, std::span<std::byte> mine) override;
+    void do_all_gather(std::span<std::byte const> mine, std::span<std::size_t const> bytes,
+                       std::span<std::byte> all) override;
+    void do_reduce(std::span<std::byte> data, kernels::DType dtype, int root) override;
+    void do_gather(std::span<std::byte const> mine, std::span<std::size_t const> bytes,
+                   std::span<std::byte> all, int root) override;
+    void do_scatter(std::span<std::byte const> all, std::span<std::size_t const> bytes,
+                    std::span<std::byte> mine, int root) override;
+    void do_transfer(std::span<std::byte> data, int from, int to) override;
+    void do_broadcast(std::span<std::byte> data, int root) override;
+    void do_all_to_all(std::span<std::byte const> send, std::span<std::size_t const> send_bytes,
+                       std::span<std::byte> received,
+                       std::span<std::size_t const> received_bytes) override;
+
     // Of nothing, nothing: both ends know the size.
     void send(std::span<std::byte const> data, int to);
     void receive(std::span<std::byte> data, int from);
@@ -54,6 +55,7 @@ class NcclCommunicator final : public Communicator {
     void reduce_pieces(std::span<std::byte const> data, kernels::DType dtype,
                        std::span<std::size_t const> counts, std::span<std::byte> mine);
 
+    CollectiveRing* ring_;
     NcclLink link_;
     NcclLibrary const& nccl_;
     cudaStream_t stream_;

@@ -1,7 +1,9 @@
 #include "parallel/redistribute.hpp"
 
 #include "kernels/error.hpp"
+#include "kernels/trace.hpp"
 
+#include <array>
 #include <span>
 #include <string>
 #include <variant>
@@ -38,10 +40,31 @@ TensorView piece_of(TensorView const& packed, std::size_t rows, Range range) {
         {packed.data + rows * range.begin * size, packed.dtype, rows, range.count, range.count}};
 }
 
+/// "Partial -> Replicated", for profilers and messages.
+char const* name_of_turn(AnyActivation const& from, Layout const& to) {
+    constexpr std::size_t kinds = std::variant_size_v<Layout>;
+    using Names = std::array<std::array<std::string, kinds>, kinds>;
+    static Names const names = [] {
+        Names all;
+        std::array<Layout, kinds> const layouts{Replicated{}, Partial{},
+                                                HiddenSharded{Partition(0, 1)},
+                                                BatchSharded{Partition(0, 1)}, OnRank{}};
+        for (auto const& source : layouts) {
+            for (auto const& target : layouts) {
+                all[source.index()][target.index()] =
+                    std::string(name_of(source)) + " -> " + std::string(name_of(target));
+            }
+        }
+        return all;
+    }();
+    return names[from.index()][to.index()].c_str();
+}
+
 }  // namespace
 
 AnyActivation Redistributor::operator()(AnyActivation const& from, Layout const& to,
                                         Destination const& place) {
+    kernels::TraceRange const range(name_of_turn(from, to), kernels::TraceRange::Level::layout);
     return std::visit(
         [&](auto const& known, auto const& target) -> AnyActivation {
             return turn(known, target, place);

@@ -31,43 +31,43 @@ void SelfCommunicator::copy_piece(std::span<std::byte const> from, std::span<std
     }
 }
 
-void SelfCommunicator::all_reduce(std::span<std::byte> /*data*/, kernels::DType /*dtype*/) {}
+void SelfCommunicator::do_all_reduce(std::span<std::byte> /*data*/, kernels::DType /*dtype*/) {}
 
-void SelfCommunicator::reduce_scatter(std::span<std::byte> data, kernels::DType /*dtype*/,
-                                      std::span<std::size_t const> /*counts*/,
-                                      std::span<std::byte> mine) {
+void SelfCommunicator::do_reduce_scatter(std::span<std::byte> data, kernels::DType /*dtype*/,
+                                         std::span<std::size_t const> /*counts*/,
+                                         std::span<std::byte> mine) {
     copy_piece(data, mine);
 }
 
-void SelfCommunicator::all_gather(std::span<std::byte const> mine,
-                                  std::span<std::size_t const> /*bytes*/,
-                                  std::span<std::byte> all) {
+void SelfCommunicator::do_all_gather(std::span<std::byte const> mine,
+                                     std::span<std::size_t const> /*bytes*/,
+                                     std::span<std::byte> all) {
     copy_piece(mine, all);
 }
 
-void SelfCommunicator::reduce(std::span<std::byte> /*data*/, kernels::DType /*dtype*/,
-                              int /*root*/) {}
+void SelfCommunicator::do_reduce(std::span<std::byte> /*data*/, kernels::DType /*dtype*/,
+                                 int /*root*/) {}
 
-void SelfCommunicator::gather(std::span<std::byte const> mine,
-                              std::span<std::size_t const> /*bytes*/, std::span<std::byte> all,
-                              int /*root*/) {
+void SelfCommunicator::do_gather(std::span<std::byte const> mine,
+                                 std::span<std::size_t const> /*bytes*/, std::span<std::byte> all,
+                                 int /*root*/) {
     copy_piece(mine, all);
 }
 
-void SelfCommunicator::scatter(std::span<std::byte const> all,
-                               std::span<std::size_t const> /*bytes*/, std::span<std::byte> mine,
-                               int /*root*/) {
+void SelfCommunicator::do_scatter(std::span<std::byte const> all,
+                                  std::span<std::size_t const> /*bytes*/, std::span<std::byte> mine,
+                                  int /*root*/) {
     copy_piece(all, mine);
 }
 
-void SelfCommunicator::transfer(std::span<std::byte> /*data*/, int /*from*/, int /*to*/) {}
+void SelfCommunicator::do_transfer(std::span<std::byte> /*data*/, int /*from*/, int /*to*/) {}
 
-void SelfCommunicator::broadcast(std::span<std::byte> /*data*/, int /*root*/) {}
+void SelfCommunicator::do_broadcast(std::span<std::byte> /*data*/, int /*root*/) {}
 
-void SelfCommunicator::all_to_all(std::span<std::byte const> send,
-                                  std::span<std::size_t const> /*send_bytes*/,
-                                  std::span<std::byte> received,
-                                  std::span<std::size_t const> /*received_bytes*/) {
+void SelfCommunicator::do_all_to_all(std::span<std::byte const> send,
+                                     std::span<std::size_t const> /*send_bytes*/,
+                                     std::span<std::byte> received,
+                                     std::span<std::size_t const> /*received_bytes*/) {
     copy_piece(send, received);
 }
 

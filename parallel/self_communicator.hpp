@@ -20,23 +20,23 @@ class SelfCommunicator final : public Communicator {
     int rank() const override { return 0; }
     int size() const override { return 1; }
 
-    void all_reduce(std::span<std::byte> data, kernels::DType dtype) override;
-    void reduce_scatter(std::span<std::byte> data, kernels::DType dtype,
-                        std::span<std::size_t const> counts, std::span<std::byte> mine) override;
-    void all_gather(std::span<std::byte const> mine, std::span<std::size_t const> bytes,
-                    std::span<std::byte> all) override;
-    void reduce(std::span<std::byte> data, kernels::DType dtype, int root) override;
-    void gather(std::span<std::byte const> mine, std::span<std::size_t const> bytes,
-                std::span<std::byte> all, int root) override;
-    void scatter(std::span<std::byte const> all, std::span<std::size_t const> bytes,
-                 std::span<std::byte> mine, int root) override;
-    void transfer(std::span<std::byte> data, int from, int to) override;
-    void broadcast(std::span<std::byte> data, int root) override;
-    void all_to_all(std::span<std::byte const> send, std::span<std::size_t const> send_bytes,
-                    std::span<std::byte> received,
-                    std::span<std::size_t const> received_bytes) override;
-
   private:
+    void do_all_reduce(std::span<std::byte> data, kernels::DType dtype) override;
+    void do_reduce_scatter(std::span<std::byte> data, kernels::DType dtype,
+                           std::span<std::size_t const> counts, std::span<std::byte> mine) override;
+    void do_all_gather(std::span<std::byte const> mine, std::span<std::size_t const> bytes,
+                       std::span<std::byte> all) override;
+    void do_reduce(std::span<std::byte> data, kernels::DType dtype, int root) override;
+    void do_gather(std::span<std::byte const> mine, std::span<std::size_t const> bytes,
+                   std::span<std::byte> all, int root) override;
+    void do_scatter(std::span<std::byte const> all, std::span<std::size_t const> bytes,
+                    std::span<std::byte> mine, int root) override;
+    void do_transfer(std::span<std::byte> data, int from, int to) override;
+    void do_broadcast(std::span<std::byte> data, int root) override;
+    void do_all_to_all(std::span<std::byte const> send, std::span<std::size_t const> send_bytes,
+                       std::span<std::byte> received,
+                       std::span<std::size_t const> received_bytes) override;
+
     /// Both may be the same memory.
     void copy_piece(std::span<std::byte const> from, std::span<std::byte> to);
 

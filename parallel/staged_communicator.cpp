@@ -76,7 +76,7 @@ std::size_t StagedCommunicator::share(std::size_t pieces) const {
     return staging_.size() / pieces / alignment * alignment;
 }
 
-void StagedCommunicator::all_reduce(std::span<std::byte> data, DType dtype) {
+void StagedCommunicator::do_all_reduce(std::span<std::byte> data, DType dtype) {
     check_elements(data, dtype);
     if (size() == 1) return;
     if (direct(dtype)) return ranks_.all_reduce(data, dtype);
@@ -87,9 +87,9 @@ void StagedCommunicator::all_reduce(std::span<std::byte> data, DType dtype) {
     });
 }
 
-void StagedCommunicator::reduce_scatter(std::span<std::byte> data, DType dtype,
-                                        std::span<std::size_t const> counts,
-                                        std::span<std::byte> mine) {
+void StagedCommunicator::do_reduce_scatter(std::span<std::byte> data, DType dtype,
+                                           std::span<std::size_t const> counts,
+                                           std::span<std::byte> mine) {
     std::size_t const width = size_of(dtype);
     check_elements(data, dtype);
     check_elements(mine, dtype);
@@ -109,8 +109,9 @@ void StagedCommunicator::reduce_scatter(std::span<std::byte> data, DType dtype,
     });
 }
 
-void StagedCommunicator::all_gather(std::span<std::byte const> mine,
-                                    std::span<std::size_t const> bytes, std::span<std::byte> all) {
+void StagedCommunicator::do_all_gather(std::span<std::byte const> mine,
+                                       std::span<std::size_t const> bytes,
+                                       std::span<std::byte> all) {
     check_pieces(mine.size(), bytes, all.size(), rank(), size());
     if (size() == 1) return copy(mine, all);
     if (direct(DType::f32)) {
@@ -128,7 +129,7 @@ void StagedCommunicator::all_gather(std::span<std::byte const> mine,
     });
 }
 
-void StagedCommunicator::reduce(std::span<std::byte> data, DType dtype, int root) {
+void StagedCommunicator::do_reduce(std::span<std::byte> data, DType dtype, int root) {
     check_elements(data, dtype);
     check_root(root, size());
     if (size() == 1) return;
@@ -140,8 +141,9 @@ void StagedCommunicator::reduce(std::span<std::byte> data, DType dtype, int root
     });
 }
 
-void StagedCommunicator::gather(std::span<std::byte const> mine, std::span<std::size_t const> bytes,
-                                std::span<std::byte> all, int root) {
+void StagedCommunicator::do_gather(std::span<std::byte const> mine,
+                                   std::span<std::size_t const> bytes, std::span<std::byte> all,
+                                   int root) {
     check_pieces_at_root(mine.size(), bytes, all.size(), root, rank(), size());
     bool const here = rank() == root;
     if (size() == 1) return copy(mine, all);
@@ -161,8 +163,9 @@ void StagedCommunicator::gather(std::span<std::byte const> mine, std::span<std::
     });
 }
 
-void StagedCommunicator::scatter(std::span<std::byte const> all, std::span<std::size_t const> bytes,
-                                 std::span<std::byte> mine, int root) {
+void StagedCommunicator::do_scatter(std::span<std::byte const> all,
+                                    std::span<std::size_t const> bytes, std::span<std::byte> mine,
+                                    int root) {
     check_pieces_at_root(mine.size(), bytes, all.size(), root, rank(), size());
     bool const here = rank() == root;
     if (size() == 1) return copy(all, mine);
@@ -182,7 +185,7 @@ void StagedCommunicator::scatter(std::span<std::byte const> all, std::span<std::
     });
 }
 
-void StagedCommunicator::transfer(std::span<std::byte> data, int from, int to) {
+void StagedCommunicator::do_transfer(std::span<std::byte> data, int from, int to) {
     check_root(from, size());
     check_root(to, size());
     if (from == to || (rank() != from && rank() != to)) return;
@@ -194,7 +197,7 @@ void StagedCommunicator::transfer(std::span<std::byte> data, int from, int to) {
     });
 }
 
-void StagedCommunicator::broadcast(std::span<std::byte> data, int root) {
+void StagedCommunicator::do_broadcast(std::span<std::byte> data, int root) {
     check_root(root, size());
     if (size() == 1) return;
     if (direct(DType::f32)) return ranks_.broadcast(data, root);
@@ -207,10 +210,10 @@ void StagedCommunicator::broadcast(std::span<std::byte> data, int root) {
 
 // A pair's bytes travel in the same rounds at both ends, and MpiCommunicator sends nothing to a
 // rank that gets nothing: ranks may have different numbers of rounds.
-void StagedCommunicator::all_to_all(std::span<std::byte const> send,
-                                    std::span<std::size_t const> send_bytes,
-                                    std::span<std::byte> received,
-                                    std::span<std::size_t const> received_bytes) {
+void StagedCommunicator::do_all_to_all(std::span<std::byte const> send,
+                                       std::span<std::size_t const> send_bytes,
+                                       std::span<std::byte> received,
+                                       std::span<std::size_t const> received_bytes) {
     check_all_to_all(send.size(), send_bytes, received.size(), received_bytes, rank(), size());
     std::vector<std::size_t> longer(send_bytes.begin(), send_bytes.end());
     std::ranges::transform(longer, received_bytes, longer.begin(), std::ranges::max);

@@ -1,6 +1,7 @@
 #include "io/requests/line_reader.hpp"
 
 #include "kernels/error.hpp"
+#include "kernels/phase.hpp"
 
 #include <sys/stat.h>
 
@@ -24,6 +25,11 @@ std::FILE* open_to_read(std::string const& path) {
     return file;
 }
 
+bool is_regular(std::FILE* file) {
+    struct stat status {};
+    return fstat(fileno(file), &status) == 0 && S_ISREG(status.st_mode);
+}
+
 }  // namespace
 
 void LineReader::Close::operator()(std::FILE* file) const noexcept {
@@ -33,6 +39,7 @@ void LineReader::Close::operator()(std::FILE* file) const noexcept {
 LineReader::LineReader(std::string const& path, std::size_t longest_line)
     : path_(path == "-" ? "standard input" : path),
       file_(open_to_read(path)),
+      is_file_(is_regular(file_.get())),
       longest_line_(longest_line),
       buffer_(std::size_t{1} << 18, '\0') {}
 
@@ -41,6 +48,7 @@ bool LineReader::next() {
     too_long_ = false;
     if (rest_.empty() && !fill()) return false;
     ++line_;
+    kernels::note_progress();
     do {
         auto const end = rest_.find('\n');
         keep(rest_.substr(0, end));
@@ -58,6 +66,9 @@ bool LineReader::is_blank() const {
 }
 
 bool LineReader::fill() {
+    // Who writes into a pipe may take as long as they like.
+    using kernels::Phase;
+    Phase const phase("reading requests", is_file_ ? Phase::Pace::steady : Phase::Pace::open);
     auto const size = std::fread(buffer_.data(), 1, buffer_.size(), file_.get());
     if (size == 0 && std::ferror(file_.get()) != 0) {
         throw kernels::SystemError(path_ + ": cannot be read after line " + std::to_string(line_) +

@@ -33,6 +33,7 @@ class LineReader {
     };
     std::string path_;
     std::unique_ptr<std::FILE, Close> file_;
+    bool is_file_;  ///< and not a pipe or terminal
     std::size_t longest_line_;
     std::string buffer_, text_;
     std::string_view rest_;  ///< of buffer_, not yet looked at

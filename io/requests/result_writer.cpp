@@ -4,6 +4,7 @@
 #include "io/tokenizer/text_stream.hpp"
 #include "io/tokenizer/tokenizer.hpp"
 #include "kernels/error.hpp"
+#include "kernels/phase.hpp"
 
 #include <numeric>
 #include <span>
@@ -111,6 +112,7 @@ void ResultWriter::commit() { file_.commit(); }
 void ResultWriter::put(std::string line) {
     line += '\n';
     file_.write(line);
+    kernels::note_progress();
     ++results_;
 }
 

@@ -2,10 +2,9 @@
 
 #include <nvtx3/nvToolsExt.h>
 
-namespace tesserank::kernels {
+namespace tesserank::kernels::detail {
 
-TraceRange::TraceRange(char const* name) noexcept { nvtxRangePushA(name); }
+void begin_profiler_range(char const* name) noexcept { nvtxRangePushA(name); }
+void end_profiler_range() noexcept { nvtxRangePop(); }
 
-void TraceRange::end() noexcept { nvtxRangePop(); }
-
-}  // namespace tesserank::kernels
+}  // namespace tesserank::kernels::detail

@@ -7,7 +7,7 @@
 set(layers kernels parallel model io app) # from the bottom; a folder may include itself and those before it
 
 # Standard headers have no dot and no slash; these are the others, as regular expressions of the text within <>.
-set(posix "(fcntl|unistd|signal|sched|pthread|dlfcn|link|poll|sys/[a-z]+|netinet/[a-z]+)\\.h")
+set(posix "(fcntl|unistd|signal|sched|pthread|dlfcn|ifaddrs|link|net/if|poll|sys/[a-z]+|netinet/[a-z]+)\\.h")
 set(third_party_kernels "${posix}|Random123/.*")
 set(third_party_kernels_kokkos "Kokkos_.*|oneapi/dnnl/.*|dnnl.*|omp\\.h|[a-z]*intrin\\.h|cpuid\\.h")
 set(third_party_kernels_cuda "cuda(_[a-z0-9]+)?\\.h|cublasLt\\.h|nvtx3/.*")

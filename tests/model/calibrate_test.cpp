@@ -30,36 +30,39 @@ class LateCommunicator final : public parallel::Communicator {
         : ranks_{ranks}, late_rank_{late_rank} {}
     int rank() const override { return ranks_.rank(); }
     int size() const override { return ranks_.size(); }
-    void all_reduce(std::span<std::byte> data, DType dtype) override {
+    void do_all_reduce(std::span<std::byte> data, DType dtype) override {
         if (rank() == late_rank_) std::this_thread::sleep_for(delay);
         ranks_.all_reduce(data, dtype);
     }
-    void reduce_scatter(std::span<std::byte> data, DType dtype, std::span<std::size_t const> counts,
-                        std::span<std::byte> mine) override {
+    void do_reduce_scatter(std::span<std::byte> data, DType dtype,
+                           std::span<std::size_t const> counts,
+                           std::span<std::byte> mine) override {
         ranks_.reduce_scatter(data, dtype, counts, mine);
     }
-    void all_gather(std::span<std::byte const> mine, std::span<std::size_t const> bytes,
-                    std::span<std::byte> all) override {
+    void do_all_gather(std::span<std::byte const> mine, std::span<std::size_t const> bytes,
+                       std::span<std::byte> all) override {
         ranks_.all_gather(mine, bytes, all);
     }
-    void reduce(std::span<std::byte> data, DType dtype, int root) override {
+    void do_reduce(std::span<std::byte> data, DType dtype, int root) override {
         ranks_.reduce(data, dtype, root);
     }
-    void gather(std::span<std::byte const> mine, std::span<std::size_t const> bytes,
-                std::span<std::byte> all, int root) override {
+    void do_gather(std::span<std::byte const> mine, std::span<std::size_t const> bytes,
+                   std::span<std::byte> all, int root) override {
         ranks_.gather(mine, bytes, all, root);
     }
-    void scatter(std::span<std::byte const> all, std::span<std::size_t const> bytes,
-                 std::span<std::byte> mine, int root) override {
+    void do_scatter(std::span<std::byte const> all, std::span<std::size_t const> bytes,
+                    std::span<std::byte> mine, int root) override {
         ranks_.scatter(all, bytes, mine, root);
     }
-    void transfer(std::span<std::byte> data, int from, int to) override {
+    void do_transfer(std::span<std::byte> data, int from, int to) override {
         ranks_.transfer(data, from, to);
     }
-    void broadcast(std::span<std::byte> data, int root) override { ranks_.broadcast(data, root); }
-    void all_to_all(std::span<std::byte const> send, std::span<std::size_t const> send_bytes,
-                    std::span<std::byte> received,
-                    std::span<std::size_t const> received_bytes) override {
+    void do_broadcast(std::span<std::byte> data, int root) override {
+        ranks_.broadcast(data, root);
+    }
+    void do_all_to_all(std::span<std::byte const> send, std::span<std::size_t const> send_bytes,
+                       std::span<std::byte> received,
+                       std::span<std::size_t const> received_bytes) override {
         ranks_.all_to_all(send, send_bytes, received, received_bytes);
     }
 

@@ -27,28 +27,28 @@ class OneRank final : public parallel::Communicator {
   public:
     int rank() const override { return 0; }
     int size() const override { return 1; }
-    void all_reduce(std::span<std::byte>, kernels::DType) override {}
-    void reduce_scatter(std::span<std::byte> data, kernels::DType, std::span<std::size_t const>,
-                        std::span<std::byte> mine) override {
+    void do_all_reduce(std::span<std::byte>, kernels::DType) override {}
+    void do_reduce_scatter(std::span<std::byte> data, kernels::DType, std::span<std::size_t const>,
+                           std::span<std::byte> mine) override {
         std::ranges::copy(data, mine.begin());
     }
-    void all_gather(std::span<std::byte const> mine, std::span<std::size_t const>,
-                    std::span<std::byte> all) override {
+    void do_all_gather(std::span<std::byte const> mine, std::span<std::size_t const>,
+                       std::span<std::byte> all) override {
         if (mine.data() != all.data()) std::ranges::copy(mine, all.begin());
     }
-    void reduce(std::span<std::byte>, kernels::DType, int) override {}
-    void gather(std::span<std::byte const> mine, std::span<std::size_t const>,
-                std::span<std::byte> all, int) override {
+    void do_reduce(std::span<std::byte>, kernels::DType, int) override {}
+    void do_gather(std::span<std::byte const> mine, std::span<std::size_t const>,
+                   std::span<std::byte> all, int) override {
         if (mine.data() != all.data()) std::ranges::copy(mine, all.begin());
     }
-    void scatter(std::span<std::byte const> all, std::span<std::size_t const>,
-                 std::span<std::byte> mine, int) override {
+    void do_scatter(std::span<std::byte const> all, std::span<std::size_t const>,
+                    std::span<std::byte> mine, int) override {
         if (mine.data() != all.data()) std::ranges::copy(all, mine.begin());
     }
-    void transfer(std::span<std::byte>, int, int) override {}
-    void broadcast(std::span<std::byte>, int) override {}
-    void all_to_all(std::span<std::byte const> send, std::span<std::size_t const>,
-                    std::span<std::byte> received, std::span<std::size_t const>) override {
+    void do_transfer(std::span<std::byte>, int, int) override {}
+    void do_broadcast(std::span<std::byte>, int) override {}
+    void do_all_to_all(std::span<std::byte const> send, std::span<std::size_t const>,
+                       std::span<std::byte> received, std::span<std::size_t const>) override {
         std::ranges::copy(send, received.begin());
     }
 };

@@ -1,6 +1,7 @@
 #include "parallel/agree.hpp"
 
 #include "kernels/error.hpp"
+#include "parallel/whereabouts.hpp"
 #include "tests/support/mpi_test.hpp"
 
 #include <gtest/gtest.h>
@@ -37,7 +38,7 @@ class AgreeTest : public test::MpiTest {
     int triangle() const { return world.size() * (world.size() + 1) / 2; }
     int last() const { return world.size() - 1; }
     std::string from(int rank, std::string const& text) const {
-        return world.size() == 1 ? text : "rank " + std::to_string(rank) + ": " + text;
+        return world.size() == 1 ? text : rank_and_place(rank) + ": " + text;
     }
 };
 
@@ -83,10 +84,10 @@ TEST_F(AgreeTest, NamesARankWhenNotAllFailedWithTheSameWords) {
     EXPECT_EQ(message_of<InputError>([&] {
                   if (world.rank() != last()) throw InputError("words");
               }),
-              "rank 0: words");
+              from(0, "words"));
     EXPECT_EQ(message_of<InputError>(
                   [&] { throw InputError(world.rank() == last() ? "wordz" : "words"); }),
-              "rank 0: words");
+              from(0, "words"));
     expect_in_step();
 }
 

@@ -1,5 +1,6 @@
 #include "kernels/error.hpp"
 #include "parallel/nccl.hpp"
+#include "parallel/whereabouts.hpp"
 #include "tests/parallel/nccl_world.hpp"
 
 #include <gmock/gmock.h>
@@ -60,7 +61,7 @@ class NcclFailureTest : public MpiTest {
 TEST_F(NcclFailureTest, ALibraryThatOneRankLacksIsEveryRanksError) {
     NcclOptions const options{.library = is_last ? "/nowhere/libnccl.so.2" : NCCL_DOUBLE};
     auto const text = error_of([&] { NcclWorld(world, options); });
-    EXPECT_THAT(text, HasSubstr(named(last)));
+    EXPECT_THAT(text, HasSubstr(parallel::rank_and_place(last)));
     EXPECT_THAT(text, HasSubstr("/nowhere/libnccl.so.2"));
 }
 

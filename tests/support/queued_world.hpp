@@ -25,26 +25,28 @@ class QueuedWorld final : public parallel::Communicator {
         registered += memory.size();
         return {memory.data(), [this, memory](void*) { registered -= memory.size(); }};
     }
-    void all_reduce(Bytes data, kernels::DType dtype) override { world_.all_reduce(data, dtype); }
-    void reduce_scatter(Bytes data, kernels::DType dtype, Counts counts, Bytes mine) override {
+    void do_all_reduce(Bytes data, kernels::DType dtype) override {
+        world_.all_reduce(data, dtype);
+    }
+    void do_reduce_scatter(Bytes data, kernels::DType dtype, Counts counts, Bytes mine) override {
         world_.reduce_scatter(data, dtype, counts, mine);
     }
-    void all_gather(ConstBytes mine, Counts bytes, Bytes all) override {
+    void do_all_gather(ConstBytes mine, Counts bytes, Bytes all) override {
         world_.all_gather(mine, bytes, all);
     }
-    void reduce(Bytes data, kernels::DType dtype, int root) override {
+    void do_reduce(Bytes data, kernels::DType dtype, int root) override {
         world_.reduce(data, dtype, root);
     }
-    void gather(ConstBytes mine, Counts bytes, Bytes all, int root) override {
+    void do_gather(ConstBytes mine, Counts bytes, Bytes all, int root) override {
         world_.gather(mine, bytes, all, root);
     }
-    void scatter(ConstBytes all, Counts bytes, Bytes mine, int root) override {
+    void do_scatter(ConstBytes all, Counts bytes, Bytes mine, int root) override {
         world_.scatter(all, bytes, mine, root);
     }
-    void transfer(Bytes data, int from, int to) override { world_.transfer(data, from, to); }
-    void broadcast(Bytes data, int root) override { world_.broadcast(data, root); }
-    void all_to_all(ConstBytes send, Counts send_bytes, Bytes received,
-                    Counts received_bytes) override {
+    void do_transfer(Bytes data, int from, int to) override { world_.transfer(data, from, to); }
+    void do_broadcast(Bytes data, int root) override { world_.broadcast(data, root); }
+    void do_all_to_all(ConstBytes send, Counts send_bytes, Bytes received,
+                       Counts received_bytes) override {
         world_.all_to_all(send, send_bytes, received, received_bytes);
     }
 

@@ -18,35 +18,35 @@ class SwallowsOne final : public parallel::Communicator {
 
     int rank() const override { return ranks_.rank(); }
     int size() const override { return ranks_.size(); }
-    void all_reduce(std::span<std::byte> data, kernels::DType dtype) override {
+    void do_all_reduce(std::span<std::byte> data, kernels::DType dtype) override {
         if (passes()) ranks_.all_reduce(data, dtype);
     }
-    void reduce_scatter(std::span<std::byte> data, kernels::DType dtype,
+    void do_reduce_scatter(std::span<std::byte> data, kernels::DType dtype,
                         std::span<std::size_t const> counts, std::span<std::byte> mine) override {
         if (passes()) ranks_.reduce_scatter(data, dtype, counts, mine);
     }
-    void reduce(std::span<std::byte> data, kernels::DType dtype, int root) override {
+    void do_reduce(std::span<std::byte> data, kernels::DType dtype, int root) override {
         if (passes()) ranks_.reduce(data, dtype, root);
     }
-    void all_gather(std::span<std::byte const> mine, std::span<std::size_t const> bytes,
+    void do_all_gather(std::span<std::byte const> mine, std::span<std::size_t const> bytes,
                     std::span<std::byte> all) override {
         if (passes()) ranks_.all_gather(mine, bytes, all);
     }
-    void gather(std::span<std::byte const> mine, std::span<std::size_t const> bytes,
+    void do_gather(std::span<std::byte const> mine, std::span<std::size_t const> bytes,
                 std::span<std::byte> all, int root) override {
         if (passes()) ranks_.gather(mine, bytes, all, root);
     }
-    void scatter(std::span<std::byte const> all, std::span<std::size_t const> bytes,
+    void do_scatter(std::span<std::byte const> all, std::span<std::size_t const> bytes,
                  std::span<std::byte> mine, int root) override {
         if (passes()) ranks_.scatter(all, bytes, mine, root);
     }
-    void transfer(std::span<std::byte> data, int from, int to) override {
+    void do_transfer(std::span<std::byte> data, int from, int to) override {
         if (passes()) ranks_.transfer(data, from, to);
     }
-    void broadcast(std::span<std::byte> data, int root) override {
+    void do_broadcast(std::span<std::byte> data, int root) override {
         if (passes()) ranks_.broadcast(data, root);
     }
-    void all_to_all(std::span<std::byte const> send, std::span<std::size_t const> send_bytes,
+    void do_all_to_all(std::span<std::byte const> send, std::span<std::size_t const> send_bytes,
                     std::span<std::byte> received,
                     std::span<std::size_t const> received_bytes) override {
         if (passes()) ranks_.all_to_all(send, send_bytes, received, received_bytes);
