@@ -3,7 +3,6 @@
 #include "parallel/mpi_check.hpp"
 
 #include <mpi.h>
-
 #include <pthread.h>
 #include <unistd.h>
 

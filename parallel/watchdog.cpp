@@ -1,9 +1,9 @@
 #include "parallel/watchdog.hpp"
 
 #include "kernels/phase.hpp"
+#include "parallel/mpi_session.hpp"
 #include "parallel/side_channel.hpp"
 
-#include <mpi.h>
 #include <unistd.h>
 
 #include <algorithm>

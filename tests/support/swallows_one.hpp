@@ -22,22 +22,23 @@ class SwallowsOne final : public parallel::Communicator {
         if (passes()) ranks_.all_reduce(data, dtype);
     }
     void do_reduce_scatter(std::span<std::byte> data, kernels::DType dtype,
-                        std::span<std::size_t const> counts, std::span<std::byte> mine) override {
+                           std::span<std::size_t const> counts,
+                           std::span<std::byte> mine) override {
         if (passes()) ranks_.reduce_scatter(data, dtype, counts, mine);
     }
     void do_reduce(std::span<std::byte> data, kernels::DType dtype, int root) override {
         if (passes()) ranks_.reduce(data, dtype, root);
     }
     void do_all_gather(std::span<std::byte const> mine, std::span<std::size_t const> bytes,
-                    std::span<std::byte> all) override {
+                       std::span<std::byte> all) override {
         if (passes()) ranks_.all_gather(mine, bytes, all);
     }
     void do_gather(std::span<std::byte const> mine, std::span<std::size_t const> bytes,
-                std::span<std::byte> all, int root) override {
+                   std::span<std::byte> all, int root) override {
         if (passes()) ranks_.gather(mine, bytes, all, root);
     }
     void do_scatter(std::span<std::byte const> all, std::span<std::size_t const> bytes,
-                 std::span<std::byte> mine, int root) override {
+                    std::span<std::byte> mine, int root) override {
         if (passes()) ranks_.scatter(all, bytes, mine, root);
     }
     void do_transfer(std::span<std::byte> data, int from, int to) override {
@@ -47,8 +48,8 @@ class SwallowsOne final : public parallel::Communicator {
         if (passes()) ranks_.broadcast(data, root);
     }
     void do_all_to_all(std::span<std::byte const> send, std::span<std::size_t const> send_bytes,
-                    std::span<std::byte> received,
-                    std::span<std::size_t const> received_bytes) override {
+                       std::span<std::byte> received,
+                       std::span<std::size_t const> received_bytes) override {
         if (passes()) ranks_.all_to_all(send, send_bytes, received, received_bytes);
     }
 
