@@ -110,10 +110,13 @@ void ModelSession::describe() {
 }
 
 model::TransformerOptions ModelSession::forward_options() const {
-    return app::forward_options(config_,
-                                {.compute = options_.dtype == "bf16" ? DType::bf16 : DType::f32,
-                                 .weights = weight_format_of(options_.weights)},
-                                options_.prefill_chunk);
+    auto options =
+        app::forward_options(config_,
+                             {.compute = options_.dtype == "bf16" ? DType::bf16 : DType::f32,
+                              .weights = weight_format_of(options_.weights)},
+                             options_.prefill_chunk);
+    set_scaling(options.vision, index_, config_);
+    return options;
 }
 
 void ModelSession::load() {

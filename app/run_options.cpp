@@ -24,7 +24,7 @@ NumberRange const seeds{0, std::numeric_limits<long long>::max(), "0 to 2^63 - 1
 
 NumberRange const tokens{0, std::numeric_limits<std::int32_t>::max(), "0 to 2^31 - 1"};
 
-void add_image_options(po::options_description_easy_init& add) {
+void add_image_options(po::options_description_easy_init& add, RunOptions& options) {
     add("max-tiles", po::value<long long>()->value_name("N"),
         "most tiles that a picture is cut into, besides its thumbnail; by default what the model "
         "says");
@@ -32,6 +32,8 @@ void add_image_options(po::options_description_easy_init& add) {
         "larger pictures are refused (100000000)");
     add("max-image-bytes", po::value<std::string>()->value_name("SIZE"),
         "larger files of pictures are refused (64M)");
+    add("image-features", po::value(&options.image_features)->value_name("FILE.h5"),
+        "also write what the vision encoder makes of pictures: /features/<id>/<picture>");
     add("image-token", po::value<long long>()->value_name("ID"),
         "the token in whose place a picture's features stand, for a model that does not say");
 }
@@ -71,7 +73,7 @@ Grammar grammar(std::string_view command, RunOptions& options) {
     add("prefill-chunk", po::value<long long>()->value_name("N"),
         "prompt tokens per forward pass (512)");
     add("seed", po::value<long long>()->value_name("N"), "for requests that do not say (0)");
-    add_image_options(add);
+    add_image_options(add, options);
     add("quiet,q", po::bool_switch(&options.quiet), "no progress and no summary");
     add("log-json", po::bool_switch(&options.log_json), "progress as JSON lines on stderr");
     return grammar;
@@ -124,6 +126,9 @@ void check_paths(RunOptions const& options) {
     if (names_plan_file(options.placement)) files.emplace_back("--placement", options.placement);
     add_output(files, "--output", options.output);
     if (!options.logits.empty()) add_output(files, "--logits", options.logits);
+    if (!options.image_features.empty()) {
+        add_output(files, "--image-features", options.image_features);
+    }
     if (!options.plan_out.empty()) add_output(files, "--plan-out", options.plan_out);
     check_distinct(files);
     check_outside_set(files, options.model);

@@ -14,7 +14,8 @@ namespace tesserank::app {
 /// The command line of `generate` and `score`.
 struct RunOptions {
     std::string model, input, output;
-    std::string logits;  ///< HDF5 file for logits; empty: none
+    std::string logits;          ///< HDF5 file for logits; empty: none
+    std::string image_features;  ///< HDF5 file for what the vision encoder gives; empty: none
     std::string placement = "shard";
     bool placement_given = false;  ///< a set has a plan of its own
     std::string machine;           ///< file of `calibrate`, for --placement auto; empty: measure

@@ -118,15 +118,14 @@ std::size_t attention_workspace(DecoderConfig const& config, LocalHeads const& h
     std::size_t const query = heads.query.count * config.head_dim;
     std::size_t const qkv = query + 2 * heads.kv.count * config.head_dim;
     // The sums of squares are gone before the heads are mixed.
-    std::size_t const sums =
-        config.qk_norm == QkNorm::whole ? WholeNorm::workspace(rows) : 0;
+    std::size_t const sums = config.qk_norm == QkNorm::whole ? WholeNorm::workspace(rows) : 0;
     return Workspace::bytes_of(options.inner, rows, qkv) +
            std::max(sums, Workspace::bytes_of(options.compute, rows, query));
 }
 
 std::unique_ptr<Module<TextContext>> make_attention(DecoderConfig const& config, std::size_t layer,
-                                       ModuleSpec const& spec, Placement placement,
-                                       LocalHeads heads, WeightStore& weights) {
+                                                    ModuleSpec const& spec, Placement placement,
+                                                    LocalHeads heads, WeightStore& weights) {
     return make_placed<Attention>(placement, config, layer, spec, placement, heads, weights);
 }
 

@@ -26,7 +26,7 @@ std::size_t attention_workspace(DecoderConfig const& config, LocalHeads const& h
 /// attention, output. shard: qkv column-parallel by heads, output row-parallel, Partial out; the KV
 /// cache holds the rank's kv heads. split-batch: the cache holds the sequences that the rank owns.
 std::unique_ptr<Module<TextContext>> make_attention(DecoderConfig const& config, std::size_t layer,
-                                       ModuleSpec const& spec, Placement placement,
-                                       LocalHeads heads, WeightStore& weights);
+                                                    ModuleSpec const& spec, Placement placement,
+                                                    LocalHeads heads, WeightStore& weights);
 
 }  // namespace tesserank::model

@@ -97,8 +97,9 @@ std::vector<Exchange> exchanges_of_start(int ranks, TransformerOptions const& op
     if (ranks == 1) return {};
     auto const from = LayoutKind::on_rank(choosing_rank);
     LayoutKind const to{LayoutKind::Kind::replicated};
-    std::vector<std::size_t> messages{sizeof(SharedBatch::Sizes),
-                                      SharedBatch::content_bytes(batch.sequences, batch.tokens, batch.places)};
+    std::vector<std::size_t> messages{
+        sizeof(SharedBatch::Sizes),
+        SharedBatch::content_bytes(batch.sequences, batch.tokens, batch.places)};
     if (options.resident) {
         messages.push_back(sizeof(SharedTerms::Numbers));
         messages.push_back(SharedTerms::content_bytes(batch.sequences, batch.stop_ids));

@@ -46,7 +46,7 @@ std::size_t mlp_workspace(std::size_t columns, TransformerOptions const& options
 }
 
 std::unique_ptr<Module<TextContext>> make_mlp(DecoderConfig const& config, ModuleSpec const& spec,
-                                 Placement placement, WeightStore& weights) {
+                                              Placement placement, WeightStore& weights) {
     return make_placed<Mlp>(placement, config, spec, placement, weights);
 }
 

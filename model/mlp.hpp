@@ -18,6 +18,6 @@ std::size_t mlp_workspace(std::size_t columns, TransformerOptions const& options
 /// Gated MLP: down(act(gate(x)) * up(x)).  shard: gate and up column-parallel, down row-parallel,
 /// Partial out.
 std::unique_ptr<Module<TextContext>> make_mlp(DecoderConfig const& config, ModuleSpec const& spec,
-                                 Placement placement, WeightStore& weights);
+                                              Placement placement, WeightStore& weights);
 
 }  // namespace tesserank::model

@@ -22,8 +22,7 @@ void ResidualStream::move_to(parallel::Layout const& layout) {
 parallel::AnyActivation ResidualStream::normed(Norm const& norm, TensorView place) {
     auto result = parallel::part_of(place, layout_, rank_);
     auto const& y = parallel::local_of(result);
-    bool const fused =
-        pending_ && pending_->scale.data == nullptr && norm.kind == Norm::Kind::rms;
+    bool const fused = pending_ && pending_->scale.data == nullptr && norm.kind == Norm::Kind::rms;
     if (fused) {
         auto const delta = std::exchange(pending_, std::nullopt)->delta;
         backend_.add_rms_norm(part(), delta, norm.weight, norm.eps, y);

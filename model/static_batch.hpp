@@ -85,9 +85,9 @@ class StaticBatch {
     DecoderConfig const& config_;
     std::vector<Sequence> sequences_;
     PrefillSchedule schedule_;
-    std::vector<std::size_t> first_row_;  ///< of each sequence in the cache, and the end
+    std::vector<std::size_t> first_row_;      ///< of each sequence in the cache, and the end
     std::vector<std::size_t> first_feature_;  ///< of each sequence, and the end
-    std::vector<std::size_t> lengths_;    ///< tokens in the cache
+    std::vector<std::size_t> lengths_;        ///< tokens in the cache
     std::vector<std::vector<float>>
         frequencies_;  ///< one for all, or by sequence when they depend on its length
 };

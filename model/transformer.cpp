@@ -56,8 +56,7 @@ Transformer::Transformer(DecoderConfig config, PlacementPlan plan, kernels::Back
     logits_ = allocate(memory_.logits);
     pieces_ = allocate(memory_.pieces);
     if (config_.vision) {
-        vision_.emplace(
-            VisionSetup{config_, plan_, backend_, ranks_, source, options_});
+        vision_.emplace(VisionSetup{config_, plan_, backend_, ranks_, source, options_});
     }
 }
 

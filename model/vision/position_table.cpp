@@ -32,12 +32,12 @@ Taps taps_of(std::size_t index, std::size_t from, std::size_t to) {
     float const place = (static_cast<float>(index) + 0.5F) * scale - 0.5F;
     float const below = std::floor(place), beyond = place - below;
     Taps taps{.at = {},
-              .weight = {far_weight(beyond + 1.0F), near_weight(beyond),
-                         near_weight(1.0F - beyond), far_weight(2.0F - beyond)}};
+              .weight = {far_weight(beyond + 1.0F), near_weight(beyond), near_weight(1.0F - beyond),
+                         far_weight(2.0F - beyond)}};
     for (std::size_t i = 0; i < taps.at.size(); ++i) {
         float const wanted = below - 1.0F + static_cast<float>(i);
-        taps.at[i] = static_cast<std::size_t>(
-            std::clamp(wanted, 0.0F, static_cast<float>(from - 1)));
+        taps.at[i] =
+            static_cast<std::size_t>(std::clamp(wanted, 0.0F, static_cast<float>(from - 1)));
     }
     return taps;
 }

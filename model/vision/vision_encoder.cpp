@@ -65,9 +65,7 @@ void VisionEncoder::build_layer(std::size_t index, std::span<ModuleSpec const> m
     auto const& plan = setup_.plan;
     auto const add = [&](ModuleSpec const& spec, std::unique_ptr<Module<VisionContext>> module) {
         auto const& norm = find_module(modules, spec.name + "_norm");
-        auto const part = [&](Role role) {
-            return weights_.add(norm, role, Placement::replicate);
-        };
+        auto const part = [&](Role role) { return weights_.add(norm, role, Placement::replicate); };
         bool const rms = config_.norm == VisionConfig::Norm::rms;
         blocks_.push_back({.name = spec.name,
                            .norm = {.kind = rms ? Norm::Kind::rms : Norm::Kind::layer,
@@ -190,8 +188,7 @@ class VisionEncoder::Pass {
         // The stream has passed, so that its memory is free.
         auto const deal = dealt(config_.features_per_tile());
         auto const whole = reshaped(encoder_.residual_.view, deal.units(), config_.shuffled());
-        auto result =
-            parallel::part_of(whole, layout_for(stream_.layout(), deal), encoder_.rank_);
+        auto result = parallel::part_of(whole, layout_for(stream_.layout(), deal), encoder_.rank_);
         backend_.pixel_shuffle(reshaped(without, tiles * patches, hidden),
                                {.height = config_.patches_across(),
                                 .width = config_.patches_across(),
@@ -204,8 +201,7 @@ class VisionEncoder::Pass {
     void project(AnyActivation const& patches, TensorView features) {
         kernels::TraceRange const range("vision.projector");
         auto const deal = dealt(config_.features_per_tile());
-        auto const input =
-            layout_for(input_of(encoder_.setup_.plan.of("vision.projector")), deal);
+        auto const input = layout_for(input_of(encoder_.setup_.plan.of("vision.projector")), deal);
         auto const x = context_.redistribute(
             patches, input,
             {.whole = reshaped(encoder_.residual_.view, deal.units(), config_.shuffled())});

@@ -69,8 +69,8 @@ class Demand {
     std::size_t embedding() const {
         std::size_t const patches = tiles_ * config_.patches();
         std::size_t const pixels = config_.side * config_.side;
-        std::size_t const tile = Workspace::bytes_of(
-            DType::f32, rank_ == choosing_rank ? config_.channels : 0, pixels);
+        std::size_t const tile =
+            Workspace::bytes_of(DType::f32, rank_ == choosing_rank ? config_.channels : 0, pixels);
         std::size_t const product =
             patch_embedding_workspace(patches, units("vision.embedding", config_.hidden));
         return Workspace::bytes_of(options_.compute, patches, patch_width(config_)) +
@@ -148,8 +148,8 @@ std::vector<Exchange> exchanges_of_tiles(DecoderConfig const& config, PlacementP
                                          .input = rows * vision.hidden * compute};
     list.add({"vision.embedding", Place::before}, LayoutKind::on_rank(choosing_rank),
              input_of(embedding), patches * patch_width(vision) * compute);
-    list.add({"vision.embedding", Place::behind},
-             output_of(embedding, ModuleKind::patch_embedding), stream, bytes.stream);
+    list.add({"vision.embedding", Place::behind}, output_of(embedding, ModuleKind::patch_embedding),
+             stream, bytes.stream);
     for (std::size_t layer = 0; layer < vision.layers; ++layer) {
         for (auto const& [part, kind] : blocks) {
             auto const name = vision_layer_module(layer, part);

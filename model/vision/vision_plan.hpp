@@ -18,10 +18,11 @@ struct VisionMemory {
     using Buffer = ForwardMemory::Buffer;
 
     Buffer residual, normed, delta;
-    Buffer sum;                 ///< what a reduce-scatter gives
-    std::size_t positions = 0;  ///< bytes of a table for the tiles' grid, where it is not the file's
-    std::size_t segments = 0;   ///< bytes of a segment for each tile
-    std::size_t modules = 0;    ///< bytes that the most demanding module needs for its inner values
+    Buffer sum;  ///< what a reduce-scatter gives
+    std::size_t positions =
+        0;                     ///< bytes of a table for the tiles' grid, where it is not the file's
+    std::size_t segments = 0;  ///< bytes of a segment for each tile
+    std::size_t modules = 0;   ///< bytes that the most demanding module needs for its inner values
 
     std::size_t bytes() const;
 };
