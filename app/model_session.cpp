@@ -1,6 +1,7 @@
 #include "app/model_session.hpp"
 
 #include "app/plan_options.hpp"
+#include "app/prompt_tools.hpp"
 #include "app/run_plan.hpp"
 #include "io/model_file/set_weight_source.hpp"
 #include "io/model_file/stopwatch.hpp"
@@ -109,10 +110,13 @@ void ModelSession::describe() {
 }
 
 model::TransformerOptions ModelSession::forward_options() const {
-    return app::forward_options(config_,
-                                {.compute = options_.dtype == "bf16" ? DType::bf16 : DType::f32,
-                                 .weights = weight_format_of(options_.weights)},
-                                options_.prefill_chunk);
+    auto options =
+        app::forward_options(config_,
+                             {.compute = options_.dtype == "bf16" ? DType::bf16 : DType::f32,
+                              .weights = weight_format_of(options_.weights)},
+                             options_.prefill_chunk);
+    set_scaling(options.vision, index_, config_);
+    return options;
 }
 
 void ModelSession::load() {
@@ -162,6 +166,10 @@ io::RequestLimits ModelSession::request_limits() const {
             .max_length_of = length_of,
             .default_max_new_tokens = default_max_new_tokens_,
             .sampling = sampling_};
+}
+
+io::PromptTools ModelSession::prompt_tools() const {
+    return app::prompt_tools(options_, index_, config_, tokenizer());
 }
 
 std::size_t ModelSession::usual_candidates() const {

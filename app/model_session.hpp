@@ -41,8 +41,9 @@ class ModelSession {
     /// free memory.
     void load();
 
-    /// For requests on rank 0; valid after load().
+    /// For requests on rank 0; the limits are valid after load().
     io::RequestLimits request_limits() const;
+    io::PromptTools prompt_tools() const;
 
     model::Transformer& transformer() { return *transformer_; }
     io::Tokenizer const* tokenizer() const {
