@@ -1,11 +1,13 @@
 #pragma once
 
 #include "app/exit_code.hpp"
+#include "app/file_sinks.hpp"
 #include "app/model_session.hpp"
 #include "app/run_log.hpp"
 #include "app/run_options.hpp"
 #include "app/run_record.hpp"
 #include "app/stop_watcher.hpp"
+#include "io/requests/features_file.hpp"
 #include "io/requests/line_reader.hpp"
 #include "io/requests/logits_file.hpp"
 #include "io/requests/request_reader.hpp"
@@ -17,7 +19,6 @@
 #include "parallel/agree.hpp"
 #include "parallel/mpi_session.hpp"
 
-#include <exception>
 #include <functional>
 #include <iostream>
 #include <optional>
@@ -28,29 +29,6 @@
 #include <vector>
 
 namespace tesserank::app {
-
-/// Hands rows of logits from the model to the file. A row that cannot be written must not end the
-/// batch on this rank alone: the error waits for check().
-class FileLogitsSink final : public model::LogitsSink {
-  public:
-    explicit FileLogitsSink(io::LogitsFile& file) : file_{file} {}
-    void append(std::string const& request_id, std::span<float const> logits) override {
-        if (error_) return;
-        try {
-            file_.append(request_id, logits);
-        } catch (std::exception const&) {
-            error_ = std::current_exception();
-        }
-    }
-    /// Errors: the first one of append().
-    void check() const {
-        if (error_) std::rethrow_exception(error_);
-    }
-
-  private:
-    io::LogitsFile& file_;
-    std::exception_ptr error_;
-};
 
 /// Reads requests, runs them in static batches and writes the results in the order of the input;
 /// what generate and score have in common. `Work` says which requests are read and what is run:
@@ -151,9 +129,19 @@ class BatchLoop {
         lines_.emplace(options_.input, io::longest_request_line);
         record_.emplace(options_, Work::task, session_.tokenizer());
         if (session_.tokenizer() != nullptr) text_.emplace(*session_.tokenizer());
-        if (options_.logits.empty()) return;
-        logits_.emplace(options_.logits, session_.transformer().config().vocabulary);
-        sink_.emplace(*logits_);
+        auto const& config = session_.transformer().config();
+        if (!options_.logits.empty()) {
+            logits_.emplace(options_.logits, config.vocabulary);
+            logits_sink_.emplace(*logits_);
+        }
+        if (!options_.image_features.empty()) {
+            if (!config.vision) {
+                throw kernels::InputError("--image-features: " + options_.model +
+                                          " is a model that takes no pictures");
+            }
+            features_.emplace(options_.image_features, config.hidden);
+            feature_sink_.emplace(*features_);
+        }
     }
 
     /// Every rank learns whether the run that goes on left anything to do, and its limits.
@@ -180,7 +168,8 @@ class BatchLoop {
     model::BatchTools tools() {
         return {.eos_ids = session_.eos_ids(),
                 .text = text_ ? &*text_ : nullptr,
-                .logits = sink_ ? &*sink_ : nullptr};
+                .logits = logits_sink_ ? &*logits_sink_ : nullptr,
+                .features = feature_sink_ ? &*feature_sink_ : nullptr};
     }
 
     void read_batch() {
@@ -204,7 +193,7 @@ class BatchLoop {
         }
         auto& request = std::get<Request>(next.content);
         try {
-            if (logits_) io::LogitsFile::check_id(request.id);
+            if (logits_ || features_) io::LogitsFile::check_id(request.id);
             entries_.emplace_back(requests_.size());
             requests_.push_back(std::move(request));
         } catch (kernels::InputError const& error) {
@@ -215,7 +204,8 @@ class BatchLoop {
 
     void write_batch(std::vector<Result> const& results) {
         kernels::Phase const phase("writing results");
-        if (sink_) sink_->check();
+        if (logits_sink_) logits_sink_->check();
+        if (feature_sink_) feature_sink_->check();
         std::size_t tokens = 0;
         auto& writer = record_->writer();
         for (auto const& entry : entries_) {
@@ -235,6 +225,7 @@ class BatchLoop {
     void commit() {
         kernels::Phase const phase("writing results");
         if (logits_) logits_->commit();
+        if (features_) features_->commit();
         record_->commit();
     }
 
@@ -247,7 +238,9 @@ class BatchLoop {
     bool all_done_ = false;  ///< by an earlier run
     std::optional<io::TextStreamFactory> text_;
     std::optional<io::LogitsFile> logits_;
-    std::optional<FileLogitsSink> sink_;
+    std::optional<FileLogitsSink> logits_sink_;
+    std::optional<io::FeaturesFile> features_;
+    std::optional<FileFeatureSink> feature_sink_;
     std::optional<io::LineReader> lines_;  ///< until reader_ has them
     std::optional<io::RequestReader> reader_;
     std::vector<Entry> entries_;

@@ -1,16 +1,32 @@
 #include "app/prompt_tools.hpp"
 
 #include "io/chat/find_format.hpp"
-#include "io/tokenizer/tokenizer.hpp"
+#include "io/images/picture_config.hpp"
 #include "kernels/error.hpp"
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
+#include <string>
+#include <variant>
 
 namespace tesserank::app {
 namespace {
 
 using kernels::InputError;
+
+/// How a model wants its pictures, or why that is not known: a matter of the requests that have
+/// some.
+using PictureWishes = std::variant<io::PictureConfig, std::string>;
+
+PictureWishes picture_wishes(io::ModelIndex const& index, model::DecoderConfig const& config) {
+    if (!config.vision) return "the model takes no pictures";
+    try {
+        return io::read_picture_config(index, config.vision->side);
+    } catch (InputError const& error) {
+        return error.what();
+    }
+}
 
 std::optional<std::int32_t> find_placeholder(RunOptions const& options,
                                              io::PictureConfig const& wishes,
@@ -47,15 +63,6 @@ io::PicturePrompts picture_prompts(RunOptions const& options, io::PictureConfig 
 
 }  // namespace
 
-PictureWishes picture_wishes(io::ModelIndex const& index, model::DecoderConfig const& config) {
-    if (!config.vision) return "the model takes no pictures";
-    try {
-        return io::read_picture_config(index, config.vision->side);
-    } catch (InputError const& error) {
-        return error.what();
-    }
-}
-
 io::PromptTools prompt_tools(RunOptions const& options, io::ModelIndex const& index,
                              model::DecoderConfig const& config, io::Tokenizer const* tokenizer) {
     io::PromptTools tools{.tokenizer = tokenizer, .chat = io::find_chat_format(index)};
@@ -66,6 +73,15 @@ io::PromptTools prompt_tools(RunOptions const& options, io::ModelIndex const& in
         tools.pictures = std::get<std::string>(wishes);
     }
     return tools;
+}
+
+void set_scaling(model::VisionOptions& options, io::ModelIndex const& index,
+                 model::DecoderConfig const& config) {
+    auto const wishes = picture_wishes(index, config);
+    auto const* const known = std::get_if<io::PictureConfig>(&wishes);
+    if (known == nullptr) return;
+    options.mean = known->mean;
+    options.deviation = known->deviation;
 }
 
 }  // namespace tesserank::app

@@ -25,7 +25,7 @@ NumberRange const seeds{0, std::numeric_limits<long long>::max(), "0 to 2^63 - 1
 
 NumberRange const tokens{0, std::numeric_limits<std::int32_t>::max(), "0 to 2^31 - 1"};
 
-void add_image_options(po::options_description_easy_init& add) {
+void add_image_options(po::options_description_easy_init& add, RunOptions& options) {
     add("max-tiles", po::value<long long>()->value_name("N"),
         "most tiles that a picture is cut into, besides its thumbnail; by default what the model "
         "says");
@@ -33,6 +33,14 @@ void add_image_options(po::options_description_easy_init& add) {
         "larger pictures are refused (100000000)");
     add("max-image-bytes", po::value<std::string>()->value_name("SIZE"),
         "larger files of pictures are refused (64M)");
+    add("image-features", po::value(&options.image_features)->value_name("FILE.h5"),
+        "also write what the vision encoder makes of pictures: /features/<id>/<picture>");
+    add("vision-chunk", po::value<long long>()->value_name("N"),
+        "tiles of pictures per pass of the vision encoder; by default those of about 4096 rows");
+    add("keep-vision", po::value(&options.keep_vision)->value_name("WHEN"),
+        "whether the vision encoder stays in memory between batches: yes, no (each batch with "
+        "pictures loads it again, and it makes room for keys and values), or auto (where a batch "
+        "has room beside it)");
     add("image-token", po::value<long long>()->value_name("ID"),
         "the token in whose place a picture's features stand, for a model that does not say");
 }
@@ -72,7 +80,7 @@ Grammar grammar(std::string_view command, RunOptions& options) {
     add("prefill-chunk", po::value<long long>()->value_name("N"),
         "prompt tokens per forward pass (512)");
     add("seed", po::value<long long>()->value_name("N"), "for requests that do not say (0)");
-    add_image_options(add);
+    add_image_options(add, options);
     add("resume", po::value(&options.resume)->value_name("HOW"),
         "auto (go on where a killed run has stopped, if there is one), no (start anew) or must");
     add("time-limit", po::value<std::string>()->value_name("TIME"),
@@ -111,6 +119,7 @@ void check(RunOptions const& options) {
     check_comm_word(options.comm);
     one_of("load", options.load, {"auto", "cooperative", "direct"}, "auto, cooperative or direct");
     one_of("dtype", options.dtype, {"auto", "f32", "bf16"}, "auto, f32 or bf16");
+    one_of("keep-vision", options.keep_vision, {"auto", "yes", "no"}, "auto, yes or no");
     static_cast<void>(weight_format_of(options.weights));
     one_of("resume", options.resume, {"auto", "no", "must"}, "auto, no or must");
     if (options.input.empty())
@@ -146,6 +155,9 @@ void check_paths(RunOptions const& options) {
     add_output(files, "--output", options.output);
     files.emplace_back("the journal of --output", options.output + ".journal");
     if (!options.logits.empty()) add_output(files, "--logits", options.logits);
+    if (!options.image_features.empty()) {
+        add_output(files, "--image-features", options.image_features);
+    }
     if (!options.plan_out.empty()) add_output(files, "--plan-out", options.plan_out);
     check_distinct(files);
     check_outside_set(files, options.model);
@@ -192,6 +204,8 @@ std::optional<RunOptions> parse_run_options(std::string_view command,
     options.max_new_tokens = number_in(*values, "max-new-tokens", counts);
     options.prefill_chunk =
         number_in(*values, "prefill-chunk", counts).value_or(options.prefill_chunk);
+    options.vision_chunk =
+        number_in(*values, "vision-chunk", counts).value_or(options.vision_chunk);
     options.memory_limit = bytes_in(*values, "memory-limit");
     options.scores = command == "score";
     options.max_tiles = number_in(*values, "max-tiles", counts);

@@ -21,6 +21,7 @@ std::string obstacle(RunOptions const& options) {
     if (is_stream(options.output)) return "the output is not a file";
     if (is_stream(options.input)) return "the input is not a file";
     if (!options.logits.empty()) return "a file of logits cannot be continued";
+    if (!options.image_features.empty()) return "a file of features cannot be continued";
     return "";
 }
 

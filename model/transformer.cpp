@@ -124,8 +124,8 @@ void Transformer::build_layer(std::size_t index, std::span<ModuleSpec const> mod
 
 void Transformer::load() {
     weights_.load();
-    recorded_.clear();
     if (vision_) vision_->load();
+    recorded_.clear();
     registered_.clear();
     for (auto const* const tensor : {&residual_, &normed_, &delta_, &sum_}) {
         auto const& view = tensor->view;
@@ -137,9 +137,9 @@ void Transformer::encode(parallel::MpiCommunicator& ranks, std::span<Tile const>
                          std::size_t features) {
     kernels::require(vision_.has_value(), "pictures for a model without a vision encoder");
     if (!vision_->kept()) {
-        cache_.release();
         recorded_.clear();
         most_cached_.clear();
+        cache_.release();
     }
     vision_->encode(ranks, tiles, features);
 }
