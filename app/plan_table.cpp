@@ -1,10 +1,9 @@
 #include "app/plan_table.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <map>
-#include <optional>
 #include <set>
+#include <tuple>
 #include <utility>
 
 namespace tesserank::app {
@@ -53,17 +52,6 @@ std::string cut_of(ModuleFacts const& module) {
     return std::string(unit_name(module.kind)) + " " + list_of(counts);
 }
 
-/// "layers.3.mlp" -> 3 and "mlp".
-std::optional<std::pair<std::size_t, std::string_view>> layer_of(std::string_view name) {
-    constexpr std::string_view prefix = "layers.";
-    if (!name.starts_with(prefix)) return std::nullopt;
-    name.remove_prefix(prefix.size());
-    std::size_t layer = 0;
-    auto const [end, error] = std::from_chars(name.data(), name.data() + name.size(), layer);
-    if (error != std::errc{}) return std::nullopt;
-    return std::pair(layer, name.substr(static_cast<std::size_t>(end - name.data()) + 1));
-}
-
 /// "0-3,5"
 std::string ranges_of(std::vector<std::size_t> const& numbers) {
     std::string text;
@@ -81,28 +69,29 @@ std::string ranges_of(std::vector<std::size_t> const& numbers) {
 class LayerGroups {
   public:
     void add(std::string_view module, std::string const& content) {
-        auto const layer = layer_of(module);
-        std::string const part(layer ? layer->second : module);
-        auto const key = std::pair(part, content);
+        auto const layer = model::layer_of(module);
+        std::string const stack(layer ? layer->stack : "");
+        std::string const part(layer ? layer->part : module);
+        auto const key = std::tuple(stack, part, content);
         auto const found = std::ranges::find(groups_, key, &Group::key);
-        auto& group = found == groups_.end()
-                          ? groups_.emplace_back(Group{key, {}, layer.has_value(), 0})
-                          : *found;
-        if (layer && (group.layers.empty() || group.layers.back() != layer->first)) {
-            group.layers.push_back(layer->first);
+        auto& group = found == groups_.end() ? groups_.emplace_back(Group{key, {}, 0}) : *found;
+        if (layer && (group.layers.empty() || group.layers.back() != layer->layer)) {
+            group.layers.push_back(layer->layer);
         }
         ++group.count;
     }
 
     struct Group {
-        std::pair<std::string, std::string> key;  ///< part of a layer, and what stands beside it
+        /// "layers." and the like, part of a layer, and what stands beside it.
+        std::tuple<std::string, std::string, std::string> key;
         std::vector<std::size_t> layers;
-        bool in_layers = false;
         std::size_t count = 0;
 
         std::string name() const {
-            return in_layers ? "layers." + ranges_of(layers) + "." + key.first : key.first;
+            auto const& [stack, part, content] = key;
+            return layers.empty() ? part : stack + ranges_of(layers) + "." + part;
         }
+        std::string const& content() const { return std::get<2>(key); }
     };
     std::vector<Group> const& groups() const { return groups_; }
 
@@ -144,7 +133,7 @@ void print_modules(std::ostream& out, model::PlanFacts const& facts) {
     Table table({"module", "placement", "cut by rank", "takes", "gives", "residual stream",
                  "weights by rank, each"});
     for (auto const& group : groups.groups()) {
-        auto row = cells_of(group.key.second);
+        auto row = cells_of(group.content());
         row.insert(row.begin(), group.name());
         table.add(std::move(row));
     }
@@ -193,7 +182,7 @@ void print_step(std::ostream& out, std::string_view phase, model::StepFacts cons
     }
     Table table({"around", "layouts", "collective", "bytes each", "times"});
     for (auto const& group : groups.groups()) {
-        auto row = cells_of(group.key.second);
+        auto row = cells_of(group.content());
         row.insert(row.begin(), group.name());
         row.push_back(std::to_string(group.count));
         table.add(std::move(row));

@@ -34,6 +34,12 @@ void add_image_options(po::options_description_easy_init& add, RunOptions& optio
         "larger files of pictures are refused (64M)");
     add("image-features", po::value(&options.image_features)->value_name("FILE.h5"),
         "also write what the vision encoder makes of pictures: /features/<id>/<picture>");
+    add("vision-chunk", po::value<long long>()->value_name("N"),
+        "tiles of pictures per pass of the vision encoder; by default those of about 4096 rows");
+    add("keep-vision", po::value(&options.keep_vision)->value_name("WHEN"),
+        "whether the vision encoder stays in memory between batches: yes, no (each batch with "
+        "pictures loads it again, and it makes room for keys and values), or auto (where a batch "
+        "has room beside it)");
     add("image-token", po::value<long long>()->value_name("ID"),
         "the token in whose place a picture's features stand, for a model that does not say");
 }
@@ -93,6 +99,7 @@ void check(RunOptions const& options) {
     check_comm_word(options.comm);
     one_of("load", options.load, {"auto", "cooperative", "direct"}, "auto, cooperative or direct");
     one_of("dtype", options.dtype, {"auto", "f32", "bf16"}, "auto, f32 or bf16");
+    one_of("keep-vision", options.keep_vision, {"auto", "yes", "no"}, "auto, yes or no");
     static_cast<void>(weight_format_of(options.weights));
     if (options.input.empty())
         throw UsageError("--input is missing: the file of requests, or - for stdin");
@@ -175,6 +182,8 @@ std::optional<RunOptions> parse_run_options(std::string_view command,
     options.max_new_tokens = number_in(*values, "max-new-tokens", counts);
     options.prefill_chunk =
         number_in(*values, "prefill-chunk", counts).value_or(options.prefill_chunk);
+    options.vision_chunk =
+        number_in(*values, "vision-chunk", counts).value_or(options.vision_chunk);
     options.memory_limit = bytes_in(*values, "memory-limit");
     options.scores = command == "score";
     options.max_tiles = number_in(*values, "max-tiles", counts);

@@ -31,7 +31,9 @@ struct RunOptions {
     std::optional<std::size_t> max_image_bytes, max_image_pixels;
     std::optional<std::size_t> max_tiles;    ///< of a picture
     std::optional<std::size_t> image_token;  ///< that stands for a part of a picture
+    std::string keep_vision = "auto";
     std::size_t prefill_chunk = 512;
+    std::size_t vision_chunk = 0;  ///< tiles; 0: see model::tiles_at_once()
     std::uint64_t seed = 0;
     bool scores = false;  ///< nothing is generated
     bool quiet = false;

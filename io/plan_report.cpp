@@ -12,8 +12,8 @@ namespace tesserank::io {
 namespace {
 
 std::string_view name_of_kind(model::ModuleKind kind) {
-    constexpr std::array<std::string_view, 5> names{"embedding", "norm", "attention", "mlp",
-                                                    "lm_head"};
+    constexpr std::array<std::string_view, 7> names{
+        "embedding", "norm", "attention", "mlp", "lm_head", "patch_embedding", "projector"};
     return names.at(static_cast<std::size_t>(kind));
 }
 

@@ -2,6 +2,7 @@
 #include "model/module_parts.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <iterator>
 #include <utility>
 
@@ -124,6 +125,21 @@ ModuleSpec vocabulary_module(DecoderConfig const& config, std::string name, Modu
 std::vector<std::size_t> WeightSpec::shape_in_file() const {
     if (!shape.empty()) return shape;
     return vector ? std::vector{rows} : std::vector{rows, cols};
+}
+
+std::optional<LayerName> layer_of(std::string_view module) {
+    constexpr std::string_view mark = "layers.";
+    auto const found = module.find(mark);
+    if (found == std::string_view::npos) return std::nullopt;
+    std::size_t const stack = found + mark.size();
+    LayerName name{.stack = module.substr(0, stack), .layer = 0, .part = {}};
+    module.remove_prefix(stack);
+    auto const [end, error] =
+        std::from_chars(module.data(), module.data() + module.size(), name.layer);
+    auto const digits = static_cast<std::size_t>(end - module.data());
+    if (error != std::errc{} || digits == module.size()) return std::nullopt;
+    name.part = module.substr(digits + 1);
+    return name;
 }
 
 std::vector<ModuleSpec> describe_text(DecoderConfig const& config) {

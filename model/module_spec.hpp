@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -91,6 +92,15 @@ struct ModuleSpec {
 /// Whether the module of this name belongs to the vision encoder, whose batch is made of tiles, or
 /// to the text model, whose batch is made of sequences.
 constexpr bool is_vision(std::string_view module) { return module.starts_with("vision."); }
+
+/// The name of a module in a layer, in parts: "vision.layers.3.mlp" is "vision.layers.", 3, "mlp".
+struct LayerName {
+    std::string_view stack;
+    std::size_t layer = 0;
+    std::string_view part;
+};
+/// nullopt for a module outside the layers.
+std::optional<LayerName> layer_of(std::string_view module);
 
 /// Every module of a model in the order in which it computes: the vision encoder, if there is one,
 /// then the text model. No weights are needed.

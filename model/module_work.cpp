@@ -177,9 +177,8 @@ std::vector<CountedLoad> loads_of(Workload const& workload, TransformerOptions c
 }
 
 std::size_t window_of(DecoderConfig const& config, ModuleSpec const& module) {
-    if (module.kind != ModuleKind::attention) return 0;
-    auto const prefix = std::string_view("layers.").size();
-    return config.windows.at(std::stoul(module.name.substr(prefix)));
+    if (module.kind != ModuleKind::attention || is_vision(module.name)) return 0;
+    return config.windows.at(layer_of(module.name)->layer);
 }
 
 ModuleWork work_of(PlannedWork const& model, ModuleSpec const& module, Placement placement,

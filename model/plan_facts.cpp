@@ -81,9 +81,9 @@ std::vector<std::size_t> load_bytes_of(DecoderConfig const& config, PlacementPla
 
 /// Names of modules that differ in their layer's number alone, with a star for it.
 std::string pattern_of(std::string_view name) {
-    constexpr std::string_view prefix = "layers.";
-    if (!name.starts_with(prefix)) return std::string(name);
-    return std::string(prefix) + "*" + std::string(name.substr(name.find('.', prefix.size())));
+    auto const layer = layer_of(name);
+    if (!layer) return std::string(name);
+    return std::string(layer->stack) + "*." + std::string(layer->part);
 }
 
 void note_idle_ranks(PlanFacts& facts) {

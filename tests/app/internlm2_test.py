@@ -131,14 +131,16 @@ def sets(job: Job) -> None:
 def read_once(job: Job) -> None:
     """Every byte is read by one rank, though several requests name the tensor, and sent once to all who want it whole."""
     other = rewritten(job)
-    weights = sum_of_weights(other)
-    for placement in ("shard", "replicate"):
-        event = job.loaded(3, other, "--placement", placement, "--load", "cooperative", **job.watch())
-        sent = sum(event["by_rank"]["bytes_sent"])
-        print(f"{placement}: {event['bytes_read']} bytes read, {sent} sent, of {weights}")
-        expect(event["bytes_read"] == weights, f"{event['bytes_read']} bytes read of {weights}")
-        expect(event["bytes_read"] <= job.watched(3), "more bytes counted than the system knows of")
-        expect(placement != "replicate" or sent == weights, f"{sent} bytes sent of {weights}")
+    weights, sent = sum_of_weights(other), {}
+    for model in (job.model, other):
+        for placement in ("shard", "replicate"):
+            event = job.loaded(3, model, "--placement", placement, "--load", "cooperative", **job.watch())
+            sent[model, placement] = event["by_rank"]["bytes_sent"]
+            expect(event["bytes_read"] == weights, f"{placement}: {event['bytes_read']} bytes read of {weights}")
+            expect(event["bytes_read"] <= job.watched(3), "more bytes counted than the system knows of")
+    print(sent)
+    whole = [sum(sent[model, "replicate"]) for model in (job.model, other)]
+    expect(whole[0] == whole[1], f"replicated, {whole[1]} bytes are sent, of the other layout {whole[0]}")
 
 
 if __name__ == "__main__":

@@ -55,6 +55,13 @@ TEST(RunOptions, SayHowWeightsAreHeld) {
     expect_refused({"--weights", "int4"}, "--weights is \"int4\", expected file or fp8");
 }
 
+TEST(RunOptions, SayWhetherTheVisionEncoderStays) {
+    EXPECT_EQ(parse({}).keep_vision, "auto");
+    EXPECT_EQ(parse({"--keep-vision", "no", "--vision-chunk", "4"}).keep_vision, "no");
+    EXPECT_EQ(parse({"--vision-chunk", "4"}).vision_chunk, 4U);
+    expect_refused({"--keep-vision", "maybe"}, "--keep-vision is \"maybe\", expected auto, yes or no");
+}
+
 TEST(RunOptions, KnowWhetherAPlacementIsGiven) {
     EXPECT_FALSE(parse({}).placement_given);
     EXPECT_EQ(parse({}).placement, "shard");

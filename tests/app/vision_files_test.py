@@ -19,8 +19,9 @@ def job_of(job: Job, case: str) -> Job:
 
 
 def plan_of(job: Job, ranks: int, placement: str) -> dict:
-    text = job.start(0, "plan", job.model, "--ranks", ranks, "--placement", placement, "--json").stdout
-    return json.loads(text)
+    result = job.start(0, "plan", job.model, "--ranks", ranks, "--placement", placement, "--json")
+    expect(result.returncode == 0, f"plan ended with {result.returncode}: {result.stderr}")
+    return json.loads(result.stdout)
 
 
 def unused_bytes(job: Job) -> int:
