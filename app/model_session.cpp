@@ -61,7 +61,9 @@ ModelSession::ModelSession(RunOptions const& options, parallel::MpiCommunicator&
     source_ =
         io::open_weights(index_, ranks_, device_.backend(), {.mode = load_mode(options_.load)});
     parallel::agree(ranks_, [this] { model::check_batch_wishes(batch_wishes()); });
-    auto const bounds = device_.options(forward_options());
+    auto bounds = device_.options(forward_options());
+    bounds.check_finite = options_.check_finite;
+    bounds.resident &= !options_.check_finite;
     auto const free = device_.memory_share();
     auto const share = static_cast<std::size_t>(ranks_.all_min(
         static_cast<long long>(std::min(free, options_.memory_limit.value_or(free)))));

@@ -57,6 +57,9 @@ Grammar grammar(std::string_view command, RunOptions& options) {
     add("prefill-chunk", po::value<long long>()->value_name("N"),
         "prompt tokens per forward pass (512)");
     add("seed", po::value<long long>()->value_name("N"), "for requests that do not say (0)");
+    add("check-finite", po::bool_switch(&options.check_finite),
+        "name the first module whose output is NaN or infinite, in the errors of requests; slow, "
+        "to find mistakes");
     add_watch_options(grammar.options, options.watch);
     add("quiet,q", po::bool_switch(&options.quiet), "no progress and no summary");
     add("log-json", po::bool_switch(&options.log_json), "progress as JSON lines on stderr");

@@ -31,6 +31,7 @@ struct RunOptions {
     std::optional<std::size_t> prompt;        ///< tokens of a usual prompt, for --placement auto
     std::size_t prefill_chunk = 512;
     std::uint64_t seed = 0;
+    bool check_finite = false;
     WatchOptions watch;
     bool scores = false;  ///< nothing is generated
     bool quiet = false;

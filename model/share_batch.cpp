@@ -41,6 +41,7 @@ std::vector<Sequence> share_sequences(parallel::MpiCommunicator& ranks,
 StaticBatch start_batch(Transformer& model, parallel::MpiCommunicator& ranks,
                         std::vector<Sequence> sequences) {
     StaticBatch batch(model.config(), share_sequences(ranks, std::move(sequences)), model.owners());
+    if (auto* const check = model.finite_check()) check->begin_batch(batch);
     auto const rows = batch.cache_rows();
     parallel::agree(ranks, [&] {
         model.reserve_cache(rows.all, rows.dealt);

@@ -47,6 +47,7 @@ Transformer::Transformer(DecoderConfig config, PlacementPlan plan, kernels::Back
       workspace_{backend, memory_.modules},
       inputs_{backend, step_memory(config_, plan_, options_)} {
     kernels::require(plan_.ranks == ranks.size(), "the plan is for another number of ranks");
+    if (options_.check_finite) finite_.emplace(backend, options_.max_rows);
     auto const modules = describe_modules(config_);
     build_vocabulary(modules);
     for (std::size_t layer = 0; layer < config_.layers; ++layer) build_layer(layer, modules);
@@ -171,9 +172,10 @@ class Transformer::Pass {
         auto const given = output_of(model_.plan_.of("embedding"), ModuleKind::embedding);
         auto const place =
             rows(parallel::scatters(given, first) ? model_.delta_ : model_.residual_);
-        stream_.start(
-            model_.embedding_->forward(model_.backend_, step_.ids, at(given), model_.rank_, place),
-            at(first));
+        auto const embedded =
+            model_.embedding_->forward(model_.backend_, step_.ids, at(given), model_.rank_, place);
+        look("embedding", embedded);
+        stream_.start(embedded, at(first));
     }
 
     void run(Block const& block) {
@@ -187,8 +189,14 @@ class Transformer::Pass {
         auto const delta = rows(model_.delta_);
         auto const y = parallel::local_of(parallel::part_of(delta, at(block.input), model_.rank_));
         bool const scatter = parallel::scatters(block.output, block.stream);
-        stream_.add(model_.redistribute_(block.module->forward(context_, x, y), stream,
-                                         {.whole = scatter ? rows(model_.sum_) : delta}));
+        auto const output = block.module->forward(context_, x, y);
+        look(block.name, output);
+        stream_.add(
+            model_.redistribute_(output, stream, {.whole = scatter ? rows(model_.sum_) : delta}));
+    }
+
+    void look(std::string const& module, AnyActivation const& output) {
+        if (model_.finite_) model_.finite_->look(module, output, model_.rank_);
     }
 
     AnyActivation to_head(AnyActivation const& states, Partition const& deal) {
@@ -238,6 +246,7 @@ class Transformer::Pass {
 };
 
 AnyActivation Transformer::forward(Step const& step, std::span<std::size_t const> outputs) {
+    if (finite_) finite_->begin_step(step);
     return Pass(*this, inputs_.upload(step, plan_.owner_of(rank_))).finish(outputs);
 }
 
