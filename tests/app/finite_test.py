@@ -61,14 +61,16 @@ def one_request(job: Job) -> None:
     add_request(job, id="bad", tokens=[1, token, 2], max_new_tokens=5)
     add_request(job, id="bad later", tokens=[1] * 30 + [token], max_new_tokens=5, temperature=1.0)
     for ranks in (1, 2, 3):
-        for placement in ("shard", "replicate", "split-batch", "*=single:0"):
-            for check in ([], ["--check-finite"], ["--check-finite", "--prefill-chunk", 7]):
-                rows = results(job, ranks, 3, *job.generate_words(job.model, "--placement", placement, *check))
-                for name, tokens in job.greedy.items():
-                    expect(rows[name]["tokens"] == tokens, f"{name} is not the golden one: {rows[name]}")
-                for name in ("bad", "bad later"):
-                    expect(rows[name]["finish_reason"] == "error" and rows[name]["tokens"] == [], f"{rows[name]}")
-                    expect(rows[name]["error"] == (KNOWN + "embedding" if check else UNKNOWN), f"{rows[name]}")
+        for placement, check in (("shard", []), ("split-batch", []), ("shard", ["--prefill-chunk", 7]),
+                                 ("replicate", ["--prefill-chunk", 7]), ("split-batch", ["--batch", 5]),
+                                 ("*.mlp=single:0", ["--batch", 3])):
+            options = ["--check-finite", *check] if check else []
+            rows = results(job, ranks, 3, *job.generate_words(job.model, "--placement", placement, *options))
+            for name, tokens in job.greedy.items():
+                expect(rows[name]["tokens"] == tokens, f"{name} is not the golden one: {rows[name]}")
+            for name in ("bad", "bad later"):
+                expect(rows[name]["finish_reason"] == "error" and rows[name]["tokens"] == [], f"{rows[name]}")
+                expect(rows[name]["error"] == (KNOWN + "embedding" if check else UNKNOWN), f"{rows[name]}")
 
 
 def one_layer(job: Job) -> None:
