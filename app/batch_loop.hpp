@@ -99,6 +99,7 @@ class BatchLoop {
     }
 
     void agree_on_files(std::function<void()> const& work) {
+        kernels::Phase const phase("files of rank 0");
         parallel::agree(ranks_, [&] {
             if (ranks_.rank() == 0) work();
         });

@@ -72,6 +72,8 @@ ModelSession::ModelSession(RunOptions const& options, parallel::MpiCommunicator&
         io::open_weights(index_, ranks_, device_.backend(), {.mode = load_mode(options_.load)});
     parallel::agree(ranks_, [this] { model::check_batch_wishes(batch_wishes()); });
     auto bounds = device_.options(forward_options());
+    bounds.check_finite = options_.check_finite;
+    bounds.resident &= !options_.check_finite;
     auto const free = device_.memory_share();
     auto const share = static_cast<std::size_t>(ranks_.all_min(
         static_cast<long long>(std::min(free, options_.memory_limit.value_or(free)))));

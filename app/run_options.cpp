@@ -89,6 +89,9 @@ Grammar grammar(std::string_view command, RunOptions& options) {
     add("grace", po::value<std::string>()->value_name("TIME"),
         "how long a batch may go on after SIGTERM, SIGINT or SIGUSR1 (25s); a second signal ends "
         "the job at once");
+    add("check-finite", po::bool_switch(&options.check_finite),
+        "name the first module whose output is NaN or infinite, in the errors of requests; slow, "
+        "to find mistakes");
     add_watch_options(grammar.options, options.watch);
     add("quiet,q", po::bool_switch(&options.quiet), "no progress and no summary");
     add("log-json", po::bool_switch(&options.log_json), "progress as JSON lines on stderr");

@@ -41,6 +41,7 @@ struct RunOptions {
     std::size_t prefill_chunk = 512;
     std::size_t vision_chunk = 0;  ///< tiles; 0: see model::tiles_at_once()
     std::uint64_t seed = 0;
+    bool check_finite = false;
     WatchOptions watch;
     bool scores = false;  ///< nothing is generated
     bool quiet = false;

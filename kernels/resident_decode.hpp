@@ -104,19 +104,19 @@ class ResidentDecode {
 
     /// Chooses a token for each row as Backend::sample does, and gives its logprob; with
     /// `top_count`, also that many most likely tokens with their logprobs, top [B * top_count].
-    /// Rows that have ended, or have no candidate at all, give token -1, also where the most likely
-    /// tokens are asked for. From candidates only greedy choice, or top_k of at most per_part, and
-    /// no repetition penalty. Draws are those of the host bit for bit; the weights of tokens are
-    /// f32, so that a draw, or top_p, within 1e-6 of the border between two tokens may fall on the
-    /// other one.
+    /// Rows that have ended give token -1, also where the most likely tokens are asked for; rows
+    /// whose logits are not finite give it with a logprob of NaN. From candidates only greedy
+    /// choice, or top_k of at most per_part, and no repetition penalty. Draws are those of the host
+    /// bit for bit; the weights of tokens are f32, so that a draw, or top_p, within 1e-6 of the
+    /// border between two tokens may fall on the other one.
     virtual void choose(ChoiceSource const& source, DecodeTable const& table,
                         DeviceSpan<DecodeOutput> chosen, std::size_t top_count,
                         DeviceSpan<TokenLogprob> top) = 0;
 
     /// Takes the chosen tokens into the table: counts them, marks them seen, ends sequences (a stop
-    /// id, or the last token), and prepares ids, segments and cos_sin of the next step. A row that
-    /// ends has the token in ids and no token in its segments; where it stood, its position and
-    /// cos_sin, stays.
+    /// id, the last token, or token -1), and prepares ids, segments and cos_sin of the next step. A
+    /// row that ends has the token (for -1: 0) in ids and no token in its segments; where it stood,
+    /// its position and cos_sin, stays.
     virtual void advance(DeviceSpan<DecodeOutput const> chosen, DecodeTable const& table) = 0;
 };
 

@@ -34,9 +34,11 @@ struct BlockMemory {
 
 /// stream += module(norm(stream)), on rows that are dealt out in this way. Collective, unless all
 /// the layouts are alike.
-template <class Context>
+/// `look` is shown what the module gives.
+template <class Context, class Look>
 void run_block(Block<Context> const& block, Context& context, ResidualStream& stream,
-               BlockMemory const& memory, parallel::Partition const& deal, int rank) {
+               BlockMemory const& memory, parallel::Partition const& deal, int rank,
+               Look const& look) {
     kernels::TraceRange const range(block.name.c_str());
     auto const rows = [&](kernels::TensorView const& whole) {
         return whole.rows_from(0, deal.units());
@@ -48,9 +50,11 @@ void run_block(Block<Context> const& block, Context& context, ResidualStream& st
         context.redistribute(stream.normed(block.norm, normed), input, {.whole = normed});
     auto const y = parallel::local_of(parallel::part_of(delta, input, rank));
     bool const scatter = parallel::scatters(block.output, block.stream);
-    stream.add(context.redistribute(block.module->forward(context, x, y), place,
-                                    {.whole = scatter ? rows(memory.sum) : delta}),
-               block.scale);
+    auto const output = block.module->forward(context, x, y);
+    look(block.name, output);
+    stream.add(
+        context.redistribute(output, place, {.whole = scatter ? rows(memory.sum) : delta}),
+        block.scale);
 }
 
 }  // namespace tesserank::model

@@ -45,6 +45,9 @@ void Chooser::choose(kernels::ConstTensorView logits, std::span<std::size_t cons
     model_.backend().sample(logits, params_of(sequences), chosen);
     for (std::size_t i = 0; i < sequences.size(); ++i) {
         auto const row = logits.rows_from(i, 1);
+        // An infinity is the most likely token, and its probability may still be a number.
+        if (!std::isfinite(logit_at(model_.backend(), row, chosen[i].token)))
+            chosen[i].logprob = std::numeric_limits<float>::quiet_NaN();
         std::vector<TokenLogprob> top(top_of(sequences[i], row.cols));
         if (!top.empty()) model_.backend().top_log_probabilities(row, top);
         if (tools_.logits != nullptr)
@@ -71,6 +74,10 @@ void Chooser::choose(Candidates const& candidates, std::span<std::size_t const> 
 }
 
 bool Chooser::append(std::size_t sequence, TokenLogprob chosen, std::span<TokenLogprob const> top) {
+    if (!std::isfinite(chosen.logprob)) {
+        states_[sequence].fail(not_finite_message(model_.finite_check(), sequence));
+        return true;
+    }
     auto const wanted = top.first(top_of(sequence, top.size()));
     return states_[sequence].append(chosen, {wanted.begin(), wanted.end()});
 }

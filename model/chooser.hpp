@@ -24,7 +24,8 @@ class Chooser {
                 std::span<Choice> choices);
 
     /// Takes a chosen token, and the most likely ones of its row, of which there are at least as
-    /// many as the request wants; true when it ends the sequence.
+    /// many as the request wants; true when it ends the sequence. A logprob that is not finite ends
+    /// it with an error: so are the logits.
     bool append(std::size_t sequence, kernels::TokenLogprob chosen,
                 std::span<kernels::TokenLogprob const> top);
 

@@ -28,6 +28,9 @@ struct TransformerOptions {
     /// Its steps are recorded for contexts of so many tokens, or twice, four times as many: shorter
     /// ones would differ too little to be worth their time.
     std::size_t shortest_context = 256;
+    /// For the search for a mistake: after each module, look whether its output is finite. Not
+    /// where decoding is resident.
+    bool check_finite = false;
     std::size_t max_rows = 512;       ///< most tokens of one step
     std::size_t max_logit_rows = 64;  ///< most rows of logits at once
     VisionOptions vision = {};

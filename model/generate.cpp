@@ -24,6 +24,7 @@ class Running {
 
     /// Chooses a token for each of these sequences and keeps those that go on.
     void advance(LogitBlock const& block, std::span<std::size_t const> sequences) {
+        if (auto* const check = model_.finite_check()) check->share(ranks_);
         std::vector<Choice> choices(sequences.size());
         std::size_t const count = candidates_of(sequences);
         if (count > 0 && needs_exchange(layout_of(block.local))) {

@@ -7,6 +7,13 @@
 
 namespace tesserank::model {
 
+float logit_at(kernels::Backend& backend, kernels::ConstTensorView row, std::int32_t token) {
+    float logit = 0.0F;
+    backend.copy_to_host(row.data + static_cast<std::size_t>(token) * sizeof(float),
+                         std::as_writable_bytes(std::span(&logit, 1)));
+    return logit;
+}
+
 void append_row(LogitsSink& sink, std::string const& request_id, kernels::Backend& backend,
                 kernels::ConstTensorView row) {
     std::vector<float> host(row.cols);

@@ -3,6 +3,7 @@
 #include "model/static_batch.hpp"
 #include "model/transformer.hpp"
 
+#include <cstdint>
 #include <functional>
 #include <span>
 #include <string>
@@ -16,6 +17,9 @@ class LogitsSink {
     /// The next row [V] of a request, in the order of its tokens; host memory.
     virtual void append(std::string const& request_id, std::span<float const> logits) = 0;
 };
+
+/// One logit of a row [1, V] in the backend's memory.
+float logit_at(kernels::Backend& backend, kernels::ConstTensorView row, std::int32_t token);
 
 /// Copies one row [1, V] from the backend's memory to the sink.
 void append_row(LogitsSink& sink, std::string const& request_id, kernels::Backend& backend,

@@ -62,6 +62,7 @@ struct GenerateRequest {
 enum class FinishReason : std::uint8_t { stop, length };
 
 struct GenerateResult {
+    std::string error = {};            ///< why there is no result; empty: there is one
     std::vector<std::int32_t> tokens;  ///< the new ones, an ending id included
     FinishReason reason = FinishReason::length;
     /// Bytes of the decoded text that stand before the stop string; nullopt unless one was found.
@@ -79,6 +80,7 @@ struct ScoreRequest {
 };
 
 struct ScoreResult {
+    std::string error = {};       ///< why there is no result; empty: there is one
     std::vector<float> logprobs;  ///< of each completion token given all before it
 };
 

@@ -2,6 +2,7 @@
 #include "model/share_batch.hpp"
 #include "model/static_batch.hpp"
 
+#include <cmath>
 #include <utility>
 
 namespace tesserank::model {
@@ -31,26 +32,32 @@ std::vector<ScoreResult> score(Transformer& model, parallel::MpiCommunicator& ra
     auto batch = start_batch(model, ranks, std::move(sequences), tiles_of(pictures));
     if (tools.features != nullptr) append_features(*tools.features, model, pictures);
     std::vector<ScoreResult> results(requests.size());
-    prefill(model, batch,
-            [&](LogitBlock const& block, std::span<StaticBatch::Output const> outputs) {
-                kernels::ConstTensorView const logits = model.whole_logits(block.local).local;
-                if (ranks.rank() != choosing_rank) return;
-                for (std::size_t i = 0; i < outputs.size(); ++i) {
-                    auto const [sequence, position] = outputs[i];
-                    auto const& request = requests[sequence];
-                    auto const row = logits.rows_from(i, 1);
-                    if (tools.logits != nullptr)
-                        append_row(*tools.logits, request.id, model.backend(), row);
-                    std::size_t const next = position + 1;  // of prompt and completion
-                    if (next < request.prompt.size() ||
-                        next >= request.prompt.size() + request.completion.size())
-                        continue;
-                    auto const& token = request.completion[next - request.prompt.size()];
-                    float logprob = 0.0F;
-                    model.backend().log_probabilities(row, {&token, 1}, {&logprob, 1});
-                    results[sequence].logprobs.push_back(logprob);
+    prefill(
+        model, batch, [&](LogitBlock const& block, std::span<StaticBatch::Output const> outputs) {
+            kernels::ConstTensorView const logits = model.whole_logits(block.local).local;
+            if (auto* const check = model.finite_check()) check->share(ranks);
+            if (ranks.rank() != choosing_rank) return;
+            for (std::size_t i = 0; i < outputs.size(); ++i) {
+                auto const [sequence, position] = outputs[i];
+                auto const& request = requests[sequence];
+                auto const row = logits.rows_from(i, 1);
+                if (tools.logits != nullptr)
+                    append_row(*tools.logits, request.id, model.backend(), row);
+                std::size_t const next = position + 1;  // of prompt and completion
+                if (next < request.prompt.size() ||
+                    next >= request.prompt.size() + request.completion.size())
+                    continue;
+                auto const& token = request.completion[next - request.prompt.size()];
+                float logprob = 0.0F;
+                model.backend().log_probabilities(row, {&token, 1}, {&logprob, 1});
+                bool const finite =
+                    std::isfinite(logprob) && std::isfinite(logit_at(model.backend(), row, token));
+                if (!finite) {
+                    results[sequence].error = not_finite_message(model.finite_check(), sequence);
                 }
-            });
+                results[sequence].logprobs.push_back(logprob);
+            }
+        });
     return results;
 }
 

@@ -52,6 +52,11 @@ bool SequenceState::append(kernels::TokenLogprob chosen, std::vector<kernels::To
     return ended;
 }
 
+void SequenceState::fail(std::string error) {
+    result_ = {};
+    result_.error = std::move(error);
+}
+
 bool SequenceState::found_stop_string(std::string const& new_text) {
     std::size_t const before = text_.size();
     text_ += new_text;

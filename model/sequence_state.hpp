@@ -26,6 +26,9 @@ class SequenceState {
     /// Takes the next token; true when it ends the sequence.
     bool append(kernels::TokenLogprob chosen, std::vector<kernels::TokenLogprob> top);
 
+    /// Ends the sequence without a result.
+    void fail(std::string error);
+
     /// Prompt and new tokens.
     std::span<std::int32_t const> tokens_seen() const { return seen_; }
 

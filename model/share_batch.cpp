@@ -50,6 +50,7 @@ std::vector<Sequence> share_sequences(parallel::MpiCommunicator& ranks,
 StaticBatch start_batch(Transformer& model, parallel::MpiCommunicator& ranks,
                         std::vector<Sequence> sequences, std::span<Tile const> tiles) {
     StaticBatch batch(model.config(), share_sequences(ranks, std::move(sequences)), model.owners());
+    if (auto* const check = model.finite_check()) check->begin_batch(batch);
     if (batch.features() > 0) model.encode(ranks, tiles, batch.features());
     auto const rows = batch.cache_rows();
     parallel::agree(ranks, [&] {

@@ -43,6 +43,8 @@ class StaticBatch {
 
     Sequence const& sequence(std::size_t index) const { return sequences_[index]; }
     CacheRows cache_rows() const;
+    /// Of the cache of all sequences: where this one's begins. Rises with the index.
+    std::size_t cache_row(std::size_t index) const { return first_row_[index]; }
 
     /// A row of a step whose logits are wanted.
     struct Output {

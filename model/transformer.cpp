@@ -51,6 +51,7 @@ Transformer::Transformer(DecoderConfig config, PlacementPlan plan, kernels::Back
       workspace_{backend, memory_.modules},
       inputs_{backend, step_memory(config_, plan_, options_)} {
     kernels::require(plan_.ranks == ranks.size(), "the plan is for another number of ranks");
+    if (options_.check_finite) finite_.emplace(backend, options_.max_rows);
     auto const modules = describe_text(config_);
     build_vocabulary(modules);
     for (std::size_t layer = 0; layer < config_.layers; ++layer) build_layer(layer, modules);
@@ -184,7 +185,8 @@ class Transformer::Pass {
         place_features();
         BlockMemory const memory{model.normed_.view, model.delta_.view, model.sum_.view};
         for (auto const& block : model.blocks_) {
-            run_block(block, context_, stream_, memory, step_.deal, model.rank_);
+            run_block(block, context_, stream_, memory, step_.deal, model.rank_,
+                      [this](auto const& module, auto const& y) { look(module, y); });
         }
     }
 
@@ -214,9 +216,10 @@ class Transformer::Pass {
         auto const given = output_of(model_.plan_.of("embedding"), ModuleKind::embedding);
         auto const place =
             rows(parallel::scatters(given, first) ? model_.delta_ : model_.residual_);
-        stream_.start(
-            model_.embedding_->forward(model_.backend_, step_.ids, at(given), model_.rank_, place),
-            at(first));
+        auto const embedded =
+            model_.embedding_->forward(model_.backend_, step_.ids, at(given), model_.rank_, place);
+        look("embedding", embedded);
+        stream_.start(embedded, at(first));
     }
 
     /// Features stand where their placeholders were embedded, on the ranks that have those rows.
@@ -229,6 +232,14 @@ class Transformer::Pass {
                 model_.features().rows_from(feature + part.begin - row, part.count),
                 stream_.local().rows_from(part.begin - here.begin, part.count));
         }
+        if (model_.vision_) {
+            look("vision.projector",
+                 parallel::part_of(rows(model_.residual_), stream_.layout(), model_.rank_));
+        }
+    }
+
+    void look(std::string const& module, AnyActivation const& output) {
+        if (model_.finite_) model_.finite_->look(module, output, model_.rank_);
     }
 
     AnyActivation to_head(AnyActivation const& states, Partition const& deal) {
@@ -272,6 +283,7 @@ class Transformer::Pass {
 };
 
 AnyActivation Transformer::forward(Step const& step, std::span<std::size_t const> outputs) {
+    if (finite_) finite_->begin_step(step);
     return Pass(*this, inputs_.upload(step, plan_.owner_of(rank_))).finish(outputs);
 }
 

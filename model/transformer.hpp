@@ -5,6 +5,7 @@
 #include "model/decode_memory.hpp"
 #include "model/decoder_config.hpp"
 #include "model/device_step.hpp"
+#include "model/finite_check.hpp"
 #include "model/forward_memory.hpp"
 #include "model/kv_cache.hpp"
 #include "model/placement.hpp"
@@ -83,6 +84,8 @@ class Transformer {
     PlacementPlan const& plan() const { return plan_; }
     TransformerOptions const& options() const { return options_; }
     kernels::Backend& backend() { return backend_; }
+    /// Null unless the options ask for it.
+    FiniteCheck* finite_check() { return finite_ ? &*finite_ : nullptr; }
     /// What carries tensors between the ranks.
     parallel::Communicator& ranks() { return ranks_; }
 
@@ -119,6 +122,7 @@ class Transformer {
     ForwardMemory memory_;
     Workspace workspace_;
     StepMemory inputs_;
+    std::optional<FiniteCheck> finite_;
     kernels::Tensor residual_, normed_, delta_, sum_, local_logits_, logits_, pieces_;
     std::optional<Vision> vision_;
     std::vector<std::shared_ptr<void>> registered_;  ///< of the memory above, alike on all ranks

@@ -36,7 +36,9 @@ void CollectiveRing::end() noexcept {
 }
 
 void CollectiveRing::wait_for_queued(double seconds) noexcept {
-    if (depth_ == 0) set(seconds > 0.0 ? State::queued : State::outside);
+    bool const waits = seconds > 0.0;
+    if (depth_ == 0) set(waits ? State::queued : State::outside);
+    if (!waits) kernels::note_progress();  // what is queued may come so fast that nobody waits
 }
 
 void CollectiveRing::set(State state) noexcept {

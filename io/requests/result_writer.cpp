@@ -62,6 +62,7 @@ RunProgress ResultWriter::progress() const {
 
 void ResultWriter::write(model::GenerateRequest const& request,
                          model::GenerateResult const& result) {
+    if (!result.error.empty()) return write(RequestError{request.id, 0, result.error});
     JsonObject line;
     line.add("id", request.id);
     if (tokenizer_ == nullptr) {
@@ -80,6 +81,7 @@ void ResultWriter::write(model::GenerateRequest const& request,
 }
 
 void ResultWriter::write(model::ScoreRequest const& request, model::ScoreResult const& result) {
+    if (!result.error.empty()) return write(RequestError{request.id, 0, result.error});
     // In double: a sum over thousands of tokens loses nothing that the parts had.
     auto const sum = std::accumulate(result.logprobs.begin(), result.logprobs.end(), 0.0);
     put(JsonObject()

@@ -54,13 +54,14 @@ __global__ void advance_row(DecodeOutput const* chosen, DecodeTable table) {
     if (row.ended != 0) return;
     std::int32_t const token = chosen[b].token;
     std::size_t const position = table.segments.data[b].first_position + 1;
-    bool const ends = row.chosen + 1 >= row.most_chosen || stops(row, table.stop_ids.data, token);
+    bool const ends =
+        token < 0 || row.chosen + 1 >= row.most_chosen || stops(row, table.stop_ids.data, token);
     if (!ends) write_rotary(table, b, row.turn, position);
     __syncthreads();  // all have read what the first thread changes
     if (threadIdx.x != 0) return;
     ++row.chosen;
     row.ended = ends ? 1 : 0;
-    table.ids.data[b] = token;
+    table.ids.data[b] = max(token, 0);
     mark_seen(table, b, token);
     move_on(table.segments.data[b], ends);
     if (b >= table.first_own && b - table.first_own < table.own.size) {

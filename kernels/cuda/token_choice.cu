@@ -100,7 +100,7 @@ __global__ void __launch_bounds__(search_width, 1)
     RowSummary const summary = rows.summary(b, memory.block);
     std::uint64_t number = summary.best;
     if (number == 0) {
-        if (threadIdx.x == 0) chosen[b] = {.token = -1, .logprob = -INFINITY};
+        if (threadIdx.x == 0) chosen[b] = {.token = -1, .logprob = NAN};
         return;
     }
     if (!rule.greedy()) {
@@ -112,8 +112,12 @@ __global__ void __launch_bounds__(search_width, 1)
         number = draw_token(search, rule, scale.weight(scale.largest));
     }
     if (threadIdx.x == 0) {
-        chosen[b] = {.token = rows.order.token(number),
-                     .logprob = summary.sum.log_probability(rows.logit(b, number))};
+        float const logit = rows.logit(b, number);
+        float const logprob = summary.sum.log_probability(logit);
+        // A NaN spoils the sum; an infinity is the most likely token.
+        bool const finite = std::isfinite(logprob) && std::isfinite(logit);
+        chosen[b] = finite ? DecodeOutput{.token = rows.order.token(number), .logprob = logprob}
+                           : DecodeOutput{.token = -1, .logprob = NAN};
     }
 }
 

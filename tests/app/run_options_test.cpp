@@ -43,6 +43,22 @@ TEST(RunOptions, AreReadAndOtherwiseHaveDefaults) {
     EXPECT_EQ(parse({}).prefill_chunk, 512U);
 }
 
+TEST(RunOptions, SayHowRanksAreWatched) {
+    auto const usual = parse({}).watch;
+    EXPECT_EQ(usual.collective_timeout, 120U);
+    EXPECT_EQ(usual.collective_log, "out.collectives.txt");
+    EXPECT_FALSE(usual.check_collectives);
+    EXPECT_GT(usual.queue_seconds(), 120.0) << "the watchdog speaks first";
+    auto const own =
+        parse({"--collective-timeout=0", "--collective-log", "x", "--check-collectives"}).watch;
+    EXPECT_EQ(own.collective_timeout, 0U);
+    EXPECT_EQ(own.collective_log, "x");
+    EXPECT_TRUE(own.check_collectives);
+    EXPECT_GT(own.queue_seconds(), 1e9) << "for ever";
+    EXPECT_EQ(parse({"--output", "-"}).watch.collective_log, "tesserank.collectives.txt");
+    expect_refused({"--collective-timeout=-1"}, "--collective-timeout is -1, expected 0 to 2^31");
+}
+
 TEST(RunOptions, SayHowWeightsAreLoaded) {
     EXPECT_EQ(parse({}).load, "cooperative");
     EXPECT_EQ(parse({"--load", "direct"}).load, "direct");

@@ -51,6 +51,29 @@ TEST(ResultWriter, WritesTheFormOfTheDesign) {
                   "], \"finish_reason\": \"length\", \"prompt_tokens\": 3}\n");
 }
 
+TEST(ResultWriter, WritesAResultThatFailedAsAnError) {
+    std::size_t errors = 0;
+    auto const lines = written(Task::generate, nullptr, [&](ResultWriter& writer) {
+        model::GenerateResult result;
+        result.error = "no number";
+        writer.write(request("a"), result);
+        errors = writer.errors();
+    });
+    EXPECT_EQ(errors, 1U);
+    EXPECT_EQ(lines,
+              "{\"id\": \"a\", \"text\": \"\", \"tokens\": [], \"finish_reason\": \"error\", "
+              "\"prompt_tokens\": 0, \"error\": \"no number\"}\n");
+    EXPECT_EQ(written(Task::score, nullptr,
+                      [](ResultWriter& writer) {
+                          model::ScoreRequest scored;
+                          scored.id = "s";
+                          model::ScoreResult result;
+                          result.error = "no number";
+                          writer.write(scored, result);
+                      }),
+              "{\"id\": \"s\", \"error\": \"no number\"}\n");
+}
+
 TEST(ResultWriter, CutsTheTextBeforeTheStopString) {
     auto const tokenizer = load_tokenizer();
     auto const text = written(Task::generate, &tokenizer, [&](ResultWriter& writer) {

@@ -42,6 +42,16 @@ GenerateResult run(GenerateRequest const& request, std::vector<std::int32_t> con
     return state.take_result();
 }
 
+TEST(SequenceState, LosesItsTokensWhenItFails) {
+    auto const request = request_for(5);
+    SequenceState state(request, eos_ids, nullptr);
+    EXPECT_FALSE(state.append({7, -0.5F}, {}));
+    state.fail("no number");
+    auto const result = state.take_result();
+    EXPECT_EQ(result.error, "no number");
+    EXPECT_THAT(result.tokens, IsEmpty());
+}
+
 TEST(SequenceState, EndsAtMaxNewTokens) {
     auto const result = run(request_for(3), {5, 6, 7, 8});
     EXPECT_THAT(result.tokens, ElementsAre(5, 6, 7));

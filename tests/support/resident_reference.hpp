@@ -78,6 +78,7 @@ class ResidentReference final : public kernels::reference::ReferenceBackend,
                     ? choose_from(source.logits.rows_from(b, 1), table, b, top_count)
                     : choose_from_candidates(source, chosen.size, table, b, top_count);
             chosen.data[b] = {best.front().token, best.front().logprob};
+            if (!std::isfinite(best.front().logprob)) chosen.data[b].token = -1;
             std::copy(best.begin() + 1, best.end(), top.data + b * top_count);
         }
     }
@@ -95,9 +96,9 @@ class ResidentReference final : public kernels::reference::ReferenceBackend,
             ++row.chosen;
             auto const* const stops = table.stop_ids.data + row.first_stop;
             bool const stopped = std::find(stops, stops + row.stops, token) != stops + row.stops;
-            row.ended = stopped || row.chosen >= row.most_chosen ? 1 : 0;
-            table.ids.data[b] = token;
-            if (table.seen.size > 0) {
+            row.ended = token < 0 || stopped || row.chosen >= row.most_chosen ? 1 : 0;
+            table.ids.data[b] = std::max(token, 0);
+            if (table.seen.size > 0 && token >= 0) {
                 auto const id = static_cast<std::size_t>(token);
                 table.seen.data[b * words_of(table) + id / 32] |= 1U << (id % 32);
             }
