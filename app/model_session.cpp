@@ -219,8 +219,8 @@ std::string ModelSession::summary() const {
          << config_.layers << " layers; " << ranks_.size() << " rank(s), placement "
          << placement_words() << ", " << device_.summary() << ", dtype "
          << kernels::name_of(transformer_->options().compute)
-         << (options_.weights == "fp8" ? ", weights fp8" : "") << vision_words() << ", batch " << limits_.batch
-         << ", at most " << limits_.max_length << " tokens a sequence";
+         << (options_.weights == "fp8" ? ", weights fp8" : "") << vision_words() << ", batch "
+         << limits_.batch << ", at most " << limits_.max_length << " tokens a sequence";
     return text.str();
 }
 

@@ -174,9 +174,8 @@ bool keeps_vision(RunOptions const& options, RunPlanInput const& input,
                                  .new_tokens = 1};
     auto const memory =
         model::memory_of(input.model.config, plan, forward, wanted, input.model.dtype_of);
-    return std::ranges::all_of(memory, [&](model::RankFacts const& rank) {
-        return rank.total() <= input.bytes_per_rank;
-    });
+    return std::ranges::all_of(
+        memory, [&](model::RankFacts const& rank) { return rank.total() <= input.bytes_per_rank; });
 }
 
 std::string plan_summary(model::PlannedWork const& model, model::PlacementPlan const& plan,
