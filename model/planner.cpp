@@ -56,6 +56,7 @@ class Planner {
     std::vector<PlanMemory> memory_of_visions() const {
         auto const& [config, options, dtype_of, ranks] = input_.model;
         std::vector<PlanMemory> memory;
+        memory.reserve(visions_.size());
         for (auto const& vision : visions_) {
             memory.push_back(
                 vision_memory_of(config, vision.plan, options, input_.workload, dtype_of));
