@@ -1,8 +1,10 @@
 #include "app/plan_table.hpp"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
+#include <span>
 #include <tuple>
 #include <utility>
 
@@ -140,42 +142,60 @@ void print_modules(std::ostream& out, model::PlanFacts const& facts) {
     table.print(out);
 }
 
+/// What a rank's memory is for.
+struct MemoryColumn {
+    std::string_view title;
+    std::size_t model::RankFacts::*bytes;
+    bool always = false;  ///< even where no rank has any
+};
+constexpr std::array memory_columns{
+    MemoryColumn{"weights", &model::RankFacts::weight_bytes, true},
+    MemoryColumn{"KV cache", &model::RankFacts::cache_bytes, true},
+    MemoryColumn{"or, while loading", &model::RankFacts::load_bytes},
+    MemoryColumn{"or, while encoding", &model::RankFacts::released_bytes},
+    MemoryColumn{"workspace", &model::RankFacts::forward_bytes, true},
+    MemoryColumn{"encoder's", &model::RankFacts::vision_bytes},
+    MemoryColumn{"features", &model::RankFacts::feature_bytes},
+};
+
 void print_ranks(std::ostream& out, model::PlanFacts const& facts) {
-    bool const loads = std::ranges::any_of(
-        facts.ranks, [](model::RankFacts const& rank) { return rank.load_bytes > 0; });
-    std::vector<std::string> titles{"rank", "weights", "KV cache", "workspace", "total"};
-    if (loads) titles.insert(titles.begin() + 3, "or, while loading");
+    std::vector<MemoryColumn> columns;
+    std::vector<std::string> titles{"rank"};
+    for (auto const& column : memory_columns) {
+        bool const used = std::ranges::any_of(
+            facts.ranks, [&](model::RankFacts const& rank) { return rank.*column.bytes > 0; });
+        if (!column.always && !used) continue;
+        columns.push_back(column);
+        titles.emplace_back(column.title);
+    }
+    titles.emplace_back("total");
     Table table(std::move(titles));
     std::vector<std::size_t> ranks;
     for (std::size_t rank = 0; rank < facts.ranks.size(); ++rank) {
         auto const& mine = facts.ranks[rank];
         ranks.push_back(rank);
         bool const last = rank + 1 == facts.ranks.size();
-        auto const same = [&](model::RankFacts const& next) {
-            return next.weight_bytes == mine.weight_bytes && next.load_bytes == mine.load_bytes &&
-                   next.cache_bytes == mine.cache_bytes && next.forward_bytes == mine.forward_bytes;
-        };
-        if (!last && same(facts.ranks[rank + 1])) continue;
-        std::vector<std::string> row{
-            ranges_of(ranks), readable_bytes(mine.weight_bytes), readable_bytes(mine.cache_bytes),
-            readable_bytes(mine.forward_bytes), readable_bytes(mine.total())};
-        if (loads) row.insert(row.begin() + 3, readable_bytes(mine.load_bytes));
+        if (!last && facts.ranks[rank + 1] == mine) continue;
+        std::vector<std::string> row{ranges_of(ranks)};
+        for (auto const& column : columns) row.push_back(readable_bytes(mine.*column.bytes));
+        row.push_back(readable_bytes(mine.total()));
         table.add(std::move(row));
         ranks.clear();
     }
     table.print(out);
 }
 
-void print_step(std::ostream& out, std::string_view phase, model::StepFacts const& step) {
-    out << '\n'
-        << phase << " step of " << step.shape.rows << " row(s), " << step.count << " time(s)";
-    if (step.exchanges.empty()) {
+/// `what` happens, and what is sent for it.
+void print_exchanges(std::ostream& out, std::string const& what, std::size_t count,
+                     std::span<model::Exchange const> exchanges) {
+    out << '\n' << what << ", " << count << " time(s)";
+    if (exchanges.empty()) {
         out << ": nothing is sent\n";
         return;
     }
     out << '\n';
     LayerGroups groups;
-    for (auto const& exchange : step.exchanges) {
+    for (auto const& exchange : exchanges) {
         groups.add(exchange.module, joined({name_of(exchange.from) + " -> " + name_of(exchange.to),
                                             std::string(parallel::name_of(exchange.kind)),
                                             readable_bytes(exchange.bytes)}));
@@ -190,6 +210,14 @@ void print_step(std::ostream& out, std::string_view phase, model::StepFacts cons
     table.print(out);
 }
 
+void print_steps(std::ostream& out, std::string const& phase,
+                 std::span<model::StepFacts const> steps) {
+    for (auto const& step : steps) {
+        print_exchanges(out, phase + " step of " + std::to_string(step.shape.rows) + " row(s)",
+                        step.count, step.exchanges);
+    }
+}
+
 /// All steps of a phase, one of them, and what they wait for.
 void print_phase(std::ostream& out, std::string_view name, model::PhaseTimes const& times) {
     out << name << ' ' << readable_seconds(times.cost.total());
@@ -202,35 +230,58 @@ void print_phase(std::ostream& out, std::string_view name, model::PhaseTimes con
         << times.limit;
 }
 
+void print_traffic(std::ostream& out, std::string_view phase, Traffic const& traffic,
+                   std::string_view end) {
+    out << phase << traffic.collectives << " collectives, " << readable_bytes(traffic.bytes) << end;
+}
+
 }  // namespace
 
 Traffic traffic_of(std::vector<model::StepFacts> const& steps) {
     Traffic traffic;
-    for (auto const& step : steps) {
-        for (auto const& exchange : step.exchanges) {
-            traffic.collectives += step.count;
-            traffic.bytes += step.count * exchange.bytes;
-        }
-    }
+    for (auto const& step : steps) traffic.add(step.exchanges, step.count);
     return traffic;
+}
+
+Traffic traffic_of(std::vector<model::EncodeFacts> const& steps) {
+    Traffic traffic;
+    for (auto const& step : steps) traffic.add(step.exchanges, step.count);
+    return traffic;
+}
+
+void Traffic::add(std::span<model::Exchange const> exchanges, std::size_t times) {
+    for (auto const& exchange : exchanges) {
+        collectives += times;
+        bytes += times * exchange.bytes;
+    }
 }
 
 void print_plan(std::ostream& out, model::PlanFacts const& facts,
                 io::PlanPrediction const& prediction, std::string_view title) {
     auto const& workload = facts.workload;
     out << title << " on " << facts.plan.ranks << " rank(s): batch " << workload.batch
-        << ", prompt " << workload.prompt << ", new tokens " << workload.new_tokens
+        << ", prompt " << workload.prompt
+        << (workload.tiles > 0 ? " with " + std::to_string(workload.tiles) + " tile(s)" : "")
+        << ", new tokens " << workload.new_tokens
         << (facts.backend.empty() ? "" : "; backend " + facts.backend) << "\n\n";
     print_modules(out, facts);
     out << '\n';
     print_ranks(out, facts);
-    for (auto const& step : facts.prefill) print_step(out, "prefill", step);
-    for (auto const& step : facts.decode) print_step(out, "decode", step);
-    auto const prefill = traffic_of(facts.prefill), decode = traffic_of(facts.decode);
-    out << "\nin all: prefill " << prefill.collectives << " collectives, "
-        << readable_bytes(prefill.bytes) << "; decode " << decode.collectives << " collectives, "
-        << readable_bytes(decode.bytes) << '\n';
+    for (auto const& step : facts.encode) {
+        print_exchanges(out, "encoding of " + std::to_string(step.tiles) + " tile(s)", step.count,
+                        step.exchanges);
+    }
+    print_steps(out, "prefill", facts.prefill);
+    print_steps(out, "decode", facts.decode);
+    out << "\nin all: ";
+    if (!facts.encode.empty()) print_traffic(out, "encoding ", traffic_of(facts.encode), "; ");
+    print_traffic(out, "prefill ", traffic_of(facts.prefill), "; ");
+    print_traffic(out, "decode ", traffic_of(facts.decode), "\n");
     out << "predicted: ";
+    if (!facts.encode.empty()) {
+        print_phase(out, "encoding", prediction.encode);
+        out << "; ";
+    }
     print_phase(out, "prefill", prediction.prefill);
     out << "; ";
     print_phase(out, "decode", prediction.decode);

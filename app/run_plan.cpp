@@ -30,8 +30,10 @@ model::Workload workload_of(RunOptions const& options, RunPlanInput const& input
     constexpr std::size_t usual_prompt = 128;
     std::size_t const context = std::min(input.model.config.context,
                                          options.max_length.value_or(input.model.config.context));
-    std::size_t const prompt =
-        options.prompt.value_or(std::min(usual_prompt, std::max<std::size_t>(context / 2, 1)));
+    std::size_t const features =
+        feature_tokens(input.model.config, usual_tiles(input.model.config));
+    std::size_t const prompt = options.prompt.value_or(
+        std::min(features + usual_prompt, std::max<std::size_t>(context / 2, 1)));
     if (prompt >= context) {
         throw InputError("--prompt " + std::to_string(prompt) +
                          " leaves no room for a new token in " + std::to_string(context) +
@@ -41,7 +43,8 @@ model::Workload workload_of(RunOptions const& options, RunPlanInput const& input
         .batch = options.batch.value_or(model::largest_automatic_batch),
         .prompt = prompt,
         .new_tokens = std::clamp<std::size_t>(input.new_tokens, 1, context - prompt),
-        .candidates = input.candidates};
+        .candidates = input.candidates,
+        .tiles = prompt < features ? 0 : usual_tiles(input.model.config)};
     check_workload(workload);
     return workload;
 }

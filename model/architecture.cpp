@@ -9,6 +9,7 @@
 #include <array>
 #include <span>
 #include <string>
+#include <utility>
 
 namespace tesserank::model {
 namespace {
@@ -75,6 +76,13 @@ DecoderConfig describe_model(ConfigValue const& config_json) {
     }
     reader.fail("model_type", "is \"" + model_type + "\", supported are " +
                                   names_of(text_families) + ", " + names_of(vision_families));
+}
+
+void match_names(DecoderConfig& config, std::function<bool(std::string_view)> const& has_tensor) {
+    if (config.model_type != "internvl" || has_tensor(config.names.embedding)) return;
+    auto newer = config;
+    architectures::use_newer_names(newer);
+    if (has_tensor(newer.names.embedding)) config = std::move(newer);
 }
 
 }  // namespace tesserank::model

@@ -14,9 +14,6 @@ using parallel::LayoutKind;
 using Rows = RouteCosts::Rows;
 
 double move_cost(RouteCosts const& costs, LayoutKind from, LayoutKind to, Rows rows) {
-    // What is cut by column is dealt out by way of whole rows.
-    bool const by_column = from.kind == LayoutKind::Kind::hidden_sharded;
-    if (by_column && to.kind == LayoutKind::Kind::batch_sharded) to = {};
     auto const kind = parallel::collective_of(from, to);
     return kind == Collective::none ? 0.0 : costs.exchange(kind, rows);
 }

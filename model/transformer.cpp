@@ -23,6 +23,15 @@ using parallel::OnRank;
 using parallel::Partition;
 using parallel::Range;
 
+/// Raises `most` to what is wanted. Whether that raised anything: the same on all ranks, also on
+/// one whose own memory stays where it is.
+bool raise(std::vector<std::size_t>& most, std::vector<std::size_t> const& wanted) {
+    most.resize(wanted.size());
+    auto const before = most;
+    std::ranges::transform(most, wanted, most.begin(), std::ranges::max);
+    return most != before;
+}
+
 }  // namespace
 
 Transformer::Transformer(DecoderConfig config, PlacementPlan plan, kernels::Backend& backend,
@@ -116,6 +125,7 @@ void Transformer::build_layer(std::size_t index, std::span<ModuleSpec const> mod
 void Transformer::load() {
     weights_.load();
     if (vision_) vision_->load();
+    recorded_.clear();
     registered_.clear();
     for (auto const* const tensor : {&residual_, &normed_, &delta_, &sum_}) {
         auto const& view = tensor->view;
@@ -126,7 +136,11 @@ void Transformer::load() {
 void Transformer::encode(parallel::MpiCommunicator& ranks, std::span<Tile const> tiles,
                          std::size_t features) {
     kernels::require(vision_.has_value(), "pictures for a model without a vision encoder");
-    if (!vision_->kept()) cache_.release();
+    if (!vision_->kept()) {
+        recorded_.clear();
+        most_cached_.clear();
+        cache_.release();
+    }
     vision_->encode(ranks, tiles, features);
 }
 
@@ -143,6 +157,9 @@ std::size_t Transformer::forward_bytes() const {
 }
 
 void Transformer::reserve_cache(std::size_t all, std::span<std::size_t const> dealt) {
+    std::vector<std::size_t> tokens{all};
+    tokens.insert(tokens.end(), dealt.begin(), dealt.end());
+    if (raise(most_cached_, tokens)) recorded_.clear();
     cache_.reserve(all, dealt[static_cast<std::size_t>(plan_.owner_of(rank_))]);
 }
 
@@ -151,6 +168,7 @@ std::size_t Transformer::decode_bytes(std::size_t sequences) const {
 }
 
 void Transformer::reserve_decode(std::size_t sequences) {
+    if (raise(most_decoded_, {decode_bucket(sequences)})) recorded_.clear();
     decode_.reserve(decode_size(config_, plan_, options_, sequences, rank_));
 }
 

@@ -8,6 +8,7 @@
 #include "model/forward_memory.hpp"
 #include "model/kv_cache.hpp"
 #include "model/placement.hpp"
+#include "model/recorded_steps.hpp"
 #include "model/step.hpp"
 #include "model/text_context.hpp"
 #include "model/vision/vision.hpp"
@@ -75,6 +76,8 @@ class Transformer {
     /// nothing where the host decides each step.
     void reserve_decode(std::size_t sequences);
     DecodeMemory const& decode_memory() const { return decode_; }
+    /// Of this model; they are gone when the memory that they point at moves.
+    RecordedSteps& recorded_steps() { return recorded_; }
 
     DecoderConfig const& config() const { return config_; }
     PlacementPlan const& plan() const { return plan_; }
@@ -119,6 +122,9 @@ class Transformer {
     kernels::Tensor residual_, normed_, delta_, sum_, local_logits_, logits_, pieces_;
     std::optional<Vision> vision_;
     std::vector<std::shared_ptr<void>> registered_;  ///< of the memory above, alike on all ranks
+    std::vector<std::size_t> most_cached_;           ///< tokens reserved: all, and of each owner
+    std::vector<std::size_t> most_decoded_;          ///< rows reserved
+    RecordedSteps recorded_;  ///< last, so that it goes first: it points at all of this
 };
 
 }  // namespace tesserank::model

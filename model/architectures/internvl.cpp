@@ -88,4 +88,19 @@ DecoderConfig describe_internvl(ConfigReader& config) {
     return decoder;
 }
 
+void use_newer_names(DecoderConfig& config) {
+    constexpr std::string_view text = "language_model.", model = "model.";
+    auto& names = config.names;
+    for (auto* const name : {&names.embedding, &names.layer_prefix, &names.final_norm}) {
+        name->replace(0, text.size() + model.size(), "model.language_model.");
+    }
+    names.lm_head.erase(0, text.size());
+    auto& vision = config.vision->names;
+    for (auto* const name :
+         {&vision.patch, &vision.class_token, &vision.positions, &vision.layer_prefix,
+          &vision.projector_norm, &vision.projector_up, &vision.projector_down}) {
+        name->insert(0, model);
+    }
+}
+
 }  // namespace tesserank::model::architectures

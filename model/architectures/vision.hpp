@@ -31,5 +31,8 @@ void expect_text(ConfigReader& config, std::string_view key, std::string_view ex
 
 DecoderConfig describe_internvl_chat(ConfigReader& config);
 DecoderConfig describe_internvl(ConfigReader& config);
+/// The names under which transformers saves an InternVL since the text model lies in a model that
+/// the lm_head is outside of.
+void use_newer_names(DecoderConfig& config);
 
 }  // namespace tesserank::model::architectures

@@ -33,7 +33,11 @@ function(emulated_golden case ranks)
                 ARGUMENTS --case ${GOLDEN_MODELS}/${case} --backend cuda --seconds 500 ${ARGN})
 endfunction()
 
-if(NOT DEFINED ENV{TESSERANK_EVERY_PLAN})
+# Whole models: under the sanitizers a step would take a minute, and what it runs there is what the tests of the
+# operations and of the loops run.
+if(TESSERANK_SANITIZE)
+  # None.
+elseif(NOT DEFINED ENV{TESSERANK_EVERY_PLAN})
   foreach(case IN LISTS GOLDEN_COVERED)
     emulated_golden(${case} 1 --new-tokens=3)
   endforeach()

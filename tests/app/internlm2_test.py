@@ -8,41 +8,15 @@ v. The same numbers must come out, to the last bit, however that tensor is cut.
 """
 import json
 import pathlib
-import struct
 
 import h5py
 import numpy as np
 
-from load_job import PRESETS, Job, expect, main, sum_of_weights
+from load_job import Job, expect, main, read_tensors, sum_of_weights, write_tensors
 
 NAMES = {"model.embed_tokens": "model.tok_embeddings", "lm_head": "output", "self_attn.o_proj": "attention.wo",
          "input_layernorm": "attention_norm", "post_attention_layernorm": "ffn_norm",
          "mlp.gate_proj": "feed_forward.w1", "mlp.up_proj": "feed_forward.w3", "mlp.down_proj": "feed_forward.w2"}
-BYTES = {"F32": "<u4", "BF16": "<u2"}  # as they are
-
-
-def read_tensors(folder: pathlib.Path) -> tuple[str, dict]:
-    """The dtype of a checkpoint, and its tensors."""
-    tensors = {}
-    for path in sorted(folder.glob("*.safetensors")):
-        data = path.read_bytes()
-        size = struct.unpack("<Q", data[:8])[0]
-        for name, info in json.loads(data[8:8 + size]).items():
-            if name == "__metadata__":
-                continue
-            begin, end = (8 + size + offset for offset in info["data_offsets"])
-            dtype = info["dtype"]
-            tensors[name] = np.frombuffer(data[begin:end], BYTES[dtype]).reshape(info["shape"])
-    return dtype, tensors
-
-
-def write_tensors(path: pathlib.Path, dtype: str, tensors: dict) -> None:
-    header, end = {}, 0
-    for name, array in tensors.items():
-        begin, end = end, end + array.nbytes
-        header[name] = {"dtype": dtype, "shape": array.shape, "data_offsets": [begin, end]}
-    text = json.dumps(header).encode()
-    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(array.tobytes() for array in tensors.values()))
 
 
 def interleaved(q: np.ndarray, k: np.ndarray, v: np.ndarray, kv_heads: int) -> np.ndarray:
@@ -74,15 +48,19 @@ def as_internlm2(source: pathlib.Path, folder: pathlib.Path) -> None:
     (folder / "generation_config.json").write_bytes((source / "generation_config.json").read_bytes())
 
 
+def arrays_of(path: pathlib.Path) -> dict:
+    arrays = {}
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: arrays.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+    return arrays
+
+
 def logits(job: Job, ranks: int, model: pathlib.Path, *more: object) -> dict:
     """The logits of a run whose tokens are the golden ones."""
     path = job.folder / "logits.h5"
     path.unlink(missing_ok=True)
     job.loaded(ranks, model, "--logits", path, *more)
-    arrays = {}
-    with h5py.File(path) as file:
-        file.visititems(lambda name, item: arrays.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
-    return arrays
+    return arrays_of(path)
 
 
 def compare(job: Job, ranks: int, words: tuple, model: pathlib.Path, *own_words: object) -> None:
@@ -103,13 +81,11 @@ def rewritten(job: Job) -> pathlib.Path:
 
 
 def same_logits(job: Job) -> None:
-    """Grouped heads, on rank counts that divide them or not, under every preset."""
+    """Grouped heads, on rank counts that divide them or not, cut, dealt out and whole."""
     other = rewritten(job)
-    for ranks in (1, 2, 3, 5):
-        compare(job, ranks, ("--placement", "shard"), other, "--placement", "shard")
-    for preset in PRESETS[1:]:
-        words = ("--placement", preset, "--load", "direct" if preset == "split-batch" else "cooperative")
-        compare(job, 3, words, other, *words)
+    for ranks, placement in ((1, "shard"), (2, "shard"), (3, "shard"), (5, "shard"), (3, "split-batch"), (2, "replicate")):
+        words = ("--placement", placement, "--load", "direct" if placement == "split-batch" else "cooperative")
+        compare(job, ranks, words, other, *words)
 
 
 def same_logits_of_one_kv_head(job: Job) -> None:
@@ -118,6 +94,16 @@ def same_logits_of_one_kv_head(job: Job) -> None:
     other = rewritten(job)
     for ranks in (2, 4):
         compare(job, ranks, ("--placement", "shard"), other, "--placement", "shard")
+
+
+def same_logits_in_fp8(job: Job) -> None:
+    """Each row is scaled on its own, wherever it comes from."""
+    other = rewritten(job)
+    for model in (job.model, other):
+        path = model.with_suffix(".logits.h5")
+        job.run(3, *job.generate_words(model, "--weights", "fp8", "--placement", "shard", "--logits", path))
+    want, got = (arrays_of(model.with_suffix(".logits.h5")) for model in (job.model, other))
+    expect(all(np.array_equal(array, got[name]) for name, array in want.items()), "other logits in fp8")
 
 
 def sets(job: Job) -> None:
@@ -144,4 +130,5 @@ def read_once(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    main({case.__name__: case for case in (same_logits, same_logits_of_one_kv_head, sets, read_once)})
+    main({case.__name__: case for case in (same_logits, same_logits_of_one_kv_head, same_logits_in_fp8, sets,
+                                           read_once)})

@@ -6,7 +6,7 @@
 import json
 import pathlib
 
-from load_job import PRESETS, Job, expect, main, sum_of_weights
+from load_job import PRESETS, Job, expect, main, read_tensors, sum_of_weights, write_tensors
 
 CASES = ("internvl-hf", "internvl-orig-25heads-bf16", "internvl-orig-psv1-bf16", "internvl-orig-qwen2")
 PLACEMENTS = (*PRESETS, "vision.*=split-batch", "vision.*=single:0", "vision.*.attention=replicate")
@@ -50,21 +50,42 @@ def golden_cases(job: Job) -> None:
             expect(placement != "replicate" or held == 3 * [weights], f"{case}: {held}, whole is {weights}")
 
 
+def check_set(job: Job, ranks: int, placement: str) -> None:
+    folder = job.make_set(ranks, placement, f"set{ranks}")
+    shared = sum_of_weights(folder / "shared.h5") - unused_bytes(job)
+    for rank, facts in enumerate(plan_of(job, ranks, placement)["by_rank"]):
+        held = sum_of_weights(folder / f"rank{rank}.h5") + shared
+        expect(held == facts["weight_bytes"], f"{job.checkpoint.name}, {ranks} ranks, {placement}: "
+               f"rank {rank} holds {held}, planned {facts['weight_bytes']}")
+    expect("every checksum is right" in job.start(ranks, "verify", folder).stdout, f"{folder}: verify")
+
+
 def sets(job: Job) -> None:
     """A set's files hold what the plan says of each rank, with parts of q, k and v that are one tensor."""
-    for case in CASES:
+    for case, sizes in zip(CASES, ((5,), (2, 3), (4,), (1, 5)), strict=True):
         own = job_of(job, case)
         own.convert()
-        for ranks, placement in ((1, "shard"), (2, "shard"), (3, "replicate-attention"), (4, "vision.*=split-batch"),
-                                 (5, "shard")):
-            folder = own.make_set(ranks, placement, f"set{ranks}")
-            shared = sum_of_weights(folder / "shared.h5") - unused_bytes(own)
-            for rank, facts in enumerate(plan_of(own, ranks, placement)["by_rank"]):
-                held = sum_of_weights(folder / f"rank{rank}.h5") + shared
-                expect(held == facts["weight_bytes"],
-                       f"{case}, {ranks} ranks, {placement}: rank {rank} holds {held}, planned {facts['weight_bytes']}")
-            expect("every checksum is right" in own.start(ranks, "verify", folder).stdout, f"{case}: verify")
+        for ranks in sizes:
+            check_set(own, ranks, "shard")
+    check_set(own, 3, "vision.*=split-batch")
+
+
+def newer_names(job: Job) -> None:
+    """Of a checkpoint that a newer version of transformers has written."""
+    own = job_of(job, "internvl-hf")
+    own.convert()
+    want = [plan_of(own, 3, placement)["by_rank"] for placement in PLACEMENTS]
+    newer = job.folder / "newer"
+    newer.mkdir()
+    dtype, tensors = read_tensors(own.checkpoint)
+    write_tensors(newer / "model.safetensors", dtype, {
+        "model." + name.replace("language_model.model.", "language_model."): array for name, array in tensors.items()})
+    (newer / "config.json").write_bytes((own.checkpoint / "config.json").read_bytes())
+    own.checkpoint = newer
+    own.convert()
+    expect([plan_of(own, 3, placement)["by_rank"] for placement in PLACEMENTS] == want, "another plan")
+    check_set(own, 3, "shard")
 
 
 if __name__ == "__main__":
-    main({case.__name__: case for case in (golden_cases, sets)})
+    main({case.__name__: case for case in (golden_cases, sets, newer_names)})

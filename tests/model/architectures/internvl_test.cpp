@@ -76,6 +76,20 @@ TEST(InternVl, HasATextModelOfItsOwn) {
     }
 }
 
+TEST(InternVl, TakesTheNamesThatTheFileHas) {
+    auto config = describe_model(json(tiny_internvl()));
+    match_names(config, [](std::string_view name) { return name.starts_with("language_model."); });
+    EXPECT_EQ(config.names.embedding, "language_model.model.embed_tokens.weight");
+    match_names(config, [](std::string_view name) { return name.starts_with("model."); });
+    EXPECT_EQ(config.names.embedding, "model.language_model.embed_tokens.weight");
+    EXPECT_EQ(config.names.layer_prefix, "model.language_model.layers.");
+    EXPECT_EQ(config.names.final_norm, "model.language_model.norm.weight");
+    EXPECT_EQ(config.names.lm_head, "lm_head.weight");
+    EXPECT_EQ(config.vision->names.class_token, "model.vision_tower.embeddings.cls_token");
+    EXPECT_EQ(config.vision->names.layer_prefix, "model.vision_tower.encoder.layer.");
+    EXPECT_EQ(config.vision->names.projector_up, "model.multi_modal_projector.linear_1");
+}
+
 TEST(InternVl, TakesEveryTextFamily) {
     for (auto const* family : {"internlm2", "llama", "qwen2", "qwen3"}) {
         auto const config = tiny_internvl_chat(tiny_intern_vit(), tiny_config(family));

@@ -1,6 +1,8 @@
 #include "model/generate.hpp"
 #include "tests/model/vision/golden_vision.hpp"
 #include "tests/support/mpi_test.hpp"
+#include "tests/support/queued_world.hpp"
+#include "tests/support/resident_reference.hpp"
 
 #include <gtest/gtest.h>
 
@@ -128,6 +130,25 @@ TEST_P(GoldenPrompts, GiveThemBatchAfterBatch) {
             EXPECT_EQ(transformer->weight_bytes(), bytes);
         }
     }
+}
+
+TEST_P(GoldenPrompts, GiveTheirTokensWhereTheDeviceDecodes) {
+    test::ResidentReference device;
+    test::QueuedWorld ranks(world);
+    for (auto const* wish : {"shard", "split-batch"}) {
+        SCOPED_TRACE(wish);
+        Transformer transformer(golden.config, test::golden_plan(golden.config, wish, world.size()),
+                                device, ranks, golden, {.resident = true, .max_rows = 16});
+        transformer.load();
+        auto const results =
+            generate(transformer, world, requests(all_prompts), {.eos_ids = golden.eos});
+        for (std::size_t i = 0; i < results.size(); ++i) {
+            auto tokens = golden.tokens[i];
+            tokens.resize(std::min(tokens.size(), new_tokens));
+            EXPECT_EQ(results[i].tokens, tokens) << "prompt " << i;
+        }
+    }
+    EXPECT_GT(device.steps, 0U);
 }
 
 TEST_P(GoldenPrompts, AreScoredWithTheirPictures) {
