@@ -50,9 +50,11 @@ std::vector<ScoreResult> score(Transformer& model, parallel::MpiCommunicator& ra
                 auto const& token = request.completion[next - request.prompt.size()];
                 float logprob = 0.0F;
                 model.backend().log_probabilities(row, {&token, 1}, {&logprob, 1});
-                bool const finite =
-                    std::isfinite(logprob) && std::isfinite(logit_at(model.backend(), row, token));
-                if (!finite) {
+                float const logit = logit_at(model.backend(), row, token);
+                // Minus infinity is what a model may say of a token that it rules out.
+                bool const ruled_out = std::isinf(logit) && logit < 0.0F;
+                bool const finite = std::isfinite(logit) && std::isfinite(logprob);
+                if (!finite && (!ruled_out || std::isnan(logprob))) {
                     results[sequence].error = not_finite_message(model.finite_check(), sequence);
                 }
                 results[sequence].logprobs.push_back(logprob);

@@ -55,8 +55,11 @@ TEST(RunOptions, SayHowRanksAreWatched) {
     EXPECT_EQ(own.collective_log, "x");
     EXPECT_TRUE(own.check_collectives);
     EXPECT_GT(own.queue_seconds(), 1e9) << "for ever";
-    EXPECT_EQ(parse({"--output", "-"}).watch.collective_log, "tesserank.collectives.txt");
-    expect_refused({"--collective-timeout=-1"}, "--collective-timeout is -1, expected 0 to 2^31");
+    std::vector<std::string> const to_stdout{"m.h5", "--input", "in", "--output", "-"};
+    EXPECT_EQ(parse_run_options("generate", to_stdout, false)->watch.collective_log,
+              "tesserank.collectives.txt");
+    expect_refused({"--collective-timeout=-1"},
+                   "--collective-timeout is -1, expected an integer from 0 to 2^31");
 }
 
 TEST(RunOptions, SayHowWeightsAreLoaded) {
