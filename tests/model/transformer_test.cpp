@@ -25,7 +25,7 @@ using test::RunOptions;
 std::vector<ScoreRequest> prompts_of(DecoderConfig const& config) {
     auto const first = test::pseudo_tokens(config, 11, 1),
                second = test::pseudo_tokens(config, 2, 2);
-    return {{"long", first, {1}}, {"short", second, {0}}};
+    return {{"long", first, {}, {1}}, {"short", second, {}, {0}}};
 }
 
 class TransformerTest : public test::MpiTest {
