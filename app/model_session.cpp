@@ -44,6 +44,10 @@ std::size_t feature_bytes_per_token(model::DecoderConfig const& config) {
     return config.vision ? config.hidden * sizeof(float) : 0;
 }
 
+std::string text_of(std::optional<std::size_t> const& number) {
+    return number ? std::to_string(*number) : "by itself";
+}
+
 /// The most tokens that each sequence of a batch may have: every rank holds the keys and values of
 /// all of them, of those that it owns, or of both kinds in different layers.
 std::size_t longest_sequences(std::span<CacheRoom const> rooms, std::size_t batch,
@@ -203,6 +207,10 @@ io::RunIdentity ModelSession::identity() const {
                       {"seed", std::to_string(options_.seed)},
                       {"dtype", std::string(kernels::name_of(forward.compute))},
                       {"weights", options_.weights},
+                      {"max-tiles", text_of(options_.max_tiles)},
+                      {"max-image-pixels", text_of(options_.max_image_pixels)},
+                      {"max-image-bytes", text_of(options_.max_image_bytes)},
+                      {"image-token", text_of(options_.image_token)},
                       {"model", model.digest()}},
             .loose = {{"version", TESSERANK_VERSION},
                       {"ranks", std::to_string(ranks_.size())},

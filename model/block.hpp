@@ -52,9 +52,8 @@ void run_block(Block<Context> const& block, Context& context, ResidualStream& st
     bool const scatter = parallel::scatters(block.output, block.stream);
     auto const output = block.module->forward(context, x, y);
     look(block.name, output);
-    stream.add(
-        context.redistribute(output, place, {.whole = scatter ? rows(memory.sum) : delta}),
-        block.scale);
+    stream.add(context.redistribute(output, place, {.whole = scatter ? rows(memory.sum) : delta}),
+               block.scale);
 }
 
 }  // namespace tesserank::model
