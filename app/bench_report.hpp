@@ -47,8 +47,9 @@ struct EncodeTimes {
 struct PlanTimes {
     std::string placement;  ///< as given
     double load_seconds = 0.0;
-    std::vector<std::size_t> weight_bytes;   ///< by rank
-    std::vector<std::size_t> encoder_bytes = {};  ///< by rank: weights and workspace, if there is one
+    std::vector<std::size_t> weight_bytes;  ///< by rank
+    std::vector<std::size_t> encoder_bytes =
+        {};  ///< by rank: weights and workspace, if there is one
     std::vector<BatchTimes> batches;
     std::vector<EncodeTimes> encodings = {};
 };
