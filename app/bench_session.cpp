@@ -195,14 +195,12 @@ void BenchSession::load(Candidate& candidate) {
 
 BenchReport BenchSession::measure() {
     for (std::size_t batch = 0; batch < options_.batches.size(); ++batch) {
-        for (std::size_t round = 0; round < options_.warmup + options_.repeat; ++round) {
-            measure_round(batch, round);
-        }
+        measure_rounds("batch " + std::to_string(options_.batches[batch]),
+                       [&](Candidate& plan, bool counts) { run(plan, batch, counts); });
     }
     for (std::size_t index = 0; index < options_.tiles.size(); ++index) {
-        for (std::size_t round = 0; round < options_.warmup + options_.repeat; ++round) {
-            measure_encoding_round(index, round);
-        }
+        measure_rounds(std::to_string(options_.tiles[index]) + " tile(s)",
+                       [&](Candidate& plan, bool counts) { encode(plan, index, counts); });
     }
     BenchReport report{.title = model_.title,
                        .backend = std::string(device_.backend().name()),
@@ -218,14 +216,16 @@ BenchReport BenchSession::measure() {
     return report;
 }
 
-void BenchSession::measure_round(std::size_t batch, std::size_t round) {
-    for (std::size_t i = 0; i < candidates_.size(); ++i) {
-        auto& candidate = in_turn(i, round);
-        progress_.show("batch " + std::to_string(options_.batches[batch]) + ", round " +
-                       std::to_string(round + 1) + " of " +
-                       std::to_string(options_.warmup + options_.repeat) + ", " +
-                       candidate.times.placement);
-        run(candidate, batch, round >= options_.warmup);
+void BenchSession::measure_rounds(std::string const& what,
+                                  std::function<void(Candidate&, bool)> const& run) {
+    std::size_t const rounds = options_.warmup + options_.repeat;
+    for (std::size_t round = 0; round < rounds; ++round) {
+        for (std::size_t i = 0; i < candidates_.size(); ++i) {
+            auto& candidate = candidates_[(i + round) % candidates_.size()];
+            progress_.show(what + ", round " + std::to_string(round + 1) + " of " +
+                           std::to_string(rounds) + ", " + candidate.times.placement);
+            run(candidate, round >= options_.warmup);
+        }
     }
 }
 
@@ -253,17 +253,6 @@ void BenchSession::run(Candidate& candidate, std::size_t batch, bool counts) {
     times.decode.seconds.push_back(total - prefill);
     times.total.seconds.push_back(total);
     std::ranges::copy(host_seconds, std::back_inserter(times.host.seconds));
-}
-
-void BenchSession::measure_encoding_round(std::size_t index, std::size_t round) {
-    for (std::size_t i = 0; i < candidates_.size(); ++i) {
-        auto& candidate = in_turn(i, round);
-        progress_.show(std::to_string(options_.tiles[index]) + " tiles, round " +
-                       std::to_string(round + 1) + " of " +
-                       std::to_string(options_.warmup + options_.repeat) + ", " +
-                       candidate.times.placement);
-        encode(candidate, index, round >= options_.warmup);
-    }
 }
 
 void BenchSession::encode(Candidate& candidate, std::size_t index, bool counts) {

@@ -12,6 +12,7 @@
 #include "parallel/mpi_communicator.hpp"
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -50,14 +51,11 @@ class BenchSession {
     Candidate plan(std::string const& wish);
     void check_memory();
     void load(Candidate& candidate);
-    void measure_round(std::size_t batch, std::size_t round);
+    /// The plans in turn, with another one first in each round; `run` is told whether it counts.
+    void measure_rounds(std::string const& what,
+                        std::function<void(Candidate&, bool counts)> const& run);
     void run(Candidate& candidate, std::size_t batch, bool counts);
-    void measure_encoding_round(std::size_t index, std::size_t round);
     void encode(Candidate& candidate, std::size_t index, bool counts);
-    /// The plan whose turn is the i-th of a round.
-    Candidate& in_turn(std::size_t i, std::size_t round) {
-        return candidates_[(i + round) % candidates_.size()];
-    }
     /// The slowest rank's.
     double slowest(double seconds);
     std::vector<model::GenerateRequest> requests_of(std::size_t batch) const;

@@ -57,12 +57,14 @@ double MachineCosts::exchange(Collective kind, Rows rows) const {
 
 double MachineCosts::work(ModuleSpec const& module, Placement placement) const {
     return remembered(work_, {kind_of_work(model_, module), name_of(placement)}, [&] {
-        double const seconds = slowest(
+        return slowest(
             [&](StepLoad const& load) { return works_of(model_, module, placement, load); });
-        return seconds + sum_of_exchanges([&](StepLoad const& load) {
-                   return exchanges_of_module(module, placement, load);
-               });
     });
+}
+
+double MachineCosts::within(ModuleSpec const& module, Placement placement) const {
+    return sum_of_exchanges(
+        [&](StepLoad const& load) { return exchanges_of_module(module, placement, load); });
 }
 
 double MachineCosts::norm(parallel::LayoutKind stream) const {

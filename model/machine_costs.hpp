@@ -34,6 +34,7 @@ class MachineCosts : public RouteCosts {
 
     double exchange(parallel::Collective kind, Rows rows) const final;
     double work(ModuleSpec const& module, Placement placement) const final;
+    double within(ModuleSpec const& module, Placement placement) const final;
     double norm(parallel::LayoutKind stream) const final;
     double end(ModuleSpec const& last, Placement placement) const final;
 

@@ -4,6 +4,7 @@
 #include "model/attention.hpp"
 #include "model/decode_memory.hpp"
 #include "model/placement_rules.hpp"
+#include "model/plan_choice.hpp"
 #include "model/residual_route.hpp"
 #include "model/vision_planner.hpp"
 
@@ -14,18 +15,6 @@
 
 namespace tesserank::model {
 namespace {
-
-using Memory = std::vector<RankFacts>;
-
-/// On the rank that has most of both parts.
-std::size_t most_bytes_of(Memory const& text, Memory const& vision) {
-    std::size_t most = 0;
-    for (std::size_t rank = 0; rank < text.size(); ++rank) {
-        auto both = text[rank];
-        most = std::max(most, (both += vision[rank]).total());
-    }
-    return most;
-}
 
 /// The search over all plans, and over those that place modules of a kind alike.
 class Planner {
@@ -41,7 +30,13 @@ class Planner {
         std::vector<RankedPlan> found;
         if (auto plan = freest()) found.push_back(ranked(std::move(*plan)));
         for (auto& plan : plans_by_kind()) found.push_back(ranked(std::move(plan)));
-        return choose(found, count);
+        return choose_plans(
+            {.texts = found,
+             .text_memory = [this](PlacementPlan const& plan) { return text_memory(plan); },
+             .visions = visions_,
+             .vision_memory = vision_memory_,
+             .bytes_per_rank = input_.bytes_per_rank},
+            count);
     }
 
   private:
@@ -53,14 +48,15 @@ class Planner {
         return {std::move(plan), {}, prefill, decode};
     }
 
-    Memory text_memory(PlacementPlan const& plan) const {
+    PlanMemory text_memory(PlacementPlan const& plan) const {
         auto const& [config, options, dtype_of, ranks] = input_.model;
         return text_memory_of(config, plan, options, input_.workload, dtype_of);
     }
 
-    std::vector<Memory> memory_of_visions() const {
+    std::vector<PlanMemory> memory_of_visions() const {
         auto const& [config, options, dtype_of, ranks] = input_.model;
-        std::vector<Memory> memory;
+        std::vector<PlanMemory> memory;
+        memory.reserve(visions_.size());
         for (auto const& vision : visions_) {
             memory.push_back(
                 vision_memory_of(config, vision.plan, options, input_.workload, dtype_of));
@@ -69,8 +65,8 @@ class Planner {
     }
 
     /// Of the encoder's plans the one that takes least on its largest rank.
-    Memory const& leanest_vision() const {
-        return *std::ranges::min_element(vision_memory_, {}, [](Memory const& memory) {
+    PlanMemory const& leanest_vision() const {
+        return *std::ranges::min_element(vision_memory_, {}, [](PlanMemory const& memory) {
             return std::ranges::max(memory, {}, &RankFacts::total).total();
         });
     }
@@ -204,78 +200,10 @@ class Planner {
         return *route(stops);
     }
 
-    /// A plan of the text model with one of the encoder, by their numbers.
-    struct Pair {
-        std::size_t text = 0, vision = 0;
-        double seconds = 0.0;
-    };
-
-    std::vector<Pair> sorted_pairs(std::vector<RankedPlan> const& texts) const {
-        std::vector<Pair> pairs;
-        pairs.reserve(texts.size() * visions_.size());
-        for (std::size_t text = 0; text < texts.size(); ++text) {
-            for (std::size_t vision = 0; vision < visions_.size(); ++vision) {
-                pairs.push_back(
-                    {text, vision, texts[text].seconds() + visions_[vision].cost.total()});
-            }
-        }
-        std::ranges::stable_sort(pairs, {}, &Pair::seconds);
-        return pairs;
-    }
-
-    RankedPlan joined(RankedPlan plan, RankedVision const& vision) const {
-        plan.plan.placements.insert(vision.plan.placements.begin(), vision.plan.placements.end());
-        plan.plan.streams.insert(vision.plan.streams.begin(), vision.plan.streams.end());
-        plan.encode = vision.cost;
-        return plan;
-    }
-
-    /// Of plans whose times a measurement cannot tell apart the smallest leads. The others follow
-    /// as far as they are not the same but for what decides little.
-    std::vector<RankedPlan> choose(std::vector<RankedPlan> const& texts, std::size_t count) const {
-        constexpr double noise = 0.01;
-        std::vector<Memory> text_memories(texts.size());
-        std::optional<RankedPlan> leader;
-        std::vector<RankedPlan> others;
-        double bound = 0.0;
-        for (auto const& pair : sorted_pairs(texts)) {
-            if (leader && pair.seconds > bound && others.size() >= count) break;
-            auto& memory = text_memories[pair.text];
-            if (memory.empty()) memory = text_memory(texts[pair.text].plan);
-            std::size_t const bytes = most_bytes_of(memory, vision_memory_[pair.vision]);
-            if (!fits(bytes)) continue;
-            auto ranked = joined(texts[pair.text], visions_[pair.vision]);
-            ranked.most_bytes = bytes;
-            if (!leader) bound = (1.0 + noise) * ranked.seconds();
-            bool const leads =
-                !leader || (ranked.seconds() <= bound && ranked.most_bytes < leader->most_bytes);
-            if (leads) leader = ranked;
-            if (is_new(ranked.plan, others)) others.push_back(std::move(ranked));
-        }
-        if (!leader) return {};
-        std::vector<RankedPlan> chosen{std::move(*leader)};
-        for (auto& other : others) {
-            if (chosen.size() == count) break;
-            if (is_new(other.plan, chosen)) chosen.push_back(std::move(other));
-        }
-        return chosen;
-    }
-
-    /// Whether a plan differs from all these in more than the modules that decide little.
-    static bool is_new(PlacementPlan plan, std::vector<RankedPlan> const& known) {
-        return std::ranges::none_of(known, [&](RankedPlan const& other) {
-            for (auto const* name : {"embedding", "vision.embedding", "vision.projector"}) {
-                auto const found = other.plan.placements.find(name);
-                if (found != other.plan.placements.end()) plan.placements[name] = found->second;
-            }
-            return plan.placements == other.plan.placements;
-        });
-    }
-
     PlannerInput const& input_;
     std::vector<ModuleSpec> modules_;  ///< of the text model
     std::vector<RankedVision> visions_;
-    std::vector<Memory> vision_memory_;  ///< of each, by rank
+    std::vector<PlanMemory> vision_memory_;  ///< of each, by rank
     Predictor predictor_;
 };
 

@@ -23,6 +23,9 @@ class ExchangeCosts final : public RouteCosts {
     double work(ModuleSpec const& /*module*/, Placement /*placement*/) const override {
         return 0.0;
     }
+    double within(ModuleSpec const& /*module*/, Placement /*placement*/) const override {
+        return 0.0;
+    }
     double norm(LayoutKind /*stream*/) const override { return 0.0; }
     double end(ModuleSpec const& last, Placement placement) const override {
         auto const kind = parallel::collective_of(output_of(placement, last.kind), LayoutKind{});

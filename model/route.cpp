@@ -113,7 +113,7 @@ class Search {
                 auto const placement = embedding.choices[choice];
                 auto const given = output_of(placement, embedding.module->kind);
                 Way way{.bytes = {}, .layout = to, .choice = choice};
-                way.cost = costs_.work(*embedding.module, placement) +
+                way.cost = work_cost(*embedding.module, placement) +
                            move_cost(costs_, given, layouts_[to], Rows::stream);
                 if (add_bytes(way, 0)) ways.push_back(std::move(way));
             }
@@ -158,9 +158,13 @@ class Search {
         ways_.push_back(std::move(next));
     }
 
+    double work_cost(ModuleSpec const& module, Placement placement) const {
+        return costs_.work(module, placement) + costs_.within(module, placement);
+    }
+
     double step_cost(ModuleSpec const& module, Placement placement, LayoutKind stream) const {
         return costs_.norm(stream) + move_cost(costs_, stream, input_of(placement), Rows::input) +
-               costs_.work(module, placement) +
+               work_cost(module, placement) +
                move_cost(costs_, output_of(placement, module.kind), stream, Rows::stream);
     }
 
@@ -186,7 +190,7 @@ class Search {
         auto const placement = head.choices[choice];
         return last_norm_cost(costs_, *head.module, stream) +
                move_cost(costs_, stream, input_of(placement), Rows::outputs) +
-               costs_.work(*head.module, placement) + costs_.end(*head.module, placement);
+               work_cost(*head.module, placement) + costs_.end(*head.module, placement);
     }
 
     PlacementPlan plan_of(Way const& last, int ranks) const {
@@ -219,7 +223,7 @@ class Sum {
 
     void embed(ModuleSpec const& embedding, LayoutKind first) {
         auto const placement = plan_.of(embedding.name);
-        cost_.work += costs_.work(embedding, placement);
+        work(embedding, placement);
         move(output_of(placement, embedding.kind), first, Rows::stream);
         stream_ = first;
     }
@@ -229,20 +233,27 @@ class Sum {
         auto const stream = plan_.stream_of(module.name);
         move(stream_, stream, Rows::stream);
         stream_ = stream;
-        cost_.work += costs_.norm(stream) + costs_.work(module, placement);
+        cost_.work += costs_.norm(stream);
+        work(module, placement);
         move(stream, input_of(placement), Rows::input);
         move(output_of(placement, module.kind), stream, Rows::stream);
     }
 
     PlanCost end(ModuleSpec const& last) {
         auto const placement = plan_.of(last.name);
-        cost_.work += last_norm_cost(costs_, last, stream_) + costs_.work(last, placement);
+        cost_.work += last_norm_cost(costs_, last, stream_);
+        work(last, placement);
         move(stream_, input_of(placement), Rows::outputs);
         cost_.exchanges += costs_.end(last, placement);
         return cost_;
     }
 
   private:
+    void work(ModuleSpec const& module, Placement placement) {
+        cost_.work += costs_.work(module, placement);
+        cost_.exchanges += costs_.within(module, placement);
+    }
+
     void move(LayoutKind from, LayoutKind to, Rows rows) {
         cost_.exchanges += move_cost(costs_, from, to, rows);
     }

@@ -27,6 +27,8 @@ class RouteCosts {
     virtual double exchange(parallel::Collective kind, Rows rows) const = 0;
     /// A module's own work; not of norms.
     virtual double work(ModuleSpec const& module, Placement placement) const = 0;
+    /// The exchanges without which it cannot do that.
+    virtual double within(ModuleSpec const& module, Placement placement) const = 0;
     /// A norm where the residual stream lies.
     virtual double norm(parallel::LayoutKind stream) const = 0;
     /// What follows the last module: bringing logits or candidates together and telling all ranks

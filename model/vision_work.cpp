@@ -19,10 +19,9 @@ class Work {
           units_{units_of(module.units, placement, rank, model.ranks).count} {}
 
     ModuleWork work() const {
+        if (module_.kind == ModuleKind::patch_embedding) return embedding();
         if (tiles_ == 0 || units_ == 0) return {};
         switch (module_.kind) {
-            case ModuleKind::patch_embedding:
-                return embedding();
             case ModuleKind::attention:
                 return attention();
             case ModuleKind::mlp:
@@ -42,16 +41,18 @@ class Work {
         return {weight_dtype(model_, module_, role), model_.options.compute, rows, outputs, inputs};
     }
 
-    /// Rank 0 cuts the patches of all tiles; a product is written, then read and written with its
-    /// positions.
+    /// Rank 0 cuts the patches of all tiles, whoever embeds them; a product is written, then read
+    /// and written with its positions.
     ModuleWork embedding() const {
         std::size_t const width = config_.channels * config_.patch * config_.patch;
         std::size_t const patches = tiles_ * config_.patches();
         std::size_t const cut = rank_ == choosing_rank ? load_.batch * config_.patches() : 0;
-        return {.gemms = {gemm(Role::patch, patches, units_, width)},
-                .attention = {},
-                .pass_bytes = patches * units_ * 3 * sizeof(float) +
-                              cut * width * (sizeof(float) + compute_size())};
+        ModuleWork work{.gemms = {},
+                        .attention = {},
+                        .pass_bytes = patches * units_ * 3 * sizeof(float) +
+                                      cut * width * (sizeof(float) + compute_size())};
+        if (patches * units_ > 0) work.gemms = {gemm(Role::patch, patches, units_, width)};
+        return work;
     }
 
     /// Every row sees all of its tile.

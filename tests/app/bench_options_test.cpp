@@ -27,6 +27,17 @@ void expect_refused(std::vector<std::string> const& more, std::string const& mes
     EXPECT_THAT([&] { parse(more); }, ThrowsMessage<UsageError>(HasSubstr(message)));
 }
 
+TEST(BenchOptions, MeasureTilesInsteadOfBatchesUnlessBothAreAskedFor) {
+    auto const tiles = parse({"--tiles", "1,16"});
+    EXPECT_THAT(tiles.tiles, ElementsAre(1U, 16U));
+    EXPECT_TRUE(tiles.batches.empty());
+    auto const both = parse({"--tiles", "2", "--batch", "3"});
+    EXPECT_THAT(both.tiles, ElementsAre(2U));
+    EXPECT_THAT(both.batches, ElementsAre(3U));
+    EXPECT_TRUE(parse({}).tiles.empty());
+    expect_refused({"--tiles", "0"}, "--tiles is \"0\"");
+}
+
 TEST(BenchOptions, AreReadAndOtherwiseHaveDefaults) {
     auto const options =
         parse({"--placement", "shard", "--placement=*.mlp=replicate", "--batch", "1,32,8", "--new",

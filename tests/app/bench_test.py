@@ -56,6 +56,39 @@ def every_plan_and_batch(program: Program, folder: pathlib.Path) -> None:
     check_traffic(program, report)
 
 
+VISION = {"model_type": "internvl_chat", "ps_version": "v2", "torch_dtype": "float32",
+          "llm_config": {"model_type": "llama", "vocab_size": 99, "hidden_size": 64, "intermediate_size": 96,
+                         "num_hidden_layers": 1, "num_attention_heads": 4, "hidden_act": "silu",
+                         "max_position_embeddings": 512, "rms_norm_eps": 1e-6},
+          "vision_config": {"model_type": "intern_vit_6b", "hidden_size": 80, "intermediate_size": 100,
+                            "num_hidden_layers": 2, "num_attention_heads": 5, "patch_size": 14, "image_size": 56,
+                            "hidden_act": "gelu"}}
+
+
+def tiles_of_an_encoder(program: Program, folder: pathlib.Path) -> None:
+    config, path, placements = folder / "config.json", folder / "bench.json", ("vision.*=shard", "vision.*=split-batch")
+    config.write_text(json.dumps(VISION))
+    text = program.run(config, "--tiles", "1,5", "--repeat", 2, "--json", path, "--quiet",
+                       *(word for placement in placements for word in ("--placement", placement)))
+    for words in (*placements, "1 tile(s)", "5 tile(s)", "encoder on the largest rank"):
+        expect(words in text, f"{words} is not in the table: {text}")
+    for plan in json.loads(path.read_text())["plans"]:
+        expect(plan["batches"] == [] and [one["tiles"] for one in plan["encodings"]] == [1, 5], f"{plan}")
+        expect(len(plan["encoder_bytes"]) == program.options.ranks, f"{plan['encoder_bytes']}")
+        for encoding in plan["encodings"]:
+            runs = encoding["encode"]["runs"]
+            expect(len(runs) == 2 and min(runs) > 0, f"{encoding}")
+            result = subprocess.run([program.options.tesserank, "plan", config, "--ranks", str(program.options.ranks),
+                                     "--placement", plan["placement"], "--batch", "1", "--tiles", str(encoding["tiles"]),
+                                     "--json"], capture_output=True, text=True, check=True)
+            sent = [exchange["bytes"] for step in json.loads(result.stdout)["encode"]
+                    for exchange in step["exchanges"] * step["count"]]
+            expect(encoding["sent"] == {"collectives": len(sent), "bytes": sum(sent)}, f"{encoding}")
+    both = json.loads(program.run(config, "--tiles", 2, "--batch", 1, "--repeat", 1, "--json", "-", *SHORT))
+    expect(len(both["plans"][0]["batches"]) == 1 and len(both["plans"][0]["encodings"]) == 1, f"{both}")
+    expect("vision encoder" in program.run(program.config, "--tiles", 1, *SHORT, status=1), "no encoder")
+
+
 def check_batch(batch: dict) -> None:
     for phase in ("prefill", "decode", "total"):
         times = batch[phase]
@@ -119,7 +152,7 @@ def main() -> None:
     parser.add_argument("--ranks", required=True, type=int)
     parser.add_argument("--mpiexec", default="mpirun")
     program = Program(parser.parse_args())
-    for case in (every_plan_and_batch, model_file_and_plan_file, what_does_not_suit):
+    for case in (every_plan_and_batch, tiles_of_an_encoder, model_file_and_plan_file, what_does_not_suit):
         with tempfile.TemporaryDirectory() as name:
             case(program, pathlib.Path(name))
             print("ok", case.__name__)

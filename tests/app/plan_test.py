@@ -114,6 +114,29 @@ def fp8_runs(program: Program, folder: pathlib.Path) -> None:
     program.run("plan", model, "--ranks", 2, "--weights", "fp8", "--placement", "auto", "--explain")
 
 
+def vision(program: Program, folder: pathlib.Path) -> None:
+    """An encoder's part of a plan, for as many tiles as are asked for, and one that a search places."""
+    path = program.options.golden / "models/internvl-orig-25heads-bf16/config.json"
+    words = "plan", path, "--ranks", 4, "--batch", 2
+    report = json.loads(program.run(*words, "--tiles", 3, "--placement", "vision.*=split-batch", "--json"))
+    expect(report["workload"]["tiles"] == 3 and sum(step["tiles"] * step["count"] for step in report["encode"]) == 6,
+           f"{report['encode']}")
+    expect([rank["tiles"] for rank in report["by_rank"]] == [2, 2, 1, 1], f"{report['by_rank']}")
+    expect(report["predicted"]["encode"]["seconds"] > 0, f"{report['predicted']}")
+    text = program.run(*words, "--tiles", 3)
+    for wanted in ("vision.layers.0-1.attention", "heads 7, 6 x3", "encoding of 6 tile(s)", "predicted: encoding"):
+        expect(wanted in text, f"{wanted} is not in: {text}")
+    expect("tile(s)" in program.run(*words) and "tile(s)" not in program.run(*words, "--tiles", 0), "one tile is usual")
+    expect("features" in program.run(*words, "--tiles", 9, "--prompt", 80, status=1), "81 features fit 80 tokens")
+    expect("vision encoder" in program.run("plan", program.options.golden / "models/qwen3-qknorm/config.json", "--ranks", 2,
+                                           "--tiles", 1, status=1), "tiles for a text model")
+    plan = folder / "plan.json"
+    text = program.run(*words, "--placement", "auto", "--explain")
+    expect("encoding: work" in text and "vision." in text, text)
+    program.run(*words, "--placement", "auto", "--plan-out", plan)
+    expect("vision.projector" in program.run(*words, "--placement", plan), "the plan that was written")
+
+
 def unknown_families(program: Program, folder: pathlib.Path) -> None:
     for name, config in UNKNOWN.items():
         path = folder / "unknown.json"
@@ -237,7 +260,7 @@ def main() -> None:
     parser.add_argument("--golden", required=True, type=pathlib.Path)
     parser.add_argument("--mpiexec", default="mpirun")
     program = Program(parser.parse_args())
-    for case in (large_models, fp8_weights, fp8_runs, unknown_families, plan_file, wrong_rules, nothing_is_replaced, search,
+    for case in (large_models, fp8_weights, fp8_runs, vision, unknown_families, plan_file, wrong_rules, nothing_is_replaced, search,
                  search_with_a_machine_file, for_gpus, what_does_not_fit):
         with tempfile.TemporaryDirectory() as name:
             case(program, pathlib.Path(name))

@@ -4,6 +4,7 @@
 #include "model/placement_rules.hpp"
 #include "model/residual_route.hpp"
 #include "tests/model/support_model.hpp"
+#include "tests/model/support_vision.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -88,6 +89,33 @@ TEST(PlanReport, SaysWhatIsPredicted) {
     EXPECT_EQ(prefill.at("exchange_seconds").number(), 0.25);
     EXPECT_EQ(prefill.at("limit").string(), "arithmetic");
     EXPECT_EQ(predicted.at("decode").at("limit").string(), "attention");
+}
+
+TEST(PlanReport, SaysHowPicturesAreEncoded) {
+    auto const config = test::vision_decoder();
+    auto const modules = model::describe_modules(config);
+    auto plan = model::make_plan(modules, "vision.*=split-batch", 3);
+    model::settle_streams(plan, modules, kernels::DType::f32);
+    auto const facts = model::facts_of(config, plan, {.max_rows = 64, .max_logit_rows = 64},
+                                       {.batch = 2, .prompt = 20, .new_tokens = 4, .tiles = 2},
+                                       [](std::string_view) { return kernels::DType::bf16; });
+    JsonDocument const document(plan_report_json(facts, {}, "a title"), "report");
+    auto const root = document.root();
+    EXPECT_EQ(root.at("modules").elements().front().at("kind").string(), "patch_embedding");
+    EXPECT_EQ(root.at("workload").at("tiles").integer(0, 100), 2);
+    auto const encode = root.at("encode").elements();
+    ASSERT_EQ(encode.size(), 1U);
+    EXPECT_EQ(encode.front().at("tiles").integer(0, 100), 4);
+    EXPECT_EQ(encode.front().at("exchanges").elements().front().at("collective").string(),
+              "scatter");
+    std::vector<std::int64_t> tiles;
+    for (auto const& rank : root.at("by_rank").elements()) {
+        EXPECT_GT(rank.at("vision_bytes").integer(0, 1 << 30), 0);
+        EXPECT_GT(rank.at("feature_bytes").integer(0, 1 << 30), 0);
+        EXPECT_FALSE(rank.find("sequences"));
+        tiles.push_back(rank.at("tiles").integer(0, 100));
+    }
+    EXPECT_THAT(tiles, ElementsAre(2, 1, 1));
 }
 
 TEST(PlanReport, CountsSequencesOnlyWhereTheyAreDealtOut) {

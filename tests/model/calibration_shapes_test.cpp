@@ -1,6 +1,7 @@
 #include "model/calibration_shapes.hpp"
 
 #include "tests/model/support_model.hpp"
+#include "tests/model/support_vision.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -51,6 +52,27 @@ TEST(CalibrationShapes, HoldEveryMatrixWholeAndCut) {
         EXPECT_THAT(gemms, Contains(gemm(rows, 16, 20)));  // 8 columns
         EXPECT_THAT(gemms, Contains(gemm(rows, 14, 20)));  // 7
     }
+}
+
+// An encoder of 5 heads of 4 with 36 MLP columns; three tiles are 51 rows and 12 features.
+TEST(CalibrationShapes, HoldThoseOfAVisionEncoder) {
+    auto const config = test::vision_decoder();
+    DTypeOf const dtype_of = [](std::string_view) { return DType::bf16; };
+    auto const request =
+        quick_calibration({.config = config,
+                           .options = {},
+                           .workload = {.batch = 1, .prompt = 20, .new_tokens = 1, .tiles = 3},
+                           .dtype_of = dtype_of,
+                           .ranks = 2},
+                          3);
+    for (auto const& whole : {gemm(48, 20, 147), gemm(51, 60, 20), gemm(51, 36, 20),
+                              gemm(51, 20, 36), gemm(12, 64, 80), gemm(12, 64, 64)}) {
+        EXPECT_THAT(request.gemms, Contains(whole)) << whole.work.outputs;
+    }
+    EXPECT_THAT(request.gemms, Contains(gemm(51, 24, 20)));  // of 2 of the heads
+    EXPECT_THAT(request.gemms, Contains(gemm(34, 36, 20)));  // of 2 of the tiles
+    EXPECT_THAT(request.message_bytes, Contains(51U * 20 * sizeof(float)));
+    EXPECT_THAT(request.message_bytes, Contains(12U * 64 * sizeof(float)));
 }
 
 TEST(CalibrationShapes, HoldBf16InThePlaceOfFp8) {

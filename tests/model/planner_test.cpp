@@ -4,9 +4,11 @@
 #include "model/rated_machine.hpp"
 #include "model/residual_route.hpp"
 #include "tests/model/support_model.hpp"
+#include "tests/model/support_vision.hpp"
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <set>
@@ -225,6 +227,69 @@ TEST(FittingPresets, AreThoseWithinTheLimit) {
     ASSERT_FALSE(fitting.empty());
     EXPECT_EQ(fitting.front(), "shard");
     EXPECT_LT(fitting.size(), presets().size());
+}
+
+/// The decoder above behind an encoder of 24 columns a head, with 7 tiles in each prompt.
+Question question_with_pictures() {
+    Question question;
+    question.config.vision = test::vision_decoder().vision;
+    auto& vision = *question.config.vision;
+    vision.hidden = 600;
+    vision.heads = 25;
+    vision.head_dim = 24;
+    vision.intermediate = 2400;
+    vision.patch = 14;
+    vision.side = vision.table_side = 224;
+    vision.features = question.config.hidden;
+    question.workload = {.batch = 2, .prompt = 460, .new_tokens = 16, .tiles = 7};
+    return question;
+}
+
+TEST(VisionPlanner, DealsTilesOutOnASlowLink) {
+    auto question = question_with_pictures();
+    question.rates.latency = 1e-3;
+    question.rates.link = 1e8;
+    auto const best = question.best(1).front();
+    for (auto const* name : {"vision.layers.0.attention", "vision.layers.2.mlp"}) {
+        EXPECT_EQ(best.plan.of(name), Placement::split_batch) << name;
+    }
+    EXPECT_TRUE(best.plan.deals_tiles());
+    EXPECT_GT(best.encode.work, 0.0);
+    EXPECT_NEAR(best.seconds(), best.encode.total() + best.prefill.total() + best.decode.total(),
+                1e-12);
+}
+
+// Both parts share a rank's memory; which plan each has does not change the other's time.
+TEST(VisionPlanner, LeadsWithWhatIsFastestOfBothPartsThatFit) {
+    auto question = question_with_pictures();
+    question.rates.latency = 1e-3;
+    question.rates.link = 1e8;
+    auto const free = question.best(1).front();
+    question.bytes_per_rank = free.most_bytes - 1;
+    auto const bound = question.best(1).front();
+    EXPECT_LE(bound.most_bytes, *question.bytes_per_rank);
+    EXPECT_GE(bound.seconds(), free.seconds() / 1.01);
+    auto const memory =
+        memory_of(question.config, bound.plan, question.options, question.workload, in_bf16);
+    EXPECT_EQ(std::ranges::max(memory, {}, &RankFacts::total).total(), bound.most_bytes);
+    question.bytes_per_rank = 1;
+    EXPECT_TRUE(question.best(1).empty());
+}
+
+TEST(VisionPlanner, GivesWholePlansInTheOrderOfTime) {
+    auto const question = question_with_pictures();
+    auto const modules = describe_modules(question.config);
+    auto const best = question.best();
+    ASSERT_GT(best.size(), 1U);
+    for (auto const& ranked : best) {
+        EXPECT_EQ(ranked.plan.placements.size(), modules.size());
+        for (auto const& module : modules) {
+            EXPECT_EQ(ranked.plan.streams.contains(module.name), module.has_stream());
+        }
+    }
+    for (std::size_t i = 2; i < best.size(); ++i) {
+        EXPECT_LE(best[i - 1].seconds(), best[i].seconds());
+    }
 }
 
 }  // namespace

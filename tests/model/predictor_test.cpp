@@ -4,6 +4,7 @@
 #include "model/rated_machine.hpp"
 #include "model/residual_route.hpp"
 #include "tests/model/support_model.hpp"
+#include "tests/model/support_vision.hpp"
 
 #include <gtest/gtest.h>
 
@@ -54,6 +55,55 @@ TEST_F(PredictorTest, AddsUpTheExchangesOfAPlan) {
     auto const sharded = times("shard", Phase::decode);
     EXPECT_NEAR(sharded.cost.exchanges, 10 * (5 * all_reduce + 2 * rates_.latency),
                 2 * rates_.latency);
+}
+
+/// Of encoding, with an encoder of three layers and tiles of 17 rows of 20 columns.
+class EncodingTest : public ::testing::Test {
+  protected:
+    PhaseTimes times(std::string_view wish) const {
+        auto const modules = describe_modules(config_);
+        auto plan = make_plan(modules, wish, rates_.ranks);
+        settle_streams(plan, modules, options_.compute);
+        auto const machine = rated_machine(rates_);
+        return Predictor(machine, {config_, options_, in_bf16, rates_.ranks}, workload_)
+            .times_of_encoding(plan);
+    }
+
+    DecoderConfig config_ = test::vision_decoder();
+    TransformerOptions options_;
+    Workload workload_{.batch = 2, .prompt = 64, .new_tokens = 11, .tiles = 3};
+    MachineRates rates_{.latency = 2e-3};
+};
+
+// Where starting a collective is all that costs: as many as the plan says.
+TEST_F(EncodingTest, AddsUpTheExchangesOfAPlan) {
+    options_.vision.max_tiles = 4;
+    for (auto const* wish : {"shard", "vision.*=replicate", "vision.*=split-batch",
+                             "vision.*=single:1", "vision.*.attention=replicate"}) {
+        auto const modules = describe_modules(config_);
+        auto plan = make_plan(modules, wish, rates_.ranks);
+        settle_streams(plan, modules, options_.compute);
+        auto const facts = facts_of(config_, plan, options_, workload_, in_bf16);
+        std::size_t count = 0;
+        for (auto const& step : facts.encode) count += step.count * step.exchanges.size();
+        auto const encoding = times(wish);
+        EXPECT_EQ(encoding.steps, 2U);
+        EXPECT_NEAR(encoding.cost.exchanges, static_cast<double>(count) * rates_.latency,
+                    0.05 * rates_.latency)
+            << wish;
+    }
+}
+
+TEST_F(EncodingTest, SharesTheWorkOfDealtTiles) {
+    double const whole = times("vision.*=replicate").cost.work;
+    EXPECT_NEAR(times("vision.*=split-batch").cost.work, whole / 2, 0.1 * whole);
+    EXPECT_NEAR(times("vision.*=single:1").cost.work, whole, 0.1 * whole);
+}
+
+TEST_F(EncodingTest, HasNothingToSayWithoutTiles) {
+    workload_.tiles = 0;
+    EXPECT_EQ(times("shard").steps, 0U);
+    EXPECT_EQ(times("shard").cost.total(), 0.0);
 }
 
 TEST_F(PredictorTest, HalvesTheWorkOfTwoRanks) {

@@ -2,6 +2,7 @@
 
 #include "kernels/random.hpp"
 #include "tests/model/support_model.hpp"
+#include "tests/model/support_vision.hpp"
 
 #include <gtest/gtest.h>
 
@@ -24,6 +25,9 @@ class RandomCosts final : public RouteCosts {
     }
     double work(ModuleSpec const& module, Placement placement) const override {
         return 2.0 * draw(module.name + name_of(placement));
+    }
+    double within(ModuleSpec const& module, Placement placement) const override {
+        return 0.5 * draw("within" + module.name + name_of(placement));
     }
     double norm(LayoutKind stream) const override { return 0.3 * draw("norm" + name_of(stream)); }
     double end(ModuleSpec const& last, Placement placement) const override {
@@ -97,8 +101,7 @@ void for_every_plan(std::vector<ModuleSpec> const& modules, std::vector<Placemen
     }
 }
 
-TEST(CheapestRoute, IsTheBestOfAllPlans) {
-    auto const modules = describe_modules(one_layer());
+void expect_the_best_of_all_plans(std::vector<ModuleSpec> const& modules) {
     for (std::uint64_t seed = 0; seed < 40; ++seed) {
         RandomCosts const costs(seed);
         double least = std::numeric_limits<double>::infinity();
@@ -109,6 +112,16 @@ TEST(CheapestRoute, IsTheBestOfAllPlans) {
         ASSERT_TRUE(found);
         EXPECT_NEAR(cost_of(*found, modules, costs).total(), least, 1e-12) << "seed " << seed;
     }
+}
+
+TEST(CheapestRoute, IsTheBestOfAllPlans) {
+    expect_the_best_of_all_plans(describe_text(one_layer()));
+}
+
+TEST(CheapestRoute, IsTheBestOfAllPlansOfAnEncoder) {
+    auto config = test::vision_decoder();
+    config.vision->layers = 1;
+    expect_the_best_of_all_plans(describe_vision(config));
 }
 
 TEST(CheapestRoute, IsTheBestOfAllPlansThatFit) {
@@ -154,6 +167,9 @@ TEST(CheapestRoute, TakesTheFirstOfEquallyGoodChoices) {
             return 1.0;
         }
         double norm(LayoutKind /*stream*/) const override { return 0.0; }
+        double within(ModuleSpec const& /*module*/, Placement /*placement*/) const override {
+            return 0.0;
+        }
         double end(ModuleSpec const& /*last*/, Placement /*placement*/) const override {
             return 0.0;
         }
