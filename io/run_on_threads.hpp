@@ -5,8 +5,8 @@
 
 namespace tesserank::io {
 
-/// Calls work(0) .. work(count - 1), each once, in any order, on as many threads as there are cores
-/// for this process, eight at most. Errors: the first one that a call threw, after all have ended.
+/// Calls work(0) .. work(count - 1), each once, in any order, on as many threads as this process
+/// may use cores, eight at most. Errors: the first one that a call threw, after all have ended.
 void run_on_threads(std::size_t count, std::function<void(std::size_t)> const& work);
 
 }  // namespace tesserank::io

@@ -90,6 +90,7 @@ ChatMessage read_message(JsonNode const& message, std::vector<Source>& sources) 
 /// For messages without parts that are pictures.
 void place_images(std::vector<ChatMessage>& messages, std::size_t images, JsonNode const& where) {
     std::vector<PicturedText> split;
+    split.reserve(messages.size());
     for (auto const& message : messages) split.push_back(split_at_marks(message.content));
     std::size_t const marks = std::accumulate(
         split.begin(), split.end(), std::size_t{0},

@@ -122,7 +122,7 @@ std::string join(PicturedText const& text, std::string_view placeholder) {
 }
 
 PicturedText place_images(std::string&& text, std::size_t images) {
-    PicturedText const whole(std::move(text));
+    PicturedText whole(std::move(text));
     if (images == 0) return whole;
     auto marked = split_at_marks(whole);
     if (marked.pictures() == 0) return put_in_front(images, whole);

@@ -47,7 +47,7 @@ class Run:
         (self.folder / "requests" / name).write_bytes(content)
         return name
 
-    def generate(self, lines: list, status: int, *more: str, command: str = "generate") -> list[dict]:
+    def start(self, lines: list, status: int, *more: str, command: str = "generate") -> str:
         requests = self.folder / "requests" / "in.jsonl"
         requests.write_text("".join(json.dumps(line) + "\n" for line in lines))
         environment = dict(os.environ, OMP_NUM_THREADS="1", OMPI_ALLOW_RUN_AS_ROOT="1",
@@ -59,6 +59,14 @@ class Run:
              "--quiet", *more], env=environment, capture_output=True, text=True, timeout=3 * SECONDS)
         expect(time.monotonic() - begin < SECONDS, "it took too long")
         expect(result.returncode == status, f"exit status {result.returncode}, want {status}: {result.stderr}")
+        return result.stderr
+
+    def fails(self, word: str, *more: str) -> None:
+        errors = self.start([{"id": "a", "prompt": "q"}], 2, *more)
+        expect(word in errors, f"{word!r} is not in: {errors}")
+
+    def generate(self, lines: list, status: int, *more: str, command: str = "generate") -> list[dict]:
+        self.start(lines, status, *more, command=command)
         results = [json.loads(line) for line in (self.folder / "out.jsonl").read_text().splitlines()]
         expect(len(results) == len(lines), f"{len(results)} results for {len(lines)} lines")
         return results
@@ -161,6 +169,7 @@ def limits(run: Run) -> None:
               "--max-length", "60")
     one = run.generate([{"id": "a", "prompt": "q", "images": ["good.png"], "max_new_tokens": 1}], 0, "--max-tiles", "1")
     three = run.generate([{"id": "a", "prompt": "q", "images": ["good.png"], "max_new_tokens": 1}], 0)
+    run.fails("expected one below the model's 900", "--image-token", "900")
     expect(three[0]["prompt_tokens"] - one[0]["prompt_tokens"] == 8, f"--max-tiles does nothing: {one}, {three}")
 
 

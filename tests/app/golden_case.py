@@ -89,7 +89,7 @@ def check_same(folder: pathlib.Path) -> list[str]:
 
 def images_of(prompt: dict, case: pathlib.Path) -> dict:
     """The part of a request that says which pictures it has."""
-    paths = [str(case / "images" / f"image{index}.png") for index in prompt.get("images", [])]
+    paths = [str(case.resolve() / "images" / f"image{index}.png") for index in prompt.get("images", [])]
     return {"images": paths} if paths else {}
 
 

@@ -140,6 +140,26 @@ TEST(MakePrompt, ConversationsUseTheModelsFormat) {
             R"(messages: the model file has no chat template; give "prompt" or "tokens")", without);
 }
 
+TEST(MakePrompt, AJinjaTemplateWritesAllSpecialTokensItself) {
+    std::string const folder = TESSERANK_SOURCE_DIR "/tests/golden/tokenizers/llama3/";
+    auto const llama3 = Tokenizer::from_json(read_file(folder + "tokenizer.json"), "llama3");
+    JsonDocument const config(read_file(folder + "tokenizer_config.json"), "config");
+    JsonDocument const cases(read_file(folder + "cases.json"), "cases");
+    PromptTools const with{
+        .tokenizer = &llama3,
+        .chat = recognise_template(config.root().at("chat_template").string(),
+                                   {.bos = config.root().at("bos_token").string(), .eos = ""})};
+    auto const chat = cases.root().at("chat").element(0);
+    ASSERT_TRUE(chat.at("add_generation_prompt").boolean());
+    ChatMessage message;
+    message.content.add(chat.at("messages").element(0).at("content").string());
+    Tokens expected;
+    for (auto const& id : chat.at("ids").elements()) {
+        expected.push_back(static_cast<std::int32_t>(id.integer(0, 800)));
+    }
+    EXPECT_EQ(make(std::vector{message}, {}, with).tokens, expected);
+}
+
 TEST(MakePrompt, MarksMustBeAsManyAsImages) {
     refuses("a<image>b", {"image2.png", "image2.png"}, "found 1 marks <image>, expected one for");
     // Without images a mark is nothing but text.
