@@ -60,6 +60,9 @@ std::size_t longest_sequences(std::span<CacheRoom const> rooms, std::size_t batc
         std::size_t const per_position = room.per_token * batch + room.per_own_token * own;
         std::size_t const tables = std::min(room.bytes, room.per_row * model::decode_bucket(batch));
         if (per_position > 0) longest = std::min(longest, (room.bytes - tables) / per_position);
+        if (room.encoder == 0) continue;
+        std::size_t const features = room.bytes - std::min(room.bytes, room.encoder);
+        longest = std::min(longest, features / (room.per_feature * batch));
     }
     return longest;
 }
@@ -88,7 +91,7 @@ ModelSession::ModelSession(RunOptions const& options, parallel::MpiCommunicator&
                              .set = index_.set.get()};
     auto plan = plan_for_run(options_, input, device_, ranks_);
     parallel::agree(ranks_, [&] {
-        bounds.vision.keep = config_.vision && keeps_vision(options_, input, plan);
+        bounds.vision.keep = keeps_vision(options_, input, plan);
         transformer_ = std::make_unique<model::Transformer>(
             config_, std::move(plan), device_.backend(), device_.tensors(), *source_, bounds);
     });
@@ -172,7 +175,9 @@ std::vector<CacheRoom> ModelSession::gather_cache_rooms() {
                                   : std::numeric_limits<std::size_t>::max()),
         .per_token = transformer_->cache_bytes(1, 0) + feature_bytes_per_token(config_),
         .per_own_token = transformer_->cache_bytes(0, 1),
-        .per_row = transformer_->decode_bytes(1)};
+        .per_row = transformer_->decode_bytes(1),
+        .per_feature = feature_bytes_per_token(config_),
+        .encoder = transformer_->released_bytes()};
     std::vector<CacheRoom> rooms(static_cast<std::size_t>(ranks_.size()));
     std::vector<std::size_t> const bytes(rooms.size(), sizeof(CacheRoom));
     ranks_.all_gather(std::as_bytes(std::span(&mine, 1)), bytes,

@@ -26,7 +26,11 @@ namespace tesserank::app {
 /// takes of it: of any sequence, and besides of one that the rank owns.
 struct CacheRoom {
     std::size_t bytes = 0, per_token = 0, per_own_token = 0;
-    std::size_t per_row = 0;  ///< of the tables of resident decoding, at most
+    std::size_t per_row = 0;      ///< of the tables of resident decoding, at most
+    std::size_t per_feature = 0;  ///< of per_token
+    /// What a vision encoder that is not kept takes, beside the features, before there are keys and
+    /// values.
+    std::size_t encoder = 0;
 };
 
 /// A model, opened, placed and loaded on all ranks, ready to run batches. What generate and score

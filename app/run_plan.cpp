@@ -164,16 +164,19 @@ model::PlacementPlan plan_for_run(RunOptions const& options, RunPlanInput const&
 
 bool keeps_vision(RunOptions const& options, RunPlanInput const& input,
                   model::PlacementPlan const& plan) {
+    auto const& config = input.model.config;
+    if (!config.vision) return false;
     if (options.keep_vision != "auto") return options.keep_vision == "yes";
     auto forward = input.model.options;
     forward.vision.keep = true;
-    std::size_t const length = options.max_length.value_or(
-        std::min(input.model.config.context, model::longest_automatic_length));
+    std::size_t const length =
+        options.max_length.value_or(std::min(config.context, model::longest_automatic_length));
+    // The prompts may be nothing but pictures.
     model::Workload const wanted{.batch = options.batch.value_or(model::largest_automatic_batch),
                                  .prompt = length - 1,
-                                 .new_tokens = 1};
-    auto const memory =
-        model::memory_of(input.model.config, plan, forward, wanted, input.model.dtype_of);
+                                 .new_tokens = 1,
+                                 .tiles = (length - 1) / config.vision->features_per_tile()};
+    auto const memory = model::memory_of(config, plan, forward, wanted, input.model.dtype_of);
     return std::ranges::all_of(
         memory, [&](model::RankFacts const& rank) { return rank.total() <= input.bytes_per_rank; });
 }

@@ -30,7 +30,8 @@ model::PlacementPlan plan_for_run(RunOptions const& options, RunPlanInput const&
                                   RankDevice& device, parallel::MpiCommunicator& ranks);
 
 /// Whether the vision encoder stays in memory between batches: as --keep-vision says, or, by
-/// default, where every rank has room for it beside as large a batch as is wished for.
+/// default, where every rank has room for it beside as large a batch as is wished for. False for a
+/// model without one.
 bool keeps_vision(RunOptions const& options, RunPlanInput const& input,
                   model::PlacementPlan const& plan);
 

@@ -92,6 +92,8 @@ class Transformer {
     /// Bytes on this rank, now.
     std::size_t weight_bytes() const;
     std::size_t forward_bytes() const;
+    /// Of a vision encoder that is not kept, while it works.
+    std::size_t released_bytes() const { return vision_ ? vision_->released_bytes() : 0; }
     std::size_t cache_bytes(std::size_t all, std::size_t own) const {
         return cache_.bytes(all, own);
     }

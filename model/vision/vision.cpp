@@ -19,6 +19,7 @@ void Vision::load() {
 void Vision::release() {
     // What was queued still reads the weights.
     setup_.backend.synchronize();
+    released_bytes_ = encoder_->weight_bytes() + encoder_->forward_bytes();
     encoder_.reset();
 }
 

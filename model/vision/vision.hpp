@@ -32,6 +32,8 @@ class Vision {
     /// Bytes on this rank, now.
     std::size_t weight_bytes() const { return encoder_ ? encoder_->weight_bytes() : 0; }
     std::size_t forward_bytes() const { return encoder_ ? encoder_->forward_bytes() : 0; }
+    /// Of an encoder that is not kept, while it works.
+    std::size_t released_bytes() const { return released_bytes_; }
 
   private:
     void release();
@@ -40,6 +42,7 @@ class Vision {
     std::unique_ptr<VisionEncoder> encoder_;
     kernels::Tensor features_;  ///< with room for the largest batch so far
     std::size_t count_ = 0;
+    std::size_t released_bytes_ = 0;
 };
 
 }  // namespace tesserank::model

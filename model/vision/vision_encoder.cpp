@@ -13,14 +13,11 @@
 namespace tesserank::model {
 namespace {
 
-using kernels::ConstTensorView;
 using kernels::DType;
 using kernels::Segment;
 using kernels::TensorView;
 using parallel::Activation;
 using parallel::AnyActivation;
-using parallel::Layout;
-using parallel::LayoutKind;
 using parallel::OnRank;
 using parallel::Partition;
 

@@ -139,14 +139,15 @@ TEST_F(VisionEmulatedTest, PutsThemIntoPromptsWhoseTokensTheDeviceChooses) {
     }
     std::vector<std::vector<GenerateResult>> results;
     for (bool const resident : {false, true}) {
-        for (bool const keep : {true, false}) {
-            WaitingWeights source(config, *backend, world.rank());
-            Transformer model(config, test::preset_plan(config, "shard", world.size()), *backend,
-                              *ranks, source, {.resident = resident, .vision = {.keep = keep}});
-            model.load();
+        WaitingWeights source(config, *backend, world.rank());
+        Transformer model(config, test::preset_plan(config, "shard", world.size()), *backend,
+                          *ranks, source, {.resident = resident, .vision = {.keep = !resident}});
+        model.load();
+        // The second time recordings of the first are gone with the memory that they name.
+        for (int batch = 0; batch < 2; ++batch) {
             results.push_back(generate(model, world, test::on_rank_0(world, requests), {}));
-            backend->synchronize();
         }
+        backend->synchronize();
     }
     for (auto const& other : results) test::expect_same(other, results.front());
 }
