@@ -86,6 +86,7 @@ INSTANTIATE_TEST_SUITE_P(Cases, GoldenEncoder,
 class EncoderWithoutOneCollective : public GoldenEncoder {};
 
 TEST_P(EncoderWithoutOneCollective, IsNotRight) {
+    if (world.size() == 1) return;  // which has all it needs
     for (auto const& wish : test::vision_wishes(world.size())) {
         SCOPED_TRACE(wish);
         static_cast<void>(encode(wish, {}));
