@@ -19,6 +19,7 @@
 #include "parallel/agree.hpp"
 #include "parallel/mpi_session.hpp"
 
+#include <chrono>
 #include <functional>
 #include <iostream>
 #include <optional>
@@ -73,7 +74,7 @@ class BatchLoop {
             agree_on_files([this] { read_batch(); });
             long long const lines = ranks_.all_sum(static_cast<long long>(entries_.size()));
             if (lines == 0) break;
-            if (must_stop()) return exit_code::stopped;
+            if (must_stop()) return stopped_status();
             watcher_.batch_begins();
             auto const results = Work::run(session_.transformer(), ranks_, requests_, tools());
             watcher_.batch_ended();
@@ -107,10 +108,17 @@ class BatchLoop {
 
     /// From another thread than the one that communicates, which may be stuck.
     static void end_now(std::string const& reason) {
+        parallel::MpiSession::exit_after(std::chrono::seconds(5), exit_code::stopped);
         std::cerr << ("tesserank: ended by " + reason +
                       "; run it again to go on behind the last whole batch\n")
                   << std::flush;
         parallel::MpiSession::abort_from_thread(exit_code::stopped);
+    }
+
+    /// What cannot go on has failed.
+    int stopped_status() {
+        bool const goes_on = ranks_.all_sum(record_ && record_->goes_on() ? 1 : 0) > 0;
+        return goes_on ? exit_code::stopped : exit_code::failure;
     }
 
     /// Whether any rank was told to stop, or time runs out; the batch that was read is left for
@@ -119,7 +127,8 @@ class BatchLoop {
         auto const reason = watcher_.should_stop();
         if (ranks_.all_sum(reason ? 1 : 0) == 0) return false;
         if (record_) {
-            log_.stopped(reason.value_or("a signal to another rank"), record_->progress().results);
+            log_.stopped(reason.value_or("a signal to another rank"), record_->progress().results,
+                         record_->goes_on());
         }
         return true;
     }
@@ -129,6 +138,7 @@ class BatchLoop {
         check_paths(options_);
         lines_.emplace(options_.input, io::longest_request_line);
         record_.emplace(options_, Work::task, session_.tokenizer());
+        record_->check_complete(identity());
         if (session_.tokenizer() != nullptr) text_.emplace(*session_.tokenizer());
         auto const& config = session_.transformer().config();
         if (!options_.logits.empty()) {
@@ -158,10 +168,14 @@ class BatchLoop {
         return before.there ? std::optional(before.limits) : std::nullopt;
     }
 
-    void start() {
+    io::RunIdentity identity() const {
         auto identity = session_.identity();
         identity.bound["task"] = Work::task == io::Task::score ? "score" : "generate";
-        auto const remark = record_->start(identity);
+        return identity;
+    }
+
+    void start() {
+        auto const remark = record_->start(identity());
         reader_->skip(Work::task, record_->progress().lines);
         if (!remark.empty()) log_.resumed(remark);
     }
@@ -204,7 +218,7 @@ class BatchLoop {
     }
 
     void write_batch(std::vector<Result> const& results) {
-        kernels::Phase const phase("writing results");
+        kernels::Phase const phase("writing results", kernels::Phase::Pace::open);
         if (logits_sink_) logits_sink_->check();
         if (feature_sink_) feature_sink_->check();
         std::size_t tokens = 0;
@@ -224,7 +238,7 @@ class BatchLoop {
     }
 
     void commit() {
-        kernels::Phase const phase("writing results");
+        kernels::Phase const phase("writing results", kernels::Phase::Pace::open);
         if (logits_) logits_->commit();
         if (features_) features_->commit();
         record_->commit();

@@ -73,14 +73,17 @@ void RunLog::batch_done(std::size_t requests, std::size_t tokens) {
     }
 }
 
-void RunLog::stopped(std::string_view reason, std::size_t results) {
+void RunLog::stopped(std::string_view reason, std::size_t results, bool goes_on) {
     if (style_ == Style::people) {
-        std::fprintf(
-            stderr, "%stesserank: stopped by %.*s after %zu results; run it again to go on\n",
-            terminal_ ? "\r" : "", static_cast<int>(reason.size()), reason.data(), results);
+        std::fprintf(stderr, "%stesserank: stopped by %.*s after %zu results; %s\n",
+                     terminal_ ? "\r" : "", static_cast<int>(reason.size()), reason.data(), results,
+                     goes_on ? "run it again to go on" : "this run cannot be continued");
     } else if (style_ == Style::json) {
         io::JsonObject event;
-        print_event(event.add("event", "stopped").add("reason", reason).add("results", results));
+        print_event(event.add("event", "stopped")
+                        .add("reason", reason)
+                        .add("results", results)
+                        .add_json("goes_on", goes_on ? "true" : "false"));
     }
 }
 

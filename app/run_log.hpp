@@ -23,7 +23,7 @@ class RunLog {
     void resumed(std::string_view remark);
     void batch_done(std::size_t requests, std::size_t tokens);
     /// Before the input's end.
-    void stopped(std::string_view reason, std::size_t results);
+    void stopped(std::string_view reason, std::size_t results, bool goes_on);
     void finished(std::size_t results, std::size_t errors);
 
   private:

@@ -58,13 +58,26 @@ RunRecord::RunRecord(RunOptions const& options, io::Task task, io::Tokenizer con
         return;
     }
     // Beside the partial file, where a link leads, so that every name of an output finds it.
-    input_ = options.input;
+    input_hash_ = content_of(options.input);
     journal_path_ = io::follow_links(options.output) + ".journal";
-    if (options.resume != "no") earlier_ = io::read_journal(journal_path_);
+    if (options.resume != "no") {
+        earlier_ = io::read_journal(journal_path_);
+        if (!earlier_) check_nothing_is_lost(options.output);
+    }
     if (must && !earlier_) {
         throw InputError("--resume must: " + journal_path_ + " is not there: no run to go on with");
     }
     open(options, task, tokenizer);
+}
+
+/// A run is killed while it writes its journal's first line only before it has results.
+void RunRecord::check_nothing_is_lost(std::string const& output) const {
+    std::error_code no_file;
+    auto const partial = io::PartialFile(output).partial();
+    auto const bytes = std::filesystem::file_size(partial, no_file);
+    if (no_file || bytes == 0 || !std::filesystem::exists(journal_path_, no_file)) return;
+    throw InputError(journal_path_ + " is damaged, though there are results in " + partial +
+                     "; give --resume no to start anew");
 }
 
 RunRecord::~RunRecord() {
@@ -98,18 +111,32 @@ std::optional<model::BatchLimits> RunRecord::limits_before() const {
                               .max_length = number_of(bound, "max-length")};
 }
 
+void RunRecord::check_same(io::RunIdentity const& identity) const {
+    auto const differs = io::difference(earlier_->identity.bound, identity.bound);
+    if (differs.empty()) return;
+    throw InputError(journal_path_ + " is of another run: " + differs +
+                     ". Run it as before, or start anew with --resume no");
+}
+
+void RunRecord::check_complete(io::RunIdentity identity) const {
+    if (!is_complete()) return;
+    identity.bound["input"] = input_hash_;
+    // They are settled when the model is loaded, which is not needed any more.
+    for (auto const* const name : {"batch", "max-length"}) {
+        auto const was = earlier_->identity.bound.find(name);
+        if (was != earlier_->identity.bound.end()) identity.bound[name] = was->second;
+    }
+    check_same(identity);
+}
+
 std::string RunRecord::start(io::RunIdentity identity) {
     if (journal_path_.empty()) return "";
-    identity.bound["input"] = content_of(input_);
+    identity.bound["input"] = input_hash_;
     if (!earlier_) {
         journal_.emplace(journal_path_, identity);
         return "";
     }
-    auto const differs = io::difference(earlier_->identity.bound, identity.bound);
-    if (!differs.empty()) {
-        throw InputError(journal_path_ + " is of another run: " + differs +
-                         ". Run it as before, or start anew with --resume no");
-    }
+    check_same(identity);
     auto const loosely = io::difference(earlier_->identity.loose, identity.loose);
     std::string const words = "goes on behind line " + std::to_string(progress_.lines);
     return loosely.empty() ? words : words + "; last bits may differ: " + loosely;

@@ -29,6 +29,12 @@ class RunRecord {
     /// Those of the run that goes on: its batches are cut alike.
     std::optional<model::BatchLimits> limits_before() const;
 
+    /// Whether a run that stops now can be continued by a later one.
+    bool goes_on() const { return !journal_path_.empty(); }
+
+    /// Errors: InputError when an earlier run has done everything, and it was another one.
+    void check_complete(io::RunIdentity identity) const;
+
     /// Before the first batch; the input's content joins the identity. Errors: InputError naming
     /// what is not as in the run that goes on, where results would differ. Gives a remark where
     /// last bits may differ, or else nothing.
@@ -43,9 +49,12 @@ class RunRecord {
     void commit();
 
   private:
+    void check_nothing_is_lost(std::string const& output) const;
+    void check_same(io::RunIdentity const& identity) const;
     void open(RunOptions const& options, io::Task task, io::Tokenizer const* tokenizer);
 
-    std::string input_, journal_path_;  ///< no journal: empty
+    std::string journal_path_;  ///< no journal: empty
+    std::string input_hash_;
     std::optional<io::JournalContent> earlier_;
     std::optional<io::Journal> journal_;
     std::optional<io::ResultWriter> writer_;  ///< none when the output has its name already

@@ -114,7 +114,9 @@ void StopWatcher::wait_for_signal(std::optional<SteadyTime> until) {
     int const number = last_signal.exchange(0);
     if (number == 0) return;
     std::scoped_lock const lock(mutex_);
-    if (signals_ == 0) signal_time_ = Clock::now();
+    auto const now = Clock::now();
+    if (signals_ > 0 && now - signal_time_ < terms_.apart) return;
+    if (signals_ == 0) signal_time_ = now;
     signal_name_ = name_of(number);
     ++signals_;
 }

@@ -16,6 +16,8 @@ namespace tesserank::app {
 struct StopTerms {
     std::optional<SteadyTime> end = {};       ///< of its time
     std::chrono::milliseconds grace{25'000};  ///< that a signal leaves: Slurm kills after 30 s
+    /// One request to stop may come on several ways: what follows sooner is the same signal.
+    std::chrono::milliseconds apart{2'000};
     std::chrono::milliseconds margin{5'000};  ///< kept free before `end` for writing
 };
 

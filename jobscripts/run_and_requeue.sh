@@ -22,26 +22,51 @@ export_job_end() {
     if [[ $end == [0-9]* ]]; then export SLURM_JOB_END_TIME; SLURM_JOB_END_TIME=$(date --date="$end" +%s); fi
 }
 
+# bytes_of_journal COMMAND...: how far a run has come; 0 where it has no output.
+bytes_of_journal() {
+    while [[ $# -gt 1 ]]; do
+        if [[ $1 == --output || $1 == -o ]]; then
+            stat --format=%s "$2.journal" 2>/dev/null || echo 0
+            return
+        fi
+        shift
+    done
+    echo 0
+}
+
 run_and_requeue() {
-    local launch step status=0
+    local launch step status before words=("$@") i
     if [[ ${LAUNCHER:-srun} == mpirun ]]; then
         launch=(mpirun --bind-to none)
     else
-        # pmix is what Open MPI 4 and 5 speak; `srun --mpi=list` shows what this Slurm offers.
-        launch=(srun --mpi=pmix --kill-on-bad-exit=1 --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}")
+        # pmix is what Open MPI 4 and 5 speak; `srun --mpi=list` shows what this Slurm offers. Ranks that outlive one
+        # that was killed are ended after some seconds.
+        launch=(srun --mpi=pmix --wait=10 --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}")
+    fi
+    if [[ ${SLURM_RESTART_COUNT:-0} -gt 0 ]]; then
+        # To start anew is meant for the first time.
+        for ((i = 1; i < ${#words[@]}; ++i)); do
+            if [[ ${words[i - 1]} == --resume && ${words[i]} == no ]]; then words[i]=auto; fi
+        done
     fi
     export OMP_NUM_THREADS=${SLURM_CPUS_PER_TASK:-1} OMP_PROC_BIND=false
     export_job_end
-    "${launch[@]}" "$@" &
+    before=$(bytes_of_journal "$@")
+    "${launch[@]}" "${words[@]}" &
     step=$!
-    # Both pass SIGUSR1 on to the ranks. A trap ends `wait`, so that it has to be asked again.
-    trap 'kill -USR1 "$step" 2>/dev/null' USR1 TERM
-    while true; do
-        wait "$step" && status=0 || status=$?
-        kill -0 "$step" 2>/dev/null || break
-    done
+    # Both pass SIGUSR1 on to the ranks; SIGTERM reaches them without this script. A trap ends `wait`, so that it has
+    # to be asked again, last when the step is gone.
+    trap 'kill -USR1 "$step" 2>/dev/null || :' USR1
+    trap : TERM
+    while kill -0 "$step" 2>/dev/null; do wait "$step" || :; done
+    wait "$step" && status=0 || status=$?
+    trap '' USR1 TERM
     # A job that was cancelled, or that Slurm itself puts back into the queue, is none of ours.
     if [[ $status -ne $stopped_status || $(job_fact JobState) != RUNNING ]]; then return "$status"; fi
+    if [[ $(bytes_of_journal "$@") -le $before ]]; then
+        echo "stopped before any batch was done: give the job more time, or the run a smaller --batch" >&2
+        return "$status"
+    fi
     echo "stopped in time; going on in the next run of job $job" >&2
     scontrol requeue "$job"
 }

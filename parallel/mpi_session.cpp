@@ -71,13 +71,16 @@ int MpiSession::size() {
     return size;
 }
 
-void MpiSession::abort_from_thread(int exit_status) {
-    // The parked thread may hold a lock that the library wants.
-    static constexpr std::chrono::seconds patience(2);
-    std::thread([exit_status] {
-        std::this_thread::sleep_for(patience);
+void MpiSession::exit_after(std::chrono::seconds time, int exit_status) {
+    std::thread([time, exit_status] {
+        std::this_thread::sleep_for(time);
         std::_Exit(exit_status);
     }).detach();
+}
+
+void MpiSession::abort_from_thread(int exit_status) {
+    // The parked thread may hold a lock that the library wants.
+    exit_after(std::chrono::seconds(2), exit_status);
     park_communicating_thread();
     MPI_Abort(MPI_COMM_WORLD, exit_status);
     std::_Exit(exit_status);

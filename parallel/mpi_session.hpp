@@ -1,5 +1,7 @@
 #pragma once
 
+#include <chrono>
+
 namespace tesserank::parallel {
 
 /// MPI from first to last use: created first in main, destroyed last. Finalises only when it dies
@@ -22,6 +24,8 @@ class MpiSession {
     /// Writes out what stdio holds back, then ends all ranks of the job at once with this exit
     /// status.
     [[noreturn]] static void abort(int exit_status);
+    /// Ends this process after so many seconds, whatever else becomes of it.
+    static void exit_after(std::chrono::seconds time, int exit_status);
     /// The same from another thread than the one that communicates, which is stopped first wherever
     /// it is: MPI does not bear two threads in it. Where the library cannot end the job any more,
     /// this process ends after two seconds, which the launcher sees.

@@ -39,7 +39,7 @@ Picture decode_jpeg(std::span<std::byte const> file, PictureLimits const& limits
     }
     Picture picture(static_cast<std::size_t>(width), static_cast<std::size_t>(height));
     if (tjDecompress2(decompressor.get(), bytes, file.size(), picture.rgb.data(), width, 0, height,
-                      TJPF_RGB, TJFLAG_ACCURATEDCT) != 0) {
+                      TJPF_RGB, TJFLAG_ACCURATEDCT | TJFLAG_LIMITSCANS) != 0) {
         // Oddities that cost no pixels are warnings; a file that ends too early is one as well.
         bool const warning = tjGetErrorCode(decompressor.get()) == TJERR_WARNING;
         std::string_view const text = tjGetErrorStr2(decompressor.get());

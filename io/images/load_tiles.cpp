@@ -34,7 +34,12 @@ std::vector<std::byte> read_file(std::string const& source, PictureOptions const
     InputFile const file((std::filesystem::path(options.folder) / source).string());
     check_file_bytes(file.bytes(), options.limits);
     std::vector<std::byte> bytes(file.bytes());
-    file.read(0, bytes);
+    try {
+        file.read(0, bytes);
+    } catch (kernels::SystemError const& error) {
+        // Of this request alone: what the system calls a file may be none that can be read.
+        throw InputError(error.what());
+    }
     return bytes;
 }
 

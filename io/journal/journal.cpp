@@ -152,7 +152,10 @@ class Parser {
 
 std::optional<JournalContent> read_journal(std::string const& path) {
     struct stat status {};
-    if (stat(path.c_str(), &status) != 0) return std::nullopt;
+    if (stat(path.c_str(), &status) != 0) {
+        if (errno == ENOENT) return std::nullopt;
+        throw kernels::SystemError(path + ": cannot be looked at: " + std::strerror(errno));
+    }
     if (!S_ISREG(status.st_mode)) {
         throw InputError(path + ": is no file, expected the journal of a run; give the output " +
                          "another name");

@@ -46,7 +46,11 @@ class Merger {
         auto const root = document.root();
         // The number of a result, counted over all files, is what an id set remembers of a line.
         ++merged_.results;
-        if (root.find("error")) ++merged_.errors;
+        if (root.find("error")) {
+            // A request whose id another one had already has a result too, which says so.
+            ++merged_.errors;
+            return;
+        }
         auto const id = root.find("id");
         if (!id) return;
         if (auto const first = ids_.insert(id->string(), merged_.results)) {

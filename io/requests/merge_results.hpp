@@ -14,7 +14,8 @@ struct MergedResults {
 
 /// Writes the lines of result files one file behind the other, as they are. Errors: InputError
 /// naming file and line, for a file whose run is not over (its journal is there), a line that is no
-/// result, or an id that another line has already.
+/// result, or an id that another line without an
+/// error has already.
 MergedResults merge_results(std::span<std::string const> parts, OutputFile& output);
 
 }  // namespace tesserank::io

@@ -4,6 +4,7 @@
 #include "io/requests/encode_text.hpp"
 #include "io/requests/json_text.hpp"
 #include "kernels/error.hpp"
+#include "kernels/phase.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -40,6 +41,7 @@ std::vector<model::Picture> load_pictures(std::vector<std::string> const& images
     std::vector<model::Picture> pictures;
     std::size_t features = 0;
     for (auto const& source : images) {
+        kernels::note_progress();
         try {
             pictures.push_back(load_tiles(source, prompts.options));
         } catch (InputError const& error) {

@@ -60,7 +60,6 @@ class VisionEncoder {
     class Pass;
 
     void build_layer(std::size_t index, std::span<ModuleSpec const> modules);
-    kernels::Segments upload_segments();
 
     VisionSetup setup_;
     VisionConfig const& config_;

@@ -124,7 +124,7 @@ TEST(StopWatcher, ABatchIsDroppedAtTheEndOfTime) {
 
 TEST(StopWatcher, ASecondSignalEndsOnEveryRank) {
     for (bool const decides : {true, false}) {
-        Watched watched({.grace = 1h}, decides);
+        Watched watched({.grace = 1h, .apart = 0ms}, decides);
         signal_between_batches(watched, SIGUSR1);
         watched->batch_begins();
         EXPECT_FALSE(watched.ended_within(20ms));
@@ -132,6 +132,14 @@ TEST(StopWatcher, ASecondSignalEndsOnEveryRank) {
         EXPECT_TRUE(watched.ended_within(5s));
         EXPECT_EQ(watched.reason(), "a second SIGUSR1");
     }
+}
+
+TEST(StopWatcher, OneRequestOnTwoWaysIsOneSignal) {
+    Watched watched({.grace = 1h});
+    signal_between_batches(watched, SIGTERM);
+    watched->batch_begins();
+    std::raise(SIGUSR1);
+    EXPECT_FALSE(watched.ended_within(50ms));
 }
 
 TEST(StopWatcher, OnlyTheDecidingRankDropsABatch) {

@@ -50,6 +50,15 @@ TEST(MergeResults, RefusesAnIdThatComesTwice) {
     EXPECT_FALSE(folder.has("all"));
 }
 
+TEST(MergeResults, TakesTheErrorOfARequestWhoseIdWasTaken) {
+    TemporaryFolder const folder;
+    auto const one =
+        folder.write("one", "{\"id\": \"a\"}\n{\"id\": \"a\", \"error\": \"line 2: id\"}\n");
+    auto const merged = merge(folder, {one});
+    EXPECT_EQ(merged.results, 2);
+    EXPECT_EQ(merged.errors, 1);
+}
+
 TEST(MergeResults, RefusesAFileWhoseRunIsNotOver) {
     TemporaryFolder const folder;
     auto const one = folder.write("one", "{\"id\": \"a\"}\n");
