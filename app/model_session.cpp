@@ -19,6 +19,7 @@
 #include "parallel/agree.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <limits>
 #include <sstream>
 #include <string_view>
@@ -206,7 +207,11 @@ io::RunIdentity ModelSession::identity() const {
     for (auto const& [name, text] : index_.documents) model.append(name + text);
     auto const& forward = transformer_->options();
     auto const& plan = transformer_->plan();
+    // Pictures are looked for beside the input.
+    std::error_code no_folder;
+    auto const folder = std::filesystem::weakly_canonical(options_.input, no_folder).parent_path();
     return {.bound = {{"batch", std::to_string(limits_.batch)},
+                      {"pictures-in", config_.vision ? folder.string() : ""},
                       {"max-length", std::to_string(limits_.max_length)},
                       {"max-new-tokens", std::to_string(default_max_new_tokens_)},
                       {"seed", std::to_string(options_.seed)},
@@ -221,7 +226,8 @@ io::RunIdentity ModelSession::identity() const {
                       {"ranks", std::to_string(ranks_.size())},
                       {"placement", model::wish_for(plan, model::describe_modules(config_))},
                       {"device", device_.summary()},
-                      {"prefill-chunk", std::to_string(options_.prefill_chunk)}}};
+                      {"prefill-chunk", std::to_string(options_.prefill_chunk)},
+                      {"vision-chunk", std::to_string(options_.vision_chunk)}}};
 }
 
 std::size_t ModelSession::usual_candidates() const {

@@ -37,11 +37,15 @@ std::optional<std::int32_t> find_placeholder(RunOptions const& options,
     return tokenizer == nullptr ? std::nullopt : tokenizer->id_of("<IMG_CONTEXT>");
 }
 
-void check_placeholder(std::optional<std::int32_t> placeholder,
-                       model::DecoderConfig const& config) {
-    if (!placeholder || static_cast<std::size_t>(*placeholder) < config.vocabulary) return;
+/// A model's vocabulary may be padded beyond its tokenizer's.
+void check_placeholder(std::optional<std::int32_t> placeholder, model::DecoderConfig const& config,
+                       io::Tokenizer const* tokenizer) {
+    auto const known = tokenizer == nullptr
+                           ? config.vocabulary
+                           : std::min(config.vocabulary, tokenizer->vocabulary_size());
+    if (!placeholder || static_cast<std::size_t>(*placeholder) < known) return;
     throw InputError("the token that stands for a picture is " + std::to_string(*placeholder) +
-                     ", expected one below the model's " + std::to_string(config.vocabulary) +
+                     ", expected one below the model's " + std::to_string(known) +
                      ": give another by --image-token");
 }
 
@@ -51,7 +55,7 @@ io::PicturePrompts picture_prompts(RunOptions const& options, io::PictureConfig 
     io::PicturePrompts prompts{.options = {.folder = {}, .limits = {}, .tiling = wishes.tiling},
                                .features_per_tile = config.vision->features_per_tile(),
                                .placeholder = find_placeholder(options, wishes, tokenizer)};
-    check_placeholder(prompts.placeholder, config);
+    check_placeholder(prompts.placeholder, config, tokenizer);
     auto& [folder, limits, tiling] = prompts.options;
     if (options.input != "-") folder = std::filesystem::path(options.input).parent_path().string();
     limits.file_bytes = options.max_image_bytes.value_or(limits.file_bytes);

@@ -12,6 +12,7 @@ namespace tesserank::io::detail {
 namespace {
 
 std::size_t constexpr most_stop_strings = 16;
+std::size_t constexpr most_images = 4096;
 std::size_t constexpr most_logprobs = 20;
 std::int64_t constexpr most_new_tokens = std::numeric_limits<std::int32_t>::max();
 
@@ -159,6 +160,7 @@ Complaint add_image(RequestLine& line, JsonScalar& value) {
         return complain("images[" + std::to_string(line.images.size()) + "]", value,
                         "a path or a data URL");
     }
+    if (line.images.size() == most_images) return "images: more than 4096";
     line.images.push_back(std::move(*source));
     return {};
 }
