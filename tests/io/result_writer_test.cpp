@@ -57,7 +57,7 @@ TEST(ResultWriter, WritesAResultThatFailedAsAnError) {
         model::GenerateResult result;
         result.error = "no number";
         writer.write(request("a"), result);
-        errors = writer.errors();
+        errors = writer.progress().errors;
     });
     EXPECT_EQ(errors, 1U);
     EXPECT_EQ(lines,
