@@ -114,10 +114,12 @@ __global__ void __launch_bounds__(search_width, 1)
     if (threadIdx.x == 0) {
         float const logit = rows.logit(b, number);
         float const logprob = summary.sum.log_probability(logit);
-        // A NaN spoils the sum; an infinity is the most likely token.
-        bool const finite = std::isfinite(logprob) && std::isfinite(logit);
-        chosen[b] = finite ? DecodeOutput{.token = rows.order.token(number), .logprob = logprob}
-                           : DecodeOutput{.token = -1, .logprob = NAN};
+        // A NaN spoils the sum; an infinity is the most likely token. A sequence of the device's
+        // own ends there, of sample() the caller decides.
+        bool const refused =
+            rules.given == nullptr && !(std::isfinite(logprob) && std::isfinite(logit));
+        chosen[b] = refused ? DecodeOutput{.token = -1, .logprob = NAN}
+                            : DecodeOutput{.token = rows.order.token(number), .logprob = logprob};
     }
 }
 
