@@ -1,9 +1,11 @@
 #pragma once
 
 #include "app/exit_code.hpp"
+#include "app/file_sinks.hpp"
 #include "app/model_session.hpp"
 #include "app/run_log.hpp"
 #include "app/run_options.hpp"
+#include "io/requests/features_file.hpp"
 #include "io/requests/line_reader.hpp"
 #include "io/requests/logits_file.hpp"
 #include "io/requests/request_reader.hpp"
@@ -13,7 +15,6 @@
 #include "model/generate.hpp"
 #include "parallel/agree.hpp"
 
-#include <exception>
 #include <functional>
 #include <optional>
 #include <span>
@@ -24,36 +25,13 @@
 
 namespace tesserank::app {
 
-/// Hands rows of logits from the model to the file. A row that cannot be written must not end the
-/// batch on this rank alone: the error waits for check().
-class FileLogitsSink final : public model::LogitsSink {
-  public:
-    explicit FileLogitsSink(io::LogitsFile& file) : file_{file} {}
-    void append(std::string const& request_id, std::span<float const> logits) override {
-        if (error_) return;
-        try {
-            file_.append(request_id, logits);
-        } catch (std::exception const&) {
-            error_ = std::current_exception();
-        }
-    }
-    /// Errors: the first one of append().
-    void check() const {
-        if (error_) std::rethrow_exception(error_);
-    }
-
-  private:
-    io::LogitsFile& file_;
-    std::exception_ptr error_;
-};
-
 /// Reads requests, runs them in static batches and writes the results in the order of the input;
 /// what generate and score have in common. `Work` says which requests are read and what is run:
 ///
 ///     using Request, Result;
 ///     static constexpr io::Task task;
-///     // The next request or error, nullopt at the end.
-///     static auto next(io::RequestReader&);
+///     // The next requests and errors, none only at the end.
+///     static std::vector<io::ReadLine<Request>> next(io::RequestReader&, std::size_t most);
 ///     static std::vector<Result> run(Transformer&, MpiCommunicator&, std::span<Request const>,
 ///                                    BatchTools const&);
 ///     // For the progress report.
@@ -74,7 +52,7 @@ class BatchLoop {
         log_.planned(session_.plan_summary());
         log_.loaded(session_.summary(), session_.load_summary());
         agree_on_files([this] {
-            reader_.emplace(std::move(*lines_), session_.request_limits(), session_.tokenizer());
+            reader_.emplace(std::move(*lines_), session_.request_limits(), session_.prompt_tools());
         });
     }
 
@@ -118,15 +96,26 @@ class BatchLoop {
         lines_.emplace(options_.input, io::longest_request_line);
         writer_.emplace(options_.output, Work::task, session_.tokenizer());
         if (session_.tokenizer() != nullptr) text_.emplace(*session_.tokenizer());
-        if (options_.logits.empty()) return;
-        logits_.emplace(options_.logits, session_.transformer().config().vocabulary);
-        sink_.emplace(*logits_);
+        auto const& config = session_.transformer().config();
+        if (!options_.logits.empty()) {
+            logits_.emplace(options_.logits, config.vocabulary);
+            logits_sink_.emplace(*logits_);
+        }
+        if (!options_.image_features.empty()) {
+            if (!config.vision) {
+                throw kernels::InputError("--image-features: " + options_.model +
+                                          " is a model that takes no pictures");
+            }
+            features_.emplace(options_.image_features, config.hidden);
+            feature_sink_.emplace(*features_);
+        }
     }
 
     model::BatchTools tools() {
         return {.eos_ids = session_.eos_ids(),
                 .text = text_ ? &*text_ : nullptr,
-                .logits = sink_ ? &*sink_ : nullptr};
+                .logits = logits_sink_ ? &*logits_sink_ : nullptr,
+                .features = feature_sink_ ? &*feature_sink_ : nullptr};
     }
 
     void read_batch() {
@@ -136,30 +125,31 @@ class BatchLoop {
         // the memory.
         std::size_t const slots = session_.limits().batch, most_lines = 16 * slots + 1024;
         while (requests_.size() < slots && entries_.size() < most_lines) {
-            auto next = Work::next(*reader_);
-            if (!next) break;
-            take(std::move(*next));
+            auto next = Work::next(*reader_, slots - requests_.size());
+            if (next.empty()) break;
+            for (auto& line : next) take(std::move(line));
         }
     }
 
-    void take(std::variant<Request, io::RequestError> next) {
-        if (auto* error = std::get_if<io::RequestError>(&next)) {
+    void take(io::ReadLine<Request>&& next) {
+        if (auto* error = std::get_if<io::RequestError>(&next.content)) {
             entries_.emplace_back(std::move(*error));
             return;
         }
-        auto& request = std::get<Request>(next);
+        auto& request = std::get<Request>(next.content);
         try {
-            if (logits_) io::LogitsFile::check_id(request.id);
+            if (logits_ || features_) io::LogitsFile::check_id(request.id);
             entries_.emplace_back(requests_.size());
             requests_.push_back(std::move(request));
         } catch (kernels::InputError const& error) {
-            auto const message = "line " + std::to_string(reader_->line()) + ": " + error.what();
-            entries_.emplace_back(io::RequestError{request.id, reader_->line(), message});
+            auto const message = "line " + std::to_string(next.line) + ": " + error.what();
+            entries_.emplace_back(io::RequestError{request.id, next.line, message});
         }
     }
 
     void write_batch(std::vector<Result> const& results) {
-        if (sink_) sink_->check();
+        if (logits_sink_) logits_sink_->check();
+        if (feature_sink_) feature_sink_->check();
         std::size_t tokens = 0;
         for (auto const& entry : entries_) {
             if (auto const* error = std::get_if<io::RequestError>(&entry)) {
@@ -176,6 +166,7 @@ class BatchLoop {
 
     void commit() {
         if (logits_) logits_->commit();
+        if (features_) features_->commit();
         writer_->commit();
     }
 
@@ -186,7 +177,9 @@ class BatchLoop {
     std::optional<io::ResultWriter> writer_;
     std::optional<io::TextStreamFactory> text_;
     std::optional<io::LogitsFile> logits_;
-    std::optional<FileLogitsSink> sink_;
+    std::optional<FileLogitsSink> logits_sink_;
+    std::optional<io::FeaturesFile> features_;
+    std::optional<FileFeatureSink> feature_sink_;
     std::optional<io::LineReader> lines_;  ///< until reader_ has them
     std::optional<io::RequestReader> reader_;
     std::vector<Entry> entries_;

@@ -18,7 +18,7 @@ namespace {
 
 namespace po = boost::program_options;
 
-constexpr std::size_t most_sequences = std::size_t{1} << 16;
+constexpr std::size_t most_in_list = std::size_t{1} << 16;
 NumberRange const tokens{1, 1LL << 24, "1 to 2^24"};
 NumberRange const runs{1, 1000, "1 to 1000"};
 NumberRange const warmups{0, 1000, "0 to 1000"};
@@ -29,6 +29,9 @@ Grammar grammar(BenchOptions& options) {
     add("placement", po::value<std::vector<std::string>>()->value_name("WISH"),
         "what to measure, as often as you like: presets, rules or plan files (shard)");
     add("batch", po::value<std::string>()->value_name("N,N"), "sequences of each batch (1,8)");
+    add("tiles", po::value<std::string>()->value_name("N,N"),
+        "measure how a vision encoder encodes so many tiles; then no batches unless --batch is "
+        "given");
     add("prompt", po::value<long long>()->value_name("N"), "tokens of each prompt (128)");
     add("new", po::value<long long>()->value_name("N"), "new tokens of each sequence (32)");
     add("repeat", po::value<long long>()->value_name("N"),
@@ -47,22 +50,22 @@ Grammar grammar(BenchOptions& options) {
     return grammar;
 }
 
-std::vector<std::size_t> batches_in(std::string_view text) {
-    std::vector<std::size_t> batches;
+std::vector<std::size_t> list_in(std::string const& option, std::string_view text) {
+    std::vector<std::size_t> numbers;
     for (std::size_t begin = 0; begin <= text.size();) {
         std::size_t const end = std::min(text.find(',', begin), text.size());
         auto const word = text.substr(begin, end - begin);
-        std::size_t batch = 0;
-        auto const [stop, error] = std::from_chars(word.data(), word.data() + word.size(), batch);
+        std::size_t number = 0;
+        auto const [stop, error] = std::from_chars(word.data(), word.data() + word.size(), number);
         bool const whole = error == std::errc{} && stop == word.data() + word.size();
-        if (!whole || batch == 0 || batch > most_sequences) {
-            throw UsageError("--batch is \"" + std::string(text) +
+        if (!whole || number == 0 || number > most_in_list) {
+            throw UsageError("--" + option + " is \"" + std::string(text) +
                              "\", expected integers from 1 to 2^16 with commas between them");
         }
-        batches.push_back(batch);
+        numbers.push_back(number);
         begin = end + 1;
     }
-    return batches;
+    return numbers;
 }
 
 void check_word(std::string const& name, std::string const& word,
@@ -96,8 +99,12 @@ std::optional<BenchOptions> parse_bench_options(std::span<std::string const> arg
     if (values->contains("placement")) {
         options.placements = (*values)["placement"].as<std::vector<std::string>>();
     }
+    if (values->contains("tiles")) {
+        options.tiles = list_in("tiles", (*values)["tiles"].as<std::string>());
+        options.batches.clear();
+    }
     if (values->contains("batch")) {
-        options.batches = batches_in((*values)["batch"].as<std::string>());
+        options.batches = list_in("batch", (*values)["batch"].as<std::string>());
     }
     options.prompt = number_in(*values, "prompt", tokens).value_or(options.prompt);
     options.new_tokens = number_in(*values, "new", tokens).value_or(options.new_tokens);

@@ -13,6 +13,8 @@ struct BenchOptions {
     std::string model;                             ///< a model file, a config.json or its folder
     std::vector<std::string> placements{"shard"};  ///< may name one several times
     std::vector<std::size_t> batches{1, 8};
+    std::vector<std::size_t>
+        tiles;  ///< that a vision encoder encodes; then no batches unless given
     std::size_t prompt = 128, new_tokens = 32;
     std::size_t repeat = 5, warmup = 1;
     std::size_t prefill_chunk = 512;

@@ -76,6 +76,28 @@ void print_batch(std::ostream& out, BenchReport const& report, std::size_t batch
     }
 }
 
+void print_encoding(std::ostream& out, BenchReport const& report, std::size_t index) {
+    auto const& first = report.plans.front().encodings[index];
+    out << "\n"
+        << first.tiles << " tile(s): milliseconds, median (least to most) of " << report.repeat
+        << " run(s)\n";
+    double best = first.encode.median();
+    for (auto const& plan : report.plans) {
+        best = std::min(best, plan.encodings[index].encode.median());
+    }
+    Table table({"placement", "encoding", "times the best", "tiles/s", "collectives", "bytes",
+                 "encoder on the largest rank"});
+    for (auto const& plan : report.plans) {
+        auto const& times = plan.encodings[index];
+        table.add({shortened(plan.placement), spread(times.encode),
+                   number("%.2f", times.encode.median() / best),
+                   number("%.2f", times.tiles_per_second()),
+                   std::to_string(times.traffic.collectives), readable_bytes(times.traffic.bytes),
+                   readable_bytes(std::ranges::max(plan.encoder_bytes))});
+    }
+    table.print(out);
+}
+
 std::string timings_json(Timings const& timings) {
     return JsonObject()
         .add("median", timings.median())
@@ -116,12 +138,23 @@ std::string json_list(List const& list, ToJson const& to_json) {
     return "[" + text + "]";
 }
 
+std::string encoding_json(EncodeTimes const& times) {
+    return JsonObject()
+        .add("tiles", times.tiles)
+        .add_json("encode", timings_json(times.encode))
+        .add("tiles_per_second", times.tiles_per_second())
+        .add_json("sent", traffic_json(times.traffic))
+        .close();
+}
+
 std::string plan_json(PlanTimes const& plan) {
     return JsonObject()
         .add("placement", plan.placement)
         .add("load_seconds", plan.load_seconds)
         .add("weight_bytes", std::span<std::size_t const>(plan.weight_bytes))
+        .add("encoder_bytes", std::span<std::size_t const>(plan.encoder_bytes))
         .add_json("batches", json_list(plan.batches, batch_json))
+        .add_json("encodings", json_list(plan.encodings, encoding_json))
         .close();
 }
 
@@ -136,6 +169,10 @@ double Timings::median() const {
 
 double Timings::least() const { return *std::ranges::min_element(seconds); }
 double Timings::most() const { return *std::ranges::max_element(seconds); }
+
+double EncodeTimes::tiles_per_second() const {
+    return static_cast<double>(tiles) / encode.median();
+}
 
 double BatchTimes::prompt_tokens_per_second() const {
     return static_cast<double>(workload.batch * workload.prompt) / prefill.median();
@@ -156,6 +193,9 @@ void print_bench(std::ostream& out, BenchReport const& report) {
         << (report.weight_format == "fp8" ? ", held in fp8" : "") << '\n';
     for (std::size_t batch = 0; batch < report.plans.front().batches.size(); ++batch) {
         print_batch(out, report, batch);
+    }
+    for (std::size_t index = 0; index < report.plans.front().encodings.size(); ++index) {
+        print_encoding(out, report, index);
     }
 }
 

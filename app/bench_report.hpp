@@ -35,11 +35,22 @@ struct BatchTimes {
     double new_tokens_per_second() const;
 };
 
+/// One plan, and so many tiles.
+struct EncodeTimes {
+    std::size_t tiles = 0;
+    Timings encode;  ///< from pixels on rank 0 to features on every rank
+    Traffic traffic;
+
+    double tiles_per_second() const;
+};
+
 struct PlanTimes {
     std::string placement;  ///< as given
     double load_seconds = 0.0;
-    std::vector<std::size_t> weight_bytes;  ///< by rank
+    std::vector<std::size_t> weight_bytes;   ///< by rank
+    std::vector<std::size_t> encoder_bytes = {};  ///< by rank: weights and workspace, if there is one
     std::vector<BatchTimes> batches;
+    std::vector<EncodeTimes> encodings = {};
 };
 
 struct BenchReport {
@@ -51,20 +62,22 @@ struct BenchReport {
     std::vector<PlanTimes> plans;
 };
 
-/// For people: a table for each batch size.
+/// For people: a table for each batch size, and for each number of tiles.
 void print_bench(std::ostream& out, BenchReport const& report);
 
 /// The same for programs, all runs included: a JSON object.
 ///
 ///     title, ranks, ranks_on_node, backend, dtype, weights, weight_format, warmup,
 ///     repeat
-///     plans     placement (as given), load_seconds, weight_bytes (by rank), and
+///     plans     placement (as given), load_seconds; by rank weight_bytes, and encoder_bytes (of a
+///               vision encoder, weights and workspace); and
 ///     batches   batch, prompt, new_tokens;
 ///               prefill, decode, total: median, min, max, runs, in seconds;
 ///               host_seconds_per_step (the median; where decoding is resident, what the host does
 ///               for a step besides waiting for the device);
 ///               decode_seconds_per_step, prompt_tokens_per_second, new_tokens_per_second;
 ///               sent: prefill and decode, each with collectives and bytes, as `plan` counts them
+///     encodings tiles; encode as the times above; tiles_per_second; sent
 std::string bench_json(BenchReport const& report);
 
 }  // namespace tesserank::app

@@ -91,7 +91,11 @@ void BenchSession::check_workloads() const {
                          " tokens, but the model's context is " +
                          std::to_string(model_.config.context));
     }
-    auto const largest = std::ranges::max(options_.batches);
+    if (!options_.tiles.empty() && !model_.config.vision) {
+        throw UsageError("--tiles is for models with a vision encoder, which this one has not");
+    }
+    auto const largest =
+        options_.batches.empty() ? std::size_t{0} : std::ranges::max(options_.batches);
     if (largest * length > most_tokens) {
         throw UsageError("--batch " + std::to_string(largest) + " of " + std::to_string(length) +
                          " tokens each is beyond 2^30 tokens in all");
@@ -121,11 +125,13 @@ BenchSession::Candidate BenchSession::plan(std::string const& wish) {
     Candidate candidate;
     candidate.times.placement = wish;
     parallel::agree(ranks_, [&] {
+        auto const facts_of = [&](model::Workload const& workload) -> model::PlanFacts const& {
+            return candidate.facts.emplace_back(
+                model::facts_of(model_.config, plan, bounds_, workload, model_.dtype_of));
+        };
         for (auto const batch : options_.batches) {
             model::Workload const workload{batch, options_.prompt, options_.new_tokens, 1};
-            candidate.facts.push_back(
-                model::facts_of(model_.config, plan, bounds_, workload, model_.dtype_of));
-            auto const& facts = candidate.facts.back();
+            auto const& facts = facts_of(workload);
             candidate.times.batches.push_back({.workload = workload,
                                                .prefill = {},
                                                .decode = {},
@@ -134,9 +140,21 @@ BenchSession::Candidate BenchSession::plan(std::string const& wish) {
                                                .prefill_traffic = traffic_of(facts.prefill),
                                                .decode_traffic = traffic_of(facts.decode)});
         }
+        for (auto const tiles : options_.tiles) {
+            auto const& facts =
+                facts_of({.batch = 1, .prompt = 1, .new_tokens = 1, .tiles = tiles});
+            candidate.times.encodings.push_back(
+                {.tiles = tiles, .encode = {}, .traffic = traffic_of(facts.encode)});
+        }
     });
-    for (auto const& rank : candidate.facts.front().ranks) {
-        candidate.times.weight_bytes.push_back(rank.weight_bytes);
+    auto const& facts = candidate.facts.front();
+    for (std::size_t rank = 0; rank < facts.ranks.size(); ++rank) {
+        candidate.times.weight_bytes.push_back(facts.ranks[rank].weight_bytes);
+        std::size_t encoder = facts.ranks[rank].vision_bytes;
+        for (auto const& module : facts.modules) {
+            if (model::is_vision(module.name)) encoder += module.weight_bytes[rank];
+        }
+        candidate.times.encoder_bytes.push_back(encoder);
     }
     return candidate;
 }
@@ -181,6 +199,11 @@ BenchReport BenchSession::measure() {
             measure_round(batch, round);
         }
     }
+    for (std::size_t index = 0; index < options_.tiles.size(); ++index) {
+        for (std::size_t round = 0; round < options_.warmup + options_.repeat; ++round) {
+            measure_encoding_round(index, round);
+        }
+    }
     BenchReport report{.title = model_.title,
                        .backend = std::string(device_.backend().name()),
                        .dtype = std::string(kernels::name_of(bounds_.compute)),
@@ -197,7 +220,7 @@ BenchReport BenchSession::measure() {
 
 void BenchSession::measure_round(std::size_t batch, std::size_t round) {
     for (std::size_t i = 0; i < candidates_.size(); ++i) {
-        auto& candidate = candidates_[(i + round) % candidates_.size()];
+        auto& candidate = in_turn(i, round);
         progress_.show("batch " + std::to_string(options_.batches[batch]) + ", round " +
                        std::to_string(round + 1) + " of " +
                        std::to_string(options_.warmup + options_.repeat) + ", " +
@@ -230,6 +253,33 @@ void BenchSession::run(Candidate& candidate, std::size_t batch, bool counts) {
     times.decode.seconds.push_back(total - prefill);
     times.total.seconds.push_back(total);
     std::ranges::copy(host_seconds, std::back_inserter(times.host.seconds));
+}
+
+void BenchSession::measure_encoding_round(std::size_t index, std::size_t round) {
+    for (std::size_t i = 0; i < candidates_.size(); ++i) {
+        auto& candidate = in_turn(i, round);
+        progress_.show(std::to_string(options_.tiles[index]) + " tiles, round " +
+                       std::to_string(round + 1) + " of " +
+                       std::to_string(options_.warmup + options_.repeat) + ", " +
+                       candidate.times.placement);
+        encode(candidate, index, round >= options_.warmup);
+    }
+}
+
+void BenchSession::encode(Candidate& candidate, std::size_t index, bool counts) {
+    std::size_t const count = options_.tiles[index];
+    auto const& vision = *model_.config.vision;
+    if (ranks_.rank() == 0 && !tiles_) {
+        tiles_.emplace(std::ranges::max(options_.tiles), vision.side);
+    }
+    ranks_.barrier();
+    auto const start = Clock::now();
+    candidate.transformer->encode(ranks_,
+                                  tiles_ ? tiles_->first(count) : std::span<model::Tile const>(),
+                                  count * vision.features_per_tile());
+    device_.backend().synchronize();
+    double const seconds = slowest(seconds_between(start, Clock::now()));
+    if (counts) candidate.times.encodings[index].encode.seconds.push_back(seconds);
 }
 
 double BenchSession::slowest(double seconds) {

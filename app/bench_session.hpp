@@ -4,6 +4,7 @@
 #include "app/bench_report.hpp"
 #include "app/plan_options.hpp"
 #include "app/progress.hpp"
+#include "app/random_tiles.hpp"
 #include "app/rank_device.hpp"
 #include "model/request.hpp"
 #include "model/transformer.hpp"
@@ -12,6 +13,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,7 +35,7 @@ class BenchSession {
     BenchReport measure();
 
   private:
-    /// A plan, and what it says of each batch.
+    /// A plan, and what it says of each batch and each number of tiles.
     struct Candidate {
         std::vector<model::PlanFacts> facts;
         std::unique_ptr<model::Transformer> transformer;
@@ -50,6 +52,12 @@ class BenchSession {
     void load(Candidate& candidate);
     void measure_round(std::size_t batch, std::size_t round);
     void run(Candidate& candidate, std::size_t batch, bool counts);
+    void measure_encoding_round(std::size_t index, std::size_t round);
+    void encode(Candidate& candidate, std::size_t index, bool counts);
+    /// The plan whose turn is the i-th of a round.
+    Candidate& in_turn(std::size_t i, std::size_t round) {
+        return candidates_[(i + round) % candidates_.size()];
+    }
     /// The slowest rank's.
     double slowest(double seconds);
     std::vector<model::GenerateRequest> requests_of(std::size_t batch) const;
@@ -63,6 +71,7 @@ class BenchSession {
     std::unique_ptr<model::WeightSource> source_;
     model::TransformerOptions bounds_;
     std::vector<Candidate> candidates_;
+    std::optional<RandomTiles> tiles_;  ///< on rank 0
 };
 
 }  // namespace tesserank::app

@@ -82,6 +82,7 @@ void add_model(model::CalibrationRequest& request, std::string const& path, int 
         for (std::size_t const batch : {1U, 8U, 32U}) {
             model::Workload workload{.batch = batch};
             workload.prompt = std::clamp<std::size_t>(model.config.context / 2, 1, usual_prompt);
+            workload.tiles = usual_tiles(model.config);
             workload.new_tokens = workload.prompt;
             add_model_shapes(request,
                              {.config = model.config,

@@ -5,6 +5,8 @@
 #include "app/progress.hpp"
 #include "app/set_plan.hpp"
 #include "io/model_file/convert.hpp"
+#include "io/safetensors/reader.hpp"
+#include "model/architecture.hpp"
 
 #include <cstdio>
 
@@ -45,7 +47,10 @@ std::optional<io::SetPlan> set_plan_in(po::variables_map const& values) {
     }
     auto const ranks = number_in(values, "ranks", rank_counts);
     if (!ranks) return std::nullopt;
-    auto const config = open_for_planning(values["SOURCE_DIR"].as<std::string>()).config;
+    auto const& folder = values["SOURCE_DIR"].as<std::string>();
+    auto config = open_for_planning(folder).config;
+    io::SafetensorsReader const source(folder);
+    model::match_names(config, [&](std::string_view name) { return source.has(name); });
     return set_plan(config, values["placement"].as<std::string>(), static_cast<int>(*ranks));
 }
 

@@ -8,7 +8,9 @@ struct Generate {
     using Request = model::GenerateRequest;
     using Result = model::GenerateResult;
     static constexpr io::Task task = io::Task::generate;
-    static auto next(io::RequestReader& reader) { return reader.next_generate(); }
+    static auto next(io::RequestReader& reader, std::size_t most) {
+        return reader.next_generate(most);
+    }
     static auto run(model::Transformer& transformer, parallel::MpiCommunicator& ranks,
                     std::span<Request const> requests, model::BatchTools const& tools) {
         return model::generate(transformer, ranks, requests, tools);

@@ -39,6 +39,8 @@ Grammar grammar() {
     add("explain", "also list the five best plans, and what decides between them");
     add("batch", po::value<long long>()->value_name("N"), "sequences that run together (8)");
     add("prompt", po::value<long long>()->value_name("N"), "tokens of each prompt (128)");
+    add("tiles", po::value<long long>()->value_name("N"),
+        "tiles of the picture in each prompt, for a model with a vision encoder (1)");
     add("new", po::value<long long>()->value_name("N"), "new tokens of each sequence (128)");
     add("prefill-chunk", po::value<long long>()->value_name("N"),
         "prompt tokens per forward pass (512)");
@@ -84,13 +86,32 @@ void check_files(po::variables_map const& values, std::string const& model) {
     check_outside_set(std::span(files).subspan(2), model);
 }
 
-/// By default 128 tokens and 128 new ones, or what a smaller context has room for.
+std::size_t tiles_in(po::variables_map const& values, model::DecoderConfig const& config) {
+    constexpr long long most = 1 << 16;
+    auto const tiles = number_in(values, "tiles", {0, most, "0 to " + std::to_string(most)});
+    if (tiles.value_or(0) > 0 && !config.vision) {
+        throw UsageError("--tiles is for models with a vision encoder, which this one has not");
+    }
+    return tiles.value_or(usual_tiles(config));
+}
+
+/// By default 128 tokens, besides the features of a picture, and 128 new ones, or what a smaller
+/// context has room for.
 model::Workload workload_in(po::variables_map const& values, model::DecoderConfig const& config) {
     constexpr std::size_t usual = 128, most_tokens = std::size_t{1} << 30;
     model::Workload workload{.batch = count_in(values, "batch", 8, 1 << 16),
                              .stop_ids = config.eos_ids.size()};
+    workload.tiles = tiles_in(values, config);
+    std::size_t const features = feature_tokens(config, workload.tiles);
     workload.prompt =
-        count_in(values, "prompt", std::clamp<std::size_t>(config.context / 2, 1, usual), 1 << 24);
+        count_in(values, "prompt", features + std::clamp<std::size_t>(config.context / 2, 1, usual),
+                 1 << 24);
+    if (workload.prompt < features && !values.contains("tiles")) workload.tiles = 0;
+    if (workload.prompt < feature_tokens(config, workload.tiles)) {
+        throw UsageError("--prompt " + std::to_string(workload.prompt) + " has no room for the " +
+                         std::to_string(features) + " features of " +
+                         std::to_string(workload.tiles) + " tile(s)");
+    }
     std::size_t const left = config.context - std::min(config.context, workload.prompt);
     workload.new_tokens = count_in(values, "new", std::clamp<std::size_t>(left, 1, usual), 1 << 24);
     std::size_t const length = workload.prompt + workload.new_tokens;

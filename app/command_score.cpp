@@ -8,7 +8,9 @@ struct Score {
     using Request = model::ScoreRequest;
     using Result = model::ScoreResult;
     static constexpr io::Task task = io::Task::score;
-    static auto next(io::RequestReader& reader) { return reader.next_score(); }
+    static auto next(io::RequestReader& reader, std::size_t most) {
+        return reader.next_score(most);
+    }
     static auto run(model::Transformer& transformer, parallel::MpiCommunicator& ranks,
                     std::span<Request const> requests, model::BatchTools const& tools) {
         return model::score(transformer, ranks, requests, tools);

@@ -1,6 +1,7 @@
 #include "app/model_session.hpp"
 
 #include "app/plan_options.hpp"
+#include "app/prompt_tools.hpp"
 #include "app/run_plan.hpp"
 #include "io/model_file/set_weight_source.hpp"
 #include "io/model_file/stopwatch.hpp"
@@ -33,6 +34,11 @@ io::LoadMode load_mode(std::string const& name) {
     return name == "auto" ? io::LoadMode::automatic : io::LoadMode::cooperative;
 }
 
+/// Each token of a prompt may be a feature.
+std::size_t feature_bytes_per_token(model::DecoderConfig const& config) {
+    return config.vision ? config.hidden * sizeof(float) : 0;
+}
+
 /// The most tokens that each sequence of a batch may have: every rank holds the keys and values of
 /// all of them, of those that it owns, or of both kinds in different layers.
 std::size_t longest_sequences(std::span<CacheRoom const> rooms, std::size_t batch,
@@ -60,18 +66,18 @@ ModelSession::ModelSession(RunOptions const& options, parallel::MpiCommunicator&
     source_ =
         io::open_weights(index_, ranks_, device_.backend(), {.mode = load_mode(options_.load)});
     parallel::agree(ranks_, [this] { model::check_batch_wishes(batch_wishes()); });
-    auto const bounds = device_.options(forward_options());
+    auto bounds = device_.options(forward_options());
     auto const free = device_.memory_share();
     auto const share = static_cast<std::size_t>(ranks_.all_min(
         static_cast<long long>(std::min(free, options_.memory_limit.value_or(free)))));
-    auto plan = plan_for_run(options_,
-                             {.model = {config_, bounds, dtype_of_, ranks_.size()},
-                              .bytes_per_rank = share,
-                              .new_tokens = options_.scores ? 1 : default_max_new_tokens_,
-                              .candidates = usual_candidates(),
-                              .set = index_.set.get()},
-                             device_, ranks_);
+    RunPlanInput const input{.model = {config_, bounds, dtype_of_, ranks_.size()},
+                             .bytes_per_rank = share,
+                             .new_tokens = options_.scores ? 1 : default_max_new_tokens_,
+                             .candidates = usual_candidates(),
+                             .set = index_.set.get()};
+    auto plan = plan_for_run(options_, input, device_, ranks_);
     parallel::agree(ranks_, [&] {
+        bounds.vision.keep = config_.vision && keeps_vision(options_, input, plan);
         transformer_ = std::make_unique<model::Transformer>(
             config_, std::move(plan), device_.backend(), device_.tensors(), *source_, bounds);
     });
@@ -109,10 +115,16 @@ void ModelSession::describe() {
 }
 
 model::TransformerOptions ModelSession::forward_options() const {
-    return app::forward_options(config_,
-                                {.compute = options_.dtype == "bf16" ? DType::bf16 : DType::f32,
-                                 .weights = weight_format_of(options_.weights)},
-                                options_.prefill_chunk);
+    auto options =
+        app::forward_options(config_,
+                             {.compute = options_.dtype == "bf16" ? DType::bf16 : DType::f32,
+                              .weights = weight_format_of(options_.weights)},
+                             options_.prefill_chunk);
+    set_scaling(options.vision, index_, config_);
+    options.vision.max_tiles = options_.vision_chunk;
+    // A plan needs room for the encoder beside the batch only when that is asked for.
+    options.vision.keep = options_.keep_vision == "yes";
+    return options;
 }
 
 void ModelSession::load() {
@@ -143,7 +155,7 @@ std::vector<CacheRoom> ModelSession::gather_cache_rooms() {
             static_cast<std::size_t>(static_cast<double>(device_.memory_share()) * usable_share),
             options_.memory_limit ? *options_.memory_limit - std::min(*options_.memory_limit, taken)
                                   : std::numeric_limits<std::size_t>::max()),
-        .per_token = transformer_->cache_bytes(1, 0),
+        .per_token = transformer_->cache_bytes(1, 0) + feature_bytes_per_token(config_),
         .per_own_token = transformer_->cache_bytes(0, 1),
         .per_row = transformer_->decode_bytes(1)};
     std::vector<CacheRoom> rooms(static_cast<std::size_t>(ranks_.size()));
@@ -162,6 +174,10 @@ io::RequestLimits ModelSession::request_limits() const {
             .max_length_of = length_of,
             .default_max_new_tokens = default_max_new_tokens_,
             .sampling = sampling_};
+}
+
+io::PromptTools ModelSession::prompt_tools() const {
+    return app::prompt_tools(options_, index_, config_, tokenizer());
 }
 
 std::size_t ModelSession::usual_candidates() const {
@@ -189,6 +205,12 @@ LoadSummary ModelSession::load_summary() {
     return summary;
 }
 
+std::string_view ModelSession::vision_words() const {
+    if (!config_.vision) return "";
+    return transformer_->options().vision.keep ? ", vision encoder kept"
+                                               : ", vision encoder loaded for each batch";
+}
+
 std::string ModelSession::summary() const {
     std::size_t parameters = 0;
     for (auto const& tensor : index_.all_tensors()) parameters += tensor.elements();
@@ -197,8 +219,8 @@ std::string ModelSession::summary() const {
          << config_.layers << " layers; " << ranks_.size() << " rank(s), placement "
          << placement_words() << ", " << device_.summary() << ", dtype "
          << kernels::name_of(transformer_->options().compute)
-         << (options_.weights == "fp8" ? ", weights fp8" : "") << ", batch " << limits_.batch
-         << ", at most " << limits_.max_length << " tokens a sequence";
+         << (options_.weights == "fp8" ? ", weights fp8" : "") << vision_words() << ", batch "
+         << limits_.batch << ", at most " << limits_.max_length << " tokens a sequence";
     return text.str();
 }
 

@@ -16,12 +16,13 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace tesserank::app {
 
-/// What a rank has for keys and values, and what a token of a sequence takes of it: of any
-/// sequence, and besides of one that the rank owns.
+/// What a rank has for keys and values and features of pictures, and what a token of a sequence
+/// takes of it: of any sequence, and besides of one that the rank owns.
 struct CacheRoom {
     std::size_t bytes = 0, per_token = 0, per_own_token = 0;
     std::size_t per_row = 0;  ///< of the tables of resident decoding, at most
@@ -41,8 +42,9 @@ class ModelSession {
     /// free memory.
     void load();
 
-    /// For requests on rank 0; valid after load().
+    /// For requests on rank 0; the limits are valid after load().
     io::RequestLimits request_limits() const;
+    io::PromptTools prompt_tools() const;
 
     model::Transformer& transformer() { return *transformer_; }
     io::Tokenizer const* tokenizer() const {
@@ -64,6 +66,7 @@ class ModelSession {
     /// What the command line says; no memory is known yet.
     model::BatchLimitInput batch_wishes() const;
     std::vector<CacheRoom> gather_cache_rooms();
+    std::string_view vision_words() const;
     /// How many candidates a request without wishes of its own needs; see candidates_for().
     std::size_t usual_candidates() const;
     /// What the plan was made from.

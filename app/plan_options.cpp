@@ -47,7 +47,12 @@ DType stored_dtype(model::ConfigValue const& config) {
 model::DecoderConfig config_of(io::ModelIndex const& index) {
     auto const* text = index.find_document("config");
     if (text == nullptr) throw InputError(index.path + " has no /config: convert the model again");
-    return model::describe_model(io::parse_config(*text, index.path + ": /config"));
+    auto config = model::describe_model(io::parse_config(*text, index.path + ": /config"));
+    auto const& tensors = index.all_tensors();
+    model::match_names(config, [&](std::string_view name) {
+        return std::ranges::find(tensors, name, &io::StoredTensor::name) != tensors.end();
+    });
+    return config;
 }
 
 model::DTypeOf dtypes_of(io::ModelIndex const& index) {
@@ -97,6 +102,15 @@ void check_workload(model::Workload const& workload) {
     throw InputError("a batch of " + std::to_string(workload.batch) + " sequences of " +
                      std::to_string(length) +
                      " tokens each is beyond 65536 sequences or 2^30 tokens in all");
+}
+
+std::size_t usual_tiles(model::DecoderConfig const& config) {
+    if (!config.vision) return 0;
+    return config.vision->features_per_tile() < config.context / 2 ? 1 : 0;
+}
+
+std::size_t feature_tokens(model::DecoderConfig const& config, std::size_t tiles) {
+    return config.vision ? tiles * config.vision->features_per_tile() : 0;
 }
 
 model::PlacementPlan plan_for(model::DecoderConfig const& config, std::string const& wish,

@@ -59,6 +59,12 @@ model::TransformerOptions options_on_gpus(model::TransformerOptions bounds, bool
 /// Errors: InputError for a batch beyond what a plan is made for: 65536 sequences, 2^30 tokens.
 void check_workload(model::Workload const& workload);
 
+/// Tiles of the picture in a usual prompt: one, or none for a model without a vision encoder or
+/// without room for its features in half of its context.
+std::size_t usual_tiles(model::DecoderConfig const& config);
+/// The tokens of a prompt in whose place the features of so many tiles stand.
+std::size_t feature_tokens(model::DecoderConfig const& config, std::size_t tiles);
+
 /// The config that a model file holds. Errors: InputError naming the file and the key.
 model::DecoderConfig config_of(io::ModelIndex const& index);
 

@@ -37,8 +37,10 @@ std::size_t least_bytes(model::PlannerInput const& input) {
 
 /// In what one plan is faster than another one, or slower, the largest difference first.
 std::string differences(RankedPlan const& first, RankedPlan const& other) {
-    std::array<std::pair<double, std::string_view>, 4> parts{
-        {{other.prefill.work - first.prefill.work, "work in prefill"},
+    std::array<std::pair<double, std::string_view>, 6> parts{
+        {{other.encode.work - first.encode.work, "work in encoding"},
+         {other.encode.exchanges - first.encode.exchanges, "exchanges in encoding"},
+         {other.prefill.work - first.prefill.work, "work in prefill"},
          {other.prefill.exchanges - first.prefill.exchanges, "exchanges in prefill"},
          {other.decode.work - first.decode.work, "work in decode"},
          {other.decode.exchanges - first.decode.exchanges, "exchanges in decode"}}};
@@ -72,8 +74,8 @@ io::PlanPrediction predict(model::PlannerInput const& input, model::PlacementPla
             "; nobody measured fp8 weights: the times of bf16 ones, less half of what reading "
             "them takes";
     }
-    return {std::move(machine_note), predictor.times_of(plan, Phase::prefill),
-            predictor.times_of(plan, Phase::decode)};
+    return {std::move(machine_note), predictor.times_of_encoding(plan),
+            predictor.times_of(plan, Phase::prefill), predictor.times_of(plan, Phase::decode)};
 }
 
 std::vector<RankedPlan> search_plans(model::PlannerInput const& input) {
@@ -89,14 +91,26 @@ std::vector<RankedPlan> search_plans(model::PlannerInput const& input) {
 void print_search(std::ostream& out, std::span<RankedPlan const> plans,
                   std::span<model::ModuleSpec const> modules) {
     out << "the best plans by predicted time of a batch:\n";
-    Table table({"", "placement", "total", "prefill: work", "exchanges", "decode: work",
-                 "exchanges", "largest rank"});
+    bool const encodes = model::is_vision(modules.front().name);
+    std::vector<std::string> titles{"",          "placement",    "total",     "prefill: work",
+                                    "exchanges", "decode: work", "exchanges", "largest rank"};
+    if (encodes) titles.insert(titles.begin() + 3, {"encoding: work", "exchanges"});
+    Table table(std::move(titles));
     int number = 0;
     for (auto const& plan : plans) {
-        table.add({std::to_string(++number), model::wish_for(plan.plan, modules),
-                   readable_seconds(plan.seconds()), readable_seconds(plan.prefill.work),
-                   readable_seconds(plan.prefill.exchanges), readable_seconds(plan.decode.work),
-                   readable_seconds(plan.decode.exchanges), readable_bytes(plan.most_bytes)});
+        std::vector<std::string> row{std::to_string(++number),
+                                     model::wish_for(plan.plan, modules),
+                                     readable_seconds(plan.seconds()),
+                                     readable_seconds(plan.prefill.work),
+                                     readable_seconds(plan.prefill.exchanges),
+                                     readable_seconds(plan.decode.work),
+                                     readable_seconds(plan.decode.exchanges),
+                                     readable_bytes(plan.most_bytes)};
+        if (encodes) {
+            row.insert(row.begin() + 3, {readable_seconds(plan.encode.work),
+                                         readable_seconds(plan.encode.exchanges)});
+        }
+        table.add(std::move(row));
     }
     table.print(out);
     out << "what decided:\n";

@@ -1,10 +1,11 @@
 #include "app/plan_table.hpp"
 
 #include <algorithm>
-#include <charconv>
+#include <array>
 #include <map>
-#include <optional>
 #include <set>
+#include <span>
+#include <tuple>
 #include <utility>
 
 namespace tesserank::app {
@@ -30,6 +31,8 @@ std::string_view unit_name(ModuleKind kind) {
         case ModuleKind::attention:
             return "heads";
         case ModuleKind::mlp:
+        case ModuleKind::patch_embedding:
+        case ModuleKind::projector:
             return "columns";
         case ModuleKind::embedding:
         case ModuleKind::lm_head:
@@ -41,23 +44,14 @@ std::string_view unit_name(ModuleKind kind) {
 }
 
 std::string cut_of(ModuleFacts const& module) {
-    if (module.placement.kind == model::Placement::Kind::split_batch) return "sequences";
+    if (module.placement.kind == model::Placement::Kind::split_batch) {
+        return model::is_vision(module.name) ? "tiles" : "sequences";
+    }
     if (module.placement.kind != model::Placement::Kind::shard) return "whole";
     std::vector<std::string> counts;
     counts.reserve(module.units.size());
     for (auto const& range : module.units) counts.push_back(std::to_string(range.count));
     return std::string(unit_name(module.kind)) + " " + list_of(counts);
-}
-
-/// "layers.3.mlp" -> 3 and "mlp".
-std::optional<std::pair<std::size_t, std::string_view>> layer_of(std::string_view name) {
-    constexpr std::string_view prefix = "layers.";
-    if (!name.starts_with(prefix)) return std::nullopt;
-    name.remove_prefix(prefix.size());
-    std::size_t layer = 0;
-    auto const [end, error] = std::from_chars(name.data(), name.data() + name.size(), layer);
-    if (error != std::errc{}) return std::nullopt;
-    return std::pair(layer, name.substr(static_cast<std::size_t>(end - name.data()) + 1));
 }
 
 /// "0-3,5"
@@ -77,28 +71,29 @@ std::string ranges_of(std::vector<std::size_t> const& numbers) {
 class LayerGroups {
   public:
     void add(std::string_view module, std::string const& content) {
-        auto const layer = layer_of(module);
-        std::string const part(layer ? layer->second : module);
-        auto const key = std::pair(part, content);
+        auto const layer = model::layer_of(module);
+        std::string const stack(layer ? layer->stack : "");
+        std::string const part(layer ? layer->part : module);
+        auto const key = std::tuple(stack, part, content);
         auto const found = std::ranges::find(groups_, key, &Group::key);
-        auto& group = found == groups_.end()
-                          ? groups_.emplace_back(Group{key, {}, layer.has_value(), 0})
-                          : *found;
-        if (layer && (group.layers.empty() || group.layers.back() != layer->first)) {
-            group.layers.push_back(layer->first);
+        auto& group = found == groups_.end() ? groups_.emplace_back(Group{key, {}, 0}) : *found;
+        if (layer && (group.layers.empty() || group.layers.back() != layer->layer)) {
+            group.layers.push_back(layer->layer);
         }
         ++group.count;
     }
 
     struct Group {
-        std::pair<std::string, std::string> key;  ///< part of a layer, and what stands beside it
+        /// "layers." and the like, part of a layer, and what stands beside it.
+        std::tuple<std::string, std::string, std::string> key;
         std::vector<std::size_t> layers;
-        bool in_layers = false;
         std::size_t count = 0;
 
         std::string name() const {
-            return in_layers ? "layers." + ranges_of(layers) + "." + key.first : key.first;
+            auto const& [stack, part, content] = key;
+            return layers.empty() ? part : stack + ranges_of(layers) + "." + part;
         }
+        std::string const& content() const { return std::get<2>(key); }
     };
     std::vector<Group> const& groups() const { return groups_; }
 
@@ -140,61 +135,87 @@ void print_modules(std::ostream& out, model::PlanFacts const& facts) {
     Table table({"module", "placement", "cut by rank", "takes", "gives", "residual stream",
                  "weights by rank, each"});
     for (auto const& group : groups.groups()) {
-        auto row = cells_of(group.key.second);
+        auto row = cells_of(group.content());
         row.insert(row.begin(), group.name());
         table.add(std::move(row));
     }
     table.print(out);
 }
 
+/// What a rank's memory is for.
+struct MemoryColumn {
+    std::string_view title;
+    std::size_t model::RankFacts::*bytes;
+    bool always = false;  ///< even where no rank has any
+};
+constexpr std::array memory_columns{
+    MemoryColumn{"weights", &model::RankFacts::weight_bytes, true},
+    MemoryColumn{"KV cache", &model::RankFacts::cache_bytes, true},
+    MemoryColumn{"or, while loading", &model::RankFacts::load_bytes},
+    MemoryColumn{"or, while encoding", &model::RankFacts::released_bytes},
+    MemoryColumn{"workspace", &model::RankFacts::forward_bytes, true},
+    MemoryColumn{"encoder's", &model::RankFacts::vision_bytes},
+    MemoryColumn{"features", &model::RankFacts::feature_bytes},
+};
+
 void print_ranks(std::ostream& out, model::PlanFacts const& facts) {
-    bool const loads = std::ranges::any_of(
-        facts.ranks, [](model::RankFacts const& rank) { return rank.load_bytes > 0; });
-    std::vector<std::string> titles{"rank", "weights", "KV cache", "workspace", "total"};
-    if (loads) titles.insert(titles.begin() + 3, "or, while loading");
+    std::vector<MemoryColumn> columns;
+    std::vector<std::string> titles{"rank"};
+    for (auto const& column : memory_columns) {
+        bool const used = std::ranges::any_of(
+            facts.ranks, [&](model::RankFacts const& rank) { return rank.*column.bytes > 0; });
+        if (!column.always && !used) continue;
+        columns.push_back(column);
+        titles.emplace_back(column.title);
+    }
+    titles.emplace_back("total");
     Table table(std::move(titles));
     std::vector<std::size_t> ranks;
     for (std::size_t rank = 0; rank < facts.ranks.size(); ++rank) {
         auto const& mine = facts.ranks[rank];
         ranks.push_back(rank);
         bool const last = rank + 1 == facts.ranks.size();
-        auto const same = [&](model::RankFacts const& next) {
-            return next.weight_bytes == mine.weight_bytes && next.load_bytes == mine.load_bytes &&
-                   next.cache_bytes == mine.cache_bytes && next.forward_bytes == mine.forward_bytes;
-        };
-        if (!last && same(facts.ranks[rank + 1])) continue;
-        std::vector<std::string> row{
-            ranges_of(ranks), readable_bytes(mine.weight_bytes), readable_bytes(mine.cache_bytes),
-            readable_bytes(mine.forward_bytes), readable_bytes(mine.total())};
-        if (loads) row.insert(row.begin() + 3, readable_bytes(mine.load_bytes));
+        if (!last && facts.ranks[rank + 1] == mine) continue;
+        std::vector<std::string> row{ranges_of(ranks)};
+        for (auto const& column : columns) row.push_back(readable_bytes(mine.*column.bytes));
+        row.push_back(readable_bytes(mine.total()));
         table.add(std::move(row));
         ranks.clear();
     }
     table.print(out);
 }
 
-void print_step(std::ostream& out, std::string_view phase, model::StepFacts const& step) {
-    out << '\n'
-        << phase << " step of " << step.shape.rows << " row(s), " << step.count << " time(s)";
-    if (step.exchanges.empty()) {
+/// `what` happens, and what is sent for it.
+void print_exchanges(std::ostream& out, std::string const& what, std::size_t count,
+                     std::span<model::Exchange const> exchanges) {
+    out << '\n' << what << ", " << count << " time(s)";
+    if (exchanges.empty()) {
         out << ": nothing is sent\n";
         return;
     }
     out << '\n';
     LayerGroups groups;
-    for (auto const& exchange : step.exchanges) {
+    for (auto const& exchange : exchanges) {
         groups.add(exchange.module, joined({name_of(exchange.from) + " -> " + name_of(exchange.to),
                                             std::string(parallel::name_of(exchange.kind)),
                                             readable_bytes(exchange.bytes)}));
     }
     Table table({"around", "layouts", "collective", "bytes each", "times"});
     for (auto const& group : groups.groups()) {
-        auto row = cells_of(group.key.second);
+        auto row = cells_of(group.content());
         row.insert(row.begin(), group.name());
         row.push_back(std::to_string(group.count));
         table.add(std::move(row));
     }
     table.print(out);
+}
+
+void print_steps(std::ostream& out, std::string const& phase,
+                 std::span<model::StepFacts const> steps) {
+    for (auto const& step : steps) {
+        print_exchanges(out, phase + " step of " + std::to_string(step.shape.rows) + " row(s)",
+                        step.count, step.exchanges);
+    }
 }
 
 /// All steps of a phase, one of them, and what they wait for.
@@ -209,35 +230,58 @@ void print_phase(std::ostream& out, std::string_view name, model::PhaseTimes con
         << times.limit;
 }
 
+void print_traffic(std::ostream& out, std::string_view phase, Traffic const& traffic,
+                   std::string_view end) {
+    out << phase << traffic.collectives << " collectives, " << readable_bytes(traffic.bytes) << end;
+}
+
 }  // namespace
 
 Traffic traffic_of(std::vector<model::StepFacts> const& steps) {
     Traffic traffic;
-    for (auto const& step : steps) {
-        for (auto const& exchange : step.exchanges) {
-            traffic.collectives += step.count;
-            traffic.bytes += step.count * exchange.bytes;
-        }
-    }
+    for (auto const& step : steps) traffic.add(step.exchanges, step.count);
     return traffic;
+}
+
+Traffic traffic_of(std::vector<model::EncodeFacts> const& steps) {
+    Traffic traffic;
+    for (auto const& step : steps) traffic.add(step.exchanges, step.count);
+    return traffic;
+}
+
+void Traffic::add(std::span<model::Exchange const> exchanges, std::size_t times) {
+    for (auto const& exchange : exchanges) {
+        collectives += times;
+        bytes += times * exchange.bytes;
+    }
 }
 
 void print_plan(std::ostream& out, model::PlanFacts const& facts,
                 io::PlanPrediction const& prediction, std::string_view title) {
     auto const& workload = facts.workload;
     out << title << " on " << facts.plan.ranks << " rank(s): batch " << workload.batch
-        << ", prompt " << workload.prompt << ", new tokens " << workload.new_tokens
+        << ", prompt " << workload.prompt
+        << (workload.tiles > 0 ? " with " + std::to_string(workload.tiles) + " tile(s)" : "")
+        << ", new tokens " << workload.new_tokens
         << (facts.backend.empty() ? "" : "; backend " + facts.backend) << "\n\n";
     print_modules(out, facts);
     out << '\n';
     print_ranks(out, facts);
-    for (auto const& step : facts.prefill) print_step(out, "prefill", step);
-    for (auto const& step : facts.decode) print_step(out, "decode", step);
-    auto const prefill = traffic_of(facts.prefill), decode = traffic_of(facts.decode);
-    out << "\nin all: prefill " << prefill.collectives << " collectives, "
-        << readable_bytes(prefill.bytes) << "; decode " << decode.collectives << " collectives, "
-        << readable_bytes(decode.bytes) << '\n';
+    for (auto const& step : facts.encode) {
+        print_exchanges(out, "encoding of " + std::to_string(step.tiles) + " tile(s)", step.count,
+                        step.exchanges);
+    }
+    print_steps(out, "prefill", facts.prefill);
+    print_steps(out, "decode", facts.decode);
+    out << "\nin all: ";
+    if (!facts.encode.empty()) print_traffic(out, "encoding ", traffic_of(facts.encode), "; ");
+    print_traffic(out, "prefill ", traffic_of(facts.prefill), "; ");
+    print_traffic(out, "decode ", traffic_of(facts.decode), "\n");
     out << "predicted: ";
+    if (!facts.encode.empty()) {
+        print_phase(out, "encoding", prediction.encode);
+        out << "; ";
+    }
     print_phase(out, "prefill", prediction.prefill);
     out << "; ";
     print_phase(out, "decode", prediction.decode);

@@ -22,6 +22,28 @@ namespace po = boost::program_options;
 NumberRange const counts{1, 1LL << 31, "1 to 2^31"};
 NumberRange const seeds{0, std::numeric_limits<long long>::max(), "0 to 2^63 - 1"};
 
+NumberRange const tokens{0, std::numeric_limits<std::int32_t>::max(), "0 to 2^31 - 1"};
+
+void add_image_options(po::options_description_easy_init& add, RunOptions& options) {
+    add("max-tiles", po::value<long long>()->value_name("N"),
+        "most tiles that a picture is cut into, besides its thumbnail; by default what the model "
+        "says");
+    add("max-image-pixels", po::value<long long>()->value_name("N"),
+        "larger pictures are refused (100000000)");
+    add("max-image-bytes", po::value<std::string>()->value_name("SIZE"),
+        "larger files of pictures are refused (64M)");
+    add("image-features", po::value(&options.image_features)->value_name("FILE.h5"),
+        "also write what the vision encoder makes of pictures: /features/<id>/<picture>");
+    add("vision-chunk", po::value<long long>()->value_name("N"),
+        "tiles of pictures per pass of the vision encoder; by default those of about 4096 rows");
+    add("keep-vision", po::value(&options.keep_vision)->value_name("WHEN"),
+        "whether the vision encoder stays in memory between batches: yes, no (each batch with "
+        "pictures loads it again, and it makes room for keys and values), or auto (where a batch "
+        "has room beside it)");
+    add("image-token", po::value<long long>()->value_name("ID"),
+        "the token in whose place a picture's features stand, for a model that does not say");
+}
+
 Grammar grammar(std::string_view command, RunOptions& options) {
     Grammar grammar{std::string(command), {"MODEL.h5"}, po::options_description("Options")};
     auto add = grammar.options.add_options();
@@ -57,6 +79,7 @@ Grammar grammar(std::string_view command, RunOptions& options) {
     add("prefill-chunk", po::value<long long>()->value_name("N"),
         "prompt tokens per forward pass (512)");
     add("seed", po::value<long long>()->value_name("N"), "for requests that do not say (0)");
+    add_image_options(add, options);
     add("quiet,q", po::bool_switch(&options.quiet), "no progress and no summary");
     add("log-json", po::bool_switch(&options.log_json), "progress as JSON lines on stderr");
     return grammar;
@@ -76,6 +99,7 @@ void check(RunOptions const& options) {
     check_comm_word(options.comm);
     one_of("load", options.load, {"auto", "cooperative", "direct"}, "auto, cooperative or direct");
     one_of("dtype", options.dtype, {"auto", "f32", "bf16"}, "auto, f32 or bf16");
+    one_of("keep-vision", options.keep_vision, {"auto", "yes", "no"}, "auto, yes or no");
     static_cast<void>(weight_format_of(options.weights));
     if (options.input.empty())
         throw UsageError("--input is missing: the file of requests, or - for stdin");
@@ -109,6 +133,9 @@ void check_paths(RunOptions const& options) {
     if (names_plan_file(options.placement)) files.emplace_back("--placement", options.placement);
     add_output(files, "--output", options.output);
     if (!options.logits.empty()) add_output(files, "--logits", options.logits);
+    if (!options.image_features.empty()) {
+        add_output(files, "--image-features", options.image_features);
+    }
     if (!options.plan_out.empty()) add_output(files, "--plan-out", options.plan_out);
     check_distinct(files);
     check_outside_set(files, options.model);
@@ -155,8 +182,14 @@ std::optional<RunOptions> parse_run_options(std::string_view command,
     options.max_new_tokens = number_in(*values, "max-new-tokens", counts);
     options.prefill_chunk =
         number_in(*values, "prefill-chunk", counts).value_or(options.prefill_chunk);
+    options.vision_chunk =
+        number_in(*values, "vision-chunk", counts).value_or(options.vision_chunk);
     options.memory_limit = bytes_in(*values, "memory-limit");
     options.scores = command == "score";
+    options.max_tiles = number_in(*values, "max-tiles", counts);
+    options.max_image_pixels = number_in(*values, "max-image-pixels", counts);
+    options.max_image_bytes = bytes_in(*values, "max-image-bytes");
+    options.image_token = number_in(*values, "image-token", tokens);
     options.prompt = number_in(*values, "prompt", counts);
     options.seed = number_in(*values, "seed", seeds).value_or(options.seed);
     check(options);

@@ -14,7 +14,8 @@ namespace tesserank::app {
 /// The command line of `generate` and `score`.
 struct RunOptions {
     std::string model, input, output;
-    std::string logits;  ///< HDF5 file for logits; empty: none
+    std::string logits;          ///< HDF5 file for logits; empty: none
+    std::string image_features;  ///< HDF5 file for what the vision encoder gives; empty: none
     std::string placement = "shard";
     bool placement_given = false;  ///< a set has a plan of its own
     std::string machine;           ///< file of `calibrate`, for --placement auto; empty: measure
@@ -27,7 +28,12 @@ struct RunOptions {
     std::optional<std::size_t> batch, max_length, max_new_tokens;
     std::optional<std::size_t> memory_limit;  ///< bytes that each rank may take
     std::optional<std::size_t> prompt;        ///< tokens of a usual prompt, for --placement auto
+    std::optional<std::size_t> max_image_bytes, max_image_pixels;
+    std::optional<std::size_t> max_tiles;    ///< of a picture
+    std::optional<std::size_t> image_token;  ///< that stands for a part of a picture
+    std::string keep_vision = "auto";
     std::size_t prefill_chunk = 512;
+    std::size_t vision_chunk = 0;  ///< tiles; 0: see model::tiles_at_once()
     std::uint64_t seed = 0;
     bool scores = false;  ///< nothing is generated
     bool quiet = false;

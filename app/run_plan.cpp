@@ -30,8 +30,10 @@ model::Workload workload_of(RunOptions const& options, RunPlanInput const& input
     constexpr std::size_t usual_prompt = 128;
     std::size_t const context = std::min(input.model.config.context,
                                          options.max_length.value_or(input.model.config.context));
-    std::size_t const prompt =
-        options.prompt.value_or(std::min(usual_prompt, std::max<std::size_t>(context / 2, 1)));
+    std::size_t const features =
+        feature_tokens(input.model.config, usual_tiles(input.model.config));
+    std::size_t const prompt = options.prompt.value_or(
+        std::min(features + usual_prompt, std::max<std::size_t>(context / 2, 1)));
     if (prompt >= context) {
         throw InputError("--prompt " + std::to_string(prompt) +
                          " leaves no room for a new token in " + std::to_string(context) +
@@ -41,7 +43,8 @@ model::Workload workload_of(RunOptions const& options, RunPlanInput const& input
         .batch = options.batch.value_or(model::largest_automatic_batch),
         .prompt = prompt,
         .new_tokens = std::clamp<std::size_t>(input.new_tokens, 1, context - prompt),
-        .candidates = input.candidates};
+        .candidates = input.candidates,
+        .tiles = prompt < features ? 0 : usual_tiles(input.model.config)};
     check_workload(workload);
     return workload;
 }
@@ -157,6 +160,22 @@ model::PlacementPlan plan_for_run(RunOptions const& options, RunPlanInput const&
         check_memory(options, input, plan, ranks.rank());
     });
     return plan;
+}
+
+bool keeps_vision(RunOptions const& options, RunPlanInput const& input,
+                  model::PlacementPlan const& plan) {
+    if (options.keep_vision != "auto") return options.keep_vision == "yes";
+    auto forward = input.model.options;
+    forward.vision.keep = true;
+    std::size_t const length = options.max_length.value_or(
+        std::min(input.model.config.context, model::longest_automatic_length));
+    model::Workload const wanted{.batch = options.batch.value_or(model::largest_automatic_batch),
+                                 .prompt = length - 1,
+                                 .new_tokens = 1};
+    auto const memory =
+        model::memory_of(input.model.config, plan, forward, wanted, input.model.dtype_of);
+    return std::ranges::all_of(
+        memory, [&](model::RankFacts const& rank) { return rank.total() <= input.bytes_per_rank; });
 }
 
 std::string plan_summary(model::PlannedWork const& model, model::PlacementPlan const& plan,

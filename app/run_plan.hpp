@@ -29,6 +29,11 @@ struct RunPlanInput {
 model::PlacementPlan plan_for_run(RunOptions const& options, RunPlanInput const& input,
                                   RankDevice& device, parallel::MpiCommunicator& ranks);
 
+/// Whether the vision encoder stays in memory between batches: as --keep-vision says, or, by
+/// default, where every rank has room for it beside as large a batch as is wished for.
+bool keeps_vision(RunOptions const& options, RunPlanInput const& input,
+                  model::PlacementPlan const& plan);
+
 /// For people, on one line: the placements, what the ranks hold, and what they send in a decode
 /// step.
 std::string plan_summary(model::PlannedWork const& model, model::PlacementPlan const& plan,

@@ -20,8 +20,11 @@ std::string system_text() { return std::generic_category().message(errno); }
 
 }  // namespace
 
+// Without blocking: a pipe that nobody writes to is refused like other special files, not waited
+// for.
 InputFile::InputFile(std::string path)
-    : path_(std::move(path)), descriptor_{::open(path_.c_str(), O_RDONLY | O_CLOEXEC)} {
+    : path_(std::move(path)),
+      descriptor_{::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)} {
     if (descriptor_ < 0) throw InputError(path_ + ": cannot be opened: " + system_text());
     struct stat status {};
     if (fstat(descriptor_, &status) != 0 || !S_ISREG(status.st_mode)) {

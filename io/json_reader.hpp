@@ -54,6 +54,8 @@ class JsonNode {
     /// The member's value, or `otherwise` where it is missing or null.
     bool boolean_or(std::string_view key, bool otherwise) const;
 
+    nlohmann::json const& value() const { return *value_; }
+
     /// Throws InputError: "<path>: <message>".
     [[noreturn]] void fail(std::string_view message) const;
     /// Throws InputError: "<path>: found <this value>, expected <what>".

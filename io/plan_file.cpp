@@ -16,10 +16,6 @@ using model::PlacementPlan;
 constexpr std::string_view format_name = "tesserank-plan";
 constexpr std::int64_t format_version = 1;
 
-bool has_stream(ModuleSpec const& module) {
-    return module.kind == ModuleKind::attention || module.kind == ModuleKind::mlp;
-}
-
 void check_rank(JsonNode const& node, int rank, int ranks) {
     if (rank < ranks) return;
     node.fail("there is no rank " + std::to_string(rank) + " in a job of " + std::to_string(ranks) +
@@ -35,7 +31,7 @@ void read_module(JsonNode const& node, ModuleSpec const& module, PlacementPlan& 
     plan.placements[module.name] = *placement;
     auto const stream = node.find("stream");
     if (!stream) return;
-    if (!has_stream(module)) stream->fail("only attention and MLP modules have a stream");
+    if (!module.has_stream()) stream->fail("only attention and MLP modules have a stream");
     auto const layout = parallel::row_layout_from_name(stream->string());
     if (!layout) stream->fail_expected("Replicated, BatchSharded or OnRank(RANK)");
     check_rank(*stream, layout->rank, plan.ranks);
@@ -59,7 +55,7 @@ void check_streams(JsonNode const& modules, PlacementPlan const& plan,
                    std::span<ModuleSpec const> specs) {
     if (plan.streams.empty()) return;
     for (auto const& module : specs) {
-        if (has_stream(module) && !plan.streams.contains(module.name)) {
+        if (module.has_stream() && !plan.streams.contains(module.name)) {
             modules.at(module.name).fail("\"stream\" is missing, though other modules have one");
         }
     }
@@ -73,7 +69,7 @@ std::string plan_text(PlacementPlan const& plan, std::span<ModuleSpec const> mod
         if (module.kind == ModuleKind::norm) continue;
         JsonObject row;
         row.add("placement", name_of(plan.of(module.name)));
-        if (has_stream(module)) row.add("stream", name_of(plan.stream_of(module.name)));
+        if (module.has_stream()) row.add("stream", name_of(plan.stream_of(module.name)));
         rows += rows.empty() ? "\n" : ",\n";
         append_json(rows, module.name);
         rows += ": " + row.close();

@@ -12,8 +12,8 @@ namespace tesserank::io {
 namespace {
 
 std::string_view name_of_kind(model::ModuleKind kind) {
-    constexpr std::array<std::string_view, 5> names{"embedding", "norm", "attention", "mlp",
-                                                    "lm_head"};
+    constexpr std::array<std::string_view, 7> names{
+        "embedding", "norm", "attention", "mlp", "lm_head", "patch_embedding", "projector"};
     return names.at(static_cast<std::size_t>(kind));
 }
 
@@ -44,8 +44,9 @@ std::string module_json(model::ModuleFacts const& module) {
 }
 
 std::string ranks_json(model::PlanFacts const& facts) {
-    bool const dealt = facts.plan.deals_sequences();
+    bool const dealt = facts.plan.deals_sequences(), tiles_dealt = facts.plan.deals_tiles();
     parallel::Partition const sequences(facts.workload.batch, facts.plan.owners());
+    parallel::Partition const tiles(facts.workload.all_tiles(), facts.plan.ranks);
     int number = 0;
     return json_list(facts.ranks, [&](model::RankFacts const& rank) {
         JsonObject row;
@@ -53,8 +54,12 @@ std::string ranks_json(model::PlanFacts const& facts) {
             .add("load_bytes", rank.load_bytes)
             .add("cache_bytes", rank.cache_bytes)
             .add("workspace_bytes", rank.forward_bytes)
+            .add("vision_bytes", rank.vision_bytes)
+            .add("feature_bytes", rank.feature_bytes)
             .add("total_bytes", rank.total());
-        if (dealt) row.add("sequences", sequences.count(number++));
+        if (dealt) row.add("sequences", sequences.count(number));
+        if (tiles_dealt) row.add("tiles", tiles.count(number));
+        ++number;
         return row.close();
     });
 }
@@ -80,6 +85,14 @@ std::string step_json(model::StepFacts const& step) {
         .close();
 }
 
+std::string encode_json(model::EncodeFacts const& step) {
+    return JsonObject()
+        .add("tiles", step.tiles)
+        .add("count", step.count)
+        .add_json("exchanges", json_list(step.exchanges, exchange_json))
+        .close();
+}
+
 std::string phase_json(model::PhaseTimes const& times) {
     return JsonObject()
         .add("steps", times.steps)
@@ -93,6 +106,7 @@ std::string phase_json(model::PhaseTimes const& times) {
 std::string prediction_json(PlanPrediction const& prediction) {
     return JsonObject()
         .add("machine", prediction.machine)
+        .add_json("encode", phase_json(prediction.encode))
         .add_json("prefill", phase_json(prediction.prefill))
         .add_json("decode", phase_json(prediction.decode))
         .close();
@@ -103,6 +117,7 @@ std::string workload_json(model::Workload const& workload) {
         .add("batch", workload.batch)
         .add("prompt", workload.prompt)
         .add("new_tokens", workload.new_tokens)
+        .add("tiles", workload.tiles)
         .close();
 }
 
@@ -118,6 +133,7 @@ std::string plan_report_json(model::PlanFacts const& facts, PlanPrediction const
         .add_json("modules", json_list(facts.modules, module_json))
         .add_json("by_rank", ranks_json(facts))
         .add_json("batch_start", json_list(facts.start, exchange_json))
+        .add_json("encode", json_list(facts.encode, encode_json))
         .add_json("prefill", json_list(facts.prefill, step_json))
         .add_json("decode", json_list(facts.decode, step_json))
         .add("notes", std::span<std::string const>(facts.notes))

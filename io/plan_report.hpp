@@ -11,7 +11,7 @@ namespace tesserank::io {
 /// What a plan takes on some machine.
 struct PlanPrediction {
     std::string machine;  ///< where the figures are from, for people
-    model::PhaseTimes prefill, decode;
+    model::PhaseTimes encode, prefill, decode;
 };
 
 /// Everything that a plan says, as a JSON object, for programs and for the page. Sizes in bytes;
@@ -20,18 +20,23 @@ struct PlanPrediction {
 ///
 ///     title, ranks      as given
 ///     backend           that the run is planned for: cuda, kokkos or reference
-///     workload          batch, prompt, new_tokens
-///     modules           name, kind (embedding, norm, attention, mlp, lm_head), placement;
+///     workload          batch, prompt, new_tokens; tiles (of the picture in each prompt)
+///     modules           name, kind (embedding, norm, attention, mlp, lm_head; of a vision encoder
+///     also
+///                       patch_embedding, projector), placement;
 ///                       layouts: input, output, stream (of the residual stream; attention, mlp);
 ///                       by rank: units (that it computes), unit_begins (the first), weight_bytes
 ///     by_rank           weight_bytes, load_bytes (besides, while weights are quantised, before
-///                       there is a cache), cache_bytes, workspace_bytes, total_bytes (at most at
-///                       the same time); sequences (of the batch, where the plan deals them out)
+///                       there is a cache), cache_bytes, workspace_bytes; of a vision encoder
+///                       vision_bytes (its workspace), feature_bytes; total_bytes (at most at the
+///                       same time); sequences, tiles (of the batch, where the plan deals them out)
 ///     batch_start       exchanges, once for a batch
+///     encode            passes of the vision encoder: tiles, count (in a batch), exchanges
 ///     prefill, decode   steps: rows, outputs (rows whose logits are wanted), count (in a batch),
 ///                       exchanges
 ///     notes             sentences: idle ranks, a pipeline
-///     predicted         machine (what the times are based on, in words); prefill, decode: steps,
+///     predicted         machine (what the times are based on, in words); encode, prefill, decode:
+///     steps,
 ///                       seconds (of all of them), work_seconds, exchange_seconds, limit (what
 ///                       takes most of the time)
 ///

@@ -51,9 +51,7 @@ SyntheticWeights::SyntheticWeights(std::span<model::ModuleSpec const> modules,
     : rank_{rank}, backend_{backend} {
     for (auto const& module : modules) {
         for (auto const& weight : module.weights) {
-            std::vector<std::size_t> shape{weight.rows};
-            if (!weight.vector) shape.push_back(weight.cols);
-            infos_[weight.tensor] = {dtype_of(weight.tensor), std::move(shape)};
+            infos_[weight.tensor] = {dtype_of(weight.tensor), weight.shape_in_file()};
             values_[weight.tensor] = values_of(weight);
         }
     }
@@ -77,7 +75,7 @@ template <class Element>
 void SyntheticWeights::fill(model::WeightRequest const& request, model::Region const& region) {
     auto const [stream, center, spread] = values_.find(request.tensor)->second;
     auto const& shape = infos_.find(request.tensor)->second.shape;
-    std::size_t const width = shape.size() == 1 ? 1 : shape[1];
+    std::size_t const width = model::matrix_of(shape).cols;
     std::vector<Element> row(region.cols.count);
     for (std::size_t r = 0; r < region.rows.count; ++r) {
         std::size_t const first = (region.rows.begin + r) * width + region.cols.begin;

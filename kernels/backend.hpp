@@ -172,11 +172,15 @@ class Backend {
     virtual void scale_by_square_sums(TensorView x, ConstTensorView sums, std::size_t width,
                                       ConstTensorView weight, float eps) = 0;
     /// y = (x - mean) / sqrt(variance + eps) * weight + bias, by row; bias may have no data.
+    /// Shapes and dtypes as those of rms_norm, bias as weight; y may be x.
     virtual void layer_norm(ConstTensorView x, ConstTensorView weight, ConstTensorView bias,
                             float eps, TensorView y) = 0;
 
     /// x += y.  [T, H] f32.
     virtual void add(TensorView x, ConstTensorView y) = 0;
+    /// x += y * scale, by column.  x, y [T, H] f32, scale [1, H] any dtype.
+    /// Source: LayerScale of Touvron et al. 2021, https://arxiv.org/abs/2103.17239
+    virtual void add_scaled(TensorView x, ConstTensorView y, ConstTensorView scale) = 0;
 
     /// Rotates the pairs (i, i + D/2) of each head of x [T, heads*D] f32|bf16 in place.
     /// cos_sin [T, D] f32: the D/2 cosines, then the D/2 sines, of each row.
@@ -184,6 +188,9 @@ class Backend {
     /// Hugging Face files.
     virtual void rotary(TensorView x, std::size_t head_dim, ConstTensorView cos_sin) = 0;
 
+    /// y = act(x).  x, y [T, I] f32|bf16; y may be x. The exact GELU keeps its relative error where
+    /// it goes to zero.
+    virtual void activation(Activation kind, ConstTensorView x, TensorView y) = 0;
     /// y = act(gate) * up.  gate, up [T, I] f32|bf16, both alike; y [T, I] f32|bf16; y may be gate.
     virtual void gated_activation(Activation kind, ConstTensorView gate, ConstTensorView up,
                                   TensorView y) = 0;
@@ -220,6 +227,12 @@ class Backend {
     /// pixels [n*C, height*width] f32; y [n*patches, C*p*p] f32|bf16: patches along the rows of
     /// each picture, their columns by channel, then row, then column of the patch.
     virtual void cut_patches(ConstTensorView pixels, PatchShape const& shape, TensorView y) = 0;
+    /// What a vision encoder starts with: for each picture the class token, then its patches, each
+    /// plus its row of positions.  patches [n*(p-1), H] f32, class_token [1, H] any dtype,
+    /// positions [p, H] any dtype, y [n*p, H] f32. Source: Dosovitskiy et al. 2020,
+    /// https://arxiv.org/abs/2010.11929
+    virtual void add_positions(ConstTensorView patches, ConstTensorView class_token,
+                               ConstTensorView positions, TensorView y) = 0;
     /// Puts the squares of a grid of tokens side by side.  x [n*height*width, H] f32; y
     /// [n*height*width/factor^2, factor^2 * H] f32|bf16, the columns by row, then column within the
     /// square. Source: pixel_shuffle of InternVL, https://arxiv.org/abs/2404.16821
@@ -228,6 +241,9 @@ class Backend {
     /// y[i] = x[rows[i]].  x, y f32.
     virtual void gather_rows(ConstTensorView x, std::span<std::size_t const> rows,
                              TensorView y) = 0;
+    /// y[rows[i]] = x[i]; no row twice, and the others stay as they are.  x, y f32.
+    virtual void scatter_rows(ConstTensorView x, std::span<std::size_t const> rows,
+                              TensorView y) = 0;
 
     /// Rounds f32 to bf16 (nearest even).  x [T, H] f32, y [T, H] bf16.
     virtual void round(ConstTensorView x, TensorView y) = 0;

@@ -1,6 +1,7 @@
 #include "kernels/contracts.hpp"
 
 #include <algorithm>
+#include <vector>
 
 namespace tesserank::kernels::contracts {
 namespace {
@@ -130,6 +131,12 @@ void add(ConstTensorView const& x, ConstTensorView const& y) {
     same_shape(x, y);
 }
 
+void add_scaled(ConstTensorView const& x, ConstTensorView const& y, ConstTensorView const& scale) {
+    add(x, y);
+    is_vector(scale, x.cols);
+    has_no_scales(scale);
+}
+
 void rotary(ConstTensorView const& x, std::size_t head_dim, ConstTensorView const& cos_sin) {
     is_activation(x);
     is_f32(cos_sin);
@@ -139,10 +146,15 @@ void rotary(ConstTensorView const& x, std::size_t head_dim, ConstTensorView cons
             "cosines and sines do not fit the rows");
 }
 
+void activation(ConstTensorView const& x, TensorView const& y) {
+    is_activation(x);
+    is_activation(y);
+    same_shape(x, y);
+}
+
 void gated_activation(ConstTensorView const& gate, ConstTensorView const& up, TensorView const& y) {
     alike(gate, up);
-    same_shape(gate, y);
-    is_activation(y);
+    activation(gate, y);
 }
 
 void store_kv(ConstTensorView const& k, ConstTensorView const& v, CacheViews const& cache) {
@@ -202,6 +214,20 @@ void cut_patches(ConstTensorView const& pixels, PatchShape const& shape, TensorV
             "patches do not fit their pictures");
 }
 
+void add_positions(ConstTensorView const& patches, ConstTensorView const& class_token,
+                   ConstTensorView const& positions, TensorView const& y) {
+    is_f32(patches);
+    is_f32(y);
+    is_vector(class_token, y.cols);
+    has_no_scales(class_token);
+    has_no_scales(positions);
+    require(patches.cols == y.cols && positions.cols == y.cols,
+            "patches or positions have another width than y");
+    require(positions.rows > 0 && y.rows % positions.rows == 0 &&
+                patches.rows == y.rows / positions.rows * (positions.rows - 1),
+            "patches and their class tokens do not fill the positions");
+}
+
 void pixel_shuffle(ConstTensorView const& x, ShuffleShape const& shape, TensorView const& y) {
     is_f32(x);
     is_activation(y);
@@ -220,6 +246,19 @@ void gather_rows(ConstTensorView const& x, std::span<std::size_t const> rows, Te
     require(y.rows == rows.size() && y.cols == x.cols, "gather_rows of shapes that do not fit");
     require(std::all_of(rows.begin(), rows.end(), [&](std::size_t row) { return row < x.rows; }),
             "a row to gather lies outside the tensor");
+}
+
+void scatter_rows(ConstTensorView const& x, std::span<std::size_t const> rows,
+                  TensorView const& y) {
+    is_f32(x);
+    is_f32(y);
+    require(x.rows == rows.size() && y.cols == x.cols, "scatter_rows of shapes that do not fit");
+    std::vector<bool> written(y.rows);
+    for (std::size_t const row : rows) {
+        require(row < y.rows, "a row to scatter to lies outside the tensor");
+        require(!written[row], "a row to scatter to is named twice");
+        written[row] = true;
+    }
 }
 
 void round(ConstTensorView const& x, TensorView const& y) {

@@ -27,7 +27,9 @@ void scale_by_square_sums(ConstTensorView const& x, ConstTensorView const& sums,
                           ConstTensorView const& weight);
 void head_norm(ConstTensorView const& x, std::size_t head_dim, ConstTensorView const& weight);
 void add(ConstTensorView const& x, ConstTensorView const& y);
+void add_scaled(ConstTensorView const& x, ConstTensorView const& y, ConstTensorView const& scale);
 void rotary(ConstTensorView const& x, std::size_t head_dim, ConstTensorView const& cos_sin);
+void activation(ConstTensorView const& x, TensorView const& y);
 void gated_activation(ConstTensorView const& gate, ConstTensorView const& up, TensorView const& y);
 
 /// The two halves of the KV cache; they have the same shape, dtype and stride.
@@ -46,8 +48,11 @@ void single_tokens(Segments const& segments);
 void segments_inside(Segments const& segments, std::size_t rows, std::size_t cache_rows);
 
 void cut_patches(ConstTensorView const& pixels, PatchShape const& shape, TensorView const& y);
+void add_positions(ConstTensorView const& patches, ConstTensorView const& class_token,
+                   ConstTensorView const& positions, TensorView const& y);
 void pixel_shuffle(ConstTensorView const& x, ShuffleShape const& shape, TensorView const& y);
 void gather_rows(ConstTensorView const& x, std::span<std::size_t const> rows, TensorView const& y);
+void scatter_rows(ConstTensorView const& x, std::span<std::size_t const> rows, TensorView const& y);
 void round(ConstTensorView const& x, TensorView const& y);
 void sample(ConstTensorView const& logits, std::span<SamplingParams const> params,
             std::span<TokenLogprob> chosen);

@@ -18,6 +18,9 @@ struct DeviceSpan {
     requires(std::is_same_v<T, Writable const>) DeviceSpan(DeviceSpan<Writable> const& other)
         : data{other.data}, size{other.size} {}
 
+    /// Whether both are the same memory.
+    bool operator==(DeviceSpan const&) const = default;
+
     DeviceSpan from(std::size_t first, std::size_t count) const { return {data + first, count}; }
 };
 

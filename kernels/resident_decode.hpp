@@ -36,13 +36,16 @@ struct DecodeTable {
     DeviceSpan<Segment> segments;  ///< [B] of one token; none when the sequence has ended
     DeviceSpan<Segment> own;       ///< of the rows that this rank owns, as it sees them
     std::size_t first_own = 0;     ///< the row of own[0]
-    DeviceSpan<std::int32_t const> stop_ids;  ///< of all rows
+    DeviceSpan<std::int32_t const> stop_ids;  ///< of all rows, and room for more
     /// [B, ceil(V/32)] one bit for each token of the prompt or chosen; empty when no row has a
     /// repetition penalty.
     DeviceSpan<std::uint32_t> seen;
     ConstTensorView frequencies;  ///< [1 or more, D/2] f32; see model/rope.hpp
     float rotary_scale = 1.0F;
     TensorView cos_sin;  ///< [B, D] f32 of the positions of `ids`
+
+    /// Whether both are the same memory.
+    bool operator==(DecodeTable const&) const = default;
 };
 
 /// From what the next tokens are chosen: rows of logits over the whole vocabulary, or the most
@@ -76,9 +79,8 @@ class Landing {
     virtual ~Landing() = default;
     /// Queues the copy behind the operations so far; one is under way at a time.
     virtual void start(std::byte const* source, std::size_t bytes) = 0;
-    /// Whether it is done; does not wait.
-    virtual bool arrived() = 0;
-    /// Waits for it, not for operations queued after it. Valid until the next start().
+    /// Waits for it, not for operations queued after it; see Backend::set_watch. Valid until the
+    /// next start().
     virtual std::span<std::byte const> wait() = 0;
 };
 
@@ -90,7 +92,7 @@ class ResidentDecode {
     virtual ~ResidentDecode() = default;
 
     /// Runs `work`, which queues operations and allocates nothing, without executing it, and keeps
-    /// it. Collectives of a communicator that is queued may be among it.
+    /// what it queued. Collectives of a communicator that is queued may be among it.
     virtual std::unique_ptr<Recording> record(std::function<void()> const& work) = 0;
     virtual std::unique_ptr<Landing> make_landing(std::size_t bytes) = 0;
 

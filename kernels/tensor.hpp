@@ -21,6 +21,8 @@ struct BasicTensorView {
     std::size_t size() const { return rows * cols; }
     std::size_t bytes() const { return size() * size_of(dtype); }
     bool contiguous() const { return stride == cols || rows <= 1; }
+    /// Whether both are the same elements of the same memory, not what these hold.
+    bool operator==(BasicTensorView const&) const = default;
 };
 
 struct ConstTensorView;

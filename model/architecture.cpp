@@ -2,63 +2,62 @@
 
 #include "kernels/error.hpp"
 #include "model/architectures/common.hpp"
+#include "model/architectures/harmless_keys.hpp"
+#include "model/architectures/vision.hpp"
 
+#include <algorithm>
 #include <array>
+#include <span>
+#include <string>
+#include <utility>
 
 namespace tesserank::model {
 namespace {
 
-constexpr std::array known{
+constexpr std::array text_families{
+    Architecture{"internlm2", architectures::describe_internlm2},
     Architecture{"llama", architectures::describe_llama},
     Architecture{"mistral", architectures::describe_mistral},
     Architecture{"qwen2", architectures::describe_qwen2},
     Architecture{"qwen3", architectures::describe_qwen3},
 };
+constexpr std::array vision_families{
+    Architecture{"internvl", architectures::describe_internvl},
+    Architecture{"internvl_chat", architectures::describe_internvl_chat},
+};
 
-/// Keys that stand in many configs and do not change what inference computes. Everything else must
-/// be understood.
-constexpr std::array<std::string_view, 40> harmless{"_attn_implementation_autoset",
-                                                    "_commit_hash",
-                                                    "_name_or_path",
-                                                    "add_cross_attention",
-                                                    "architectures",
-                                                    "attention_dropout",
-                                                    "attn_implementation",
-                                                    "auto_map",
-                                                    "bos_token_id",
-                                                    "chunk_size_feed_forward",
-                                                    "cross_attention_hidden_size",
-                                                    "decoder_start_token_id",
-                                                    "dtype",
-                                                    "finetuning_task",
-                                                    "forced_bos_token_id",
-                                                    "id2label",
-                                                    "initializer_range",
-                                                    "is_decoder",
-                                                    "is_encoder_decoder",
-                                                    "label2id",
-                                                    "max_window_layers",
-                                                    "output_attentions",
-                                                    "output_hidden_states",
-                                                    "pad_token_id",
-                                                    "prefix",
-                                                    "pretraining_tp",
-                                                    "problem_type",
-                                                    "pruned_heads",
-                                                    "return_dict",
-                                                    "return_dict_in_generate",
-                                                    "sep_token_id",
-                                                    "task_specific_params",
-                                                    "tf_legacy_loss",
-                                                    "tokenizer_class",
-                                                    "torch_dtype",
-                                                    "torchscript",
-                                                    "transformers_version",
-                                                    "unsloth_version",
-                                                    "use_bfloat16",
-                                                    "use_cache"};
+std::string names_of(std::span<Architecture const> families) {
+    std::string names;
+    for (auto const& family : families) {
+        names += (names.empty() ? "" : ", ") + std::string(family.model_type);
+    }
+    return names;
+}
+
+/// nullptr where there is none.
+Architecture const* find(std::span<Architecture const> families, std::string_view model_type) {
+    auto const found = std::ranges::find(families, model_type, &Architecture::model_type);
+    return found == families.end() ? nullptr : &*found;
+}
+
+DecoderConfig describe_by(Architecture const& family, ConfigReader& config) {
+    auto decoder = family.describe(config);
+    decoder.model_type = family.model_type;
+    config.finish(architectures::harmless_keys());
+    decoder.check();
+    return decoder;
+}
 
 }  // namespace
+
+DecoderConfig describe_text_model(ConfigReader& config) {
+    auto const model_type = config.text("model_type");
+    if (auto const* const family = find(text_families, model_type)) {
+        return describe_by(*family, config);
+    }
+    config.fail("model_type",
+                "is \"" + model_type + "\", supported are " + names_of(text_families));
+}
 
 DecoderConfig describe_model(ConfigValue const& config_json) {
     auto const* object = std::get_if<ConfigValue::Object>(&config_json.value);
@@ -68,18 +67,22 @@ DecoderConfig describe_model(ConfigValue const& config_json) {
     }
     ConfigReader reader(*object, "config.json");
     auto const model_type = reader.text("model_type");
-    std::string names;
-    for (auto const& architecture : known) {
-        if (architecture.model_type == model_type) {
-            auto config = architecture.describe(reader);
-            config.model_type = model_type;
-            reader.finish(harmless);
-            config.check();
-            return config;
+    for (std::span<Architecture const> const families :
+         {std::span<Architecture const>(text_families),
+          std::span<Architecture const>(vision_families)}) {
+        if (auto const* const family = find(families, model_type)) {
+            return describe_by(*family, reader);
         }
-        names += (names.empty() ? "" : ", ") + std::string(architecture.model_type);
     }
-    reader.fail("model_type", "is \"" + model_type + "\", supported are " + names);
+    reader.fail("model_type", "is \"" + model_type + "\", supported are " +
+                                  names_of(text_families) + ", " + names_of(vision_families));
+}
+
+void match_names(DecoderConfig& config, std::function<bool(std::string_view)> const& has_tensor) {
+    if (config.model_type != "internvl" || has_tensor(config.names.embedding)) return;
+    auto newer = config;
+    architectures::use_newer_names(newer);
+    if (has_tensor(newer.names.embedding)) config = std::move(newer);
 }
 
 }  // namespace tesserank::model

@@ -1,6 +1,7 @@
 #include "model/attention.hpp"
 
 #include "model/linear.hpp"
+#include "model/whole_norm.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -25,10 +26,10 @@ kernels::AttentionShape attention_shape(DecoderConfig const& config, std::size_t
 }
 
 template <class Spread>
-class Attention final : public PlacedModule<Spread> {
+class Attention final : public PlacedModule<Spread, TextContext> {
   public:
-    using typename PlacedModule<Spread>::Input;
-    using typename PlacedModule<Spread>::Output;
+    using typename PlacedModule<Spread, TextContext>::Input;
+    using typename PlacedModule<Spread, TextContext>::Output;
 
     Attention(DecoderConfig const& config, std::size_t layer, ModuleSpec const& spec,
               Placement placement, LocalHeads heads, WeightStore& weights)
@@ -36,14 +37,14 @@ class Attention final : public PlacedModule<Spread> {
           shape_{attention_shape(config, layer, heads)},
           norm_{config.qk_norm},
           norm_eps_{config.norm_eps},
-          query_columns_{config.query_heads * config.head_dim},
-          kv_columns_{config.kv_heads * config.head_dim},
           qkv_{weights.add_linear(spec, Role::qkv, Role::qkv_bias, placement)},
           query_norm_{weights.add(spec, Role::query_norm, placement)},
           key_norm_{weights.add(spec, Role::key_norm, placement)},
+          whole_norm_{query_norm_, key_norm_, config.query_heads * config.head_dim,
+                      config.kv_heads * config.head_dim, config.norm_eps},
           output_{weights.add_linear(spec, Role::output, Role::output_bias, placement)} {}
 
-    Output compute(Context& context, Input const& x, TensorView y) const override {
+    Output compute(TextContext& context, Input const& x, TensorView y) const override {
         Workspace::Frame const frame(context.workspace);
         std::size_t const rows = x.local.rows;
         auto const qkv =
@@ -61,7 +62,7 @@ class Attention final : public PlacedModule<Spread> {
     std::size_t kv_width() const { return shape_.kv_heads * shape_.head_dim; }
 
     /// Norms and rotates q and k, and stores k and v in the cache.
-    void prepare(Context& context, TensorView query, TensorView qkv) const {
+    void prepare(TextContext& context, TensorView query, TensorView qkv) const {
         kernels::HeadNorms norms;
         if (norm_ == QkNorm::heads) norms = {query_norm_, key_norm_, norm_eps_};
         if (norm_ == QkNorm::whole) {
@@ -72,26 +73,16 @@ class Attention final : public PlacedModule<Spread> {
                                           context.cache.keys(layer_), context.cache.values(layer_));
     }
 
-    /// Ranks that have some of the heads tell each other the sums of their squares: two numbers for
-    /// each row.
-    void norm_whole_rows(Context& context, TensorView query, TensorView key) const {
-        auto& backend = context.backend;
+    void norm_whole_rows(TextContext& context, TensorView query, TensorView key) const {
         Workspace::Frame const frame(context.workspace);
-        auto const sums = context.workspace.take(DType::f32, query.rows, 2);
-        auto const of_query = sums.cols_from(0, 1), of_key = sums.cols_from(1, 1);
         // A kv head that ranks share counts where its first query head is.
         std::size_t const shared = std::min(key.cols, shape_.first_query > 0 ? shape_.head_dim : 0);
-        backend.square_sums(query, of_query);
-        backend.square_sums(key.cols_from(shared, key.cols - shared), of_key);
-        if constexpr (std::same_as<Spread, Sharded>) {
-            context.redistribute(Activation<parallel::Partial>{sums, {}}, parallel::Replicated{},
-                                 {.whole = sums});
-        }
-        backend.scale_by_square_sums(query, of_query, query_columns_, query_norm_, norm_eps_);
-        backend.scale_by_square_sums(key, of_key, kv_columns_, key_norm_, norm_eps_);
+        bool const cut = std::same_as<Spread, Sharded>;
+        whole_norm_(context.backend, cut ? &context.redistribute : nullptr, query, key, shared,
+                    context.workspace.take(DType::f32, query.rows, 2));
     }
 
-    void attend(Context& context, kernels::ConstTensorView query, TensorView mixed) const {
+    void attend(TextContext& context, kernels::ConstTensorView query, TensorView mixed) const {
         auto const keys = context.cache.keys(layer_), values = context.cache.values(layer_);
         auto const& segments = rows_of<Spread>(context).segments;
         if (context.phase == Step::Phase::decode) {
@@ -105,9 +96,9 @@ class Attention final : public PlacedModule<Spread> {
     kernels::AttentionShape shape_;
     QkNorm norm_;
     float norm_eps_;
-    std::size_t query_columns_, kv_columns_;  ///< of all ranks
     Linear<typename Spread::Input, typename Spread::Inner> qkv_;
     kernels::ConstTensorView query_norm_, key_norm_;
+    WholeNorm whole_norm_;
     Linear<typename Spread::Inner, typename Spread::Output> output_;
 };
 
@@ -127,15 +118,14 @@ std::size_t attention_workspace(DecoderConfig const& config, LocalHeads const& h
     std::size_t const query = heads.query.count * config.head_dim;
     std::size_t const qkv = query + 2 * heads.kv.count * config.head_dim;
     // The sums of squares are gone before the heads are mixed.
-    std::size_t const sums =
-        config.qk_norm == QkNorm::whole ? Workspace::bytes_of(DType::f32, rows, 2) : 0;
+    std::size_t const sums = config.qk_norm == QkNorm::whole ? WholeNorm::workspace(rows) : 0;
     return Workspace::bytes_of(options.inner, rows, qkv) +
            std::max(sums, Workspace::bytes_of(options.compute, rows, query));
 }
 
-std::unique_ptr<Module> make_attention(DecoderConfig const& config, std::size_t layer,
-                                       ModuleSpec const& spec, Placement placement,
-                                       LocalHeads heads, WeightStore& weights) {
+std::unique_ptr<Module<TextContext>> make_attention(DecoderConfig const& config, std::size_t layer,
+                                                    ModuleSpec const& spec, Placement placement,
+                                                    LocalHeads heads, WeightStore& weights) {
     return make_placed<Attention>(placement, config, layer, spec, placement, heads, weights);
 }
 

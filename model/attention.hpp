@@ -5,6 +5,7 @@
 #include "model/module.hpp"
 #include "model/module_spec.hpp"
 #include "model/placement.hpp"
+#include "model/text_context.hpp"
 #include "model/weight_store.hpp"
 
 #include <memory>
@@ -24,8 +25,8 @@ std::size_t attention_workspace(DecoderConfig const& config, LocalHeads const& h
 /// Self-attention with its KV cache: qkv, optional norm of q and k by head, rotation, causal
 /// attention, output. shard: qkv column-parallel by heads, output row-parallel, Partial out; the KV
 /// cache holds the rank's kv heads. split-batch: the cache holds the sequences that the rank owns.
-std::unique_ptr<Module> make_attention(DecoderConfig const& config, std::size_t layer,
-                                       ModuleSpec const& spec, Placement placement,
-                                       LocalHeads heads, WeightStore& weights);
+std::unique_ptr<Module<TextContext>> make_attention(DecoderConfig const& config, std::size_t layer,
+                                                    ModuleSpec const& spec, Placement placement,
+                                                    LocalHeads heads, WeightStore& weights);
 
 }  // namespace tesserank::model

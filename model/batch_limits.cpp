@@ -8,9 +8,6 @@
 namespace tesserank::model {
 namespace {
 
-/// Room for a long answer without letting one huge context decide that only one sequence fits.
-constexpr std::size_t automatic_length = 4096;
-
 using std::to_string;
 
 /// The most sequences of this length that fit.
@@ -38,7 +35,8 @@ void check_batch_wishes(BatchLimitInput const& input) {
 
 BatchLimits choose_batch_limits(BatchLimitInput const& input) {
     check_batch_wishes(input);
-    std::size_t const length = input.max_length.value_or(std::min(input.context, automatic_length));
+    std::size_t const length =
+        input.max_length.value_or(std::min(input.context, longest_automatic_length));
     BatchLimits limits;
     limits.batch = input.batch.value_or(largest_batch(input, length));
     std::size_t const room = input.length_for(limits.batch);

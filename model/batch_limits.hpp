@@ -10,6 +10,10 @@ namespace tesserank::model {
 /// one slow sequence keeps many slots waiting.
 inline constexpr std::size_t largest_automatic_batch = 32;
 
+/// The longest sequence for which that many have to fit: room for a long answer without letting one
+/// huge context decide that only one sequence fits.
+inline constexpr std::size_t longest_automatic_length = 4096;
+
 /// How many sequences run together, and how long one may become.
 struct BatchLimits {
     std::size_t batch = 1;

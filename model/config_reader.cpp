@@ -44,9 +44,13 @@ ConfigValue const& ConfigReader::at(std::string_view key) {
 }
 
 std::size_t ConfigReader::integer(std::string_view key, std::int64_t smallest) {
+    return integer(key, at(key), smallest);
+}
+
+std::size_t ConfigReader::integer(std::string_view key, ConfigValue const& found,
+                                  std::int64_t smallest) const {
     // Sizes are multiplied with each other later; 2^31 keeps every product of two inside 64 bits.
     constexpr std::int64_t largest = std::int64_t{1} << 31;
-    auto const& found = at(key);
     auto const* number = std::get_if<std::int64_t>(&found.value);
     if (number == nullptr || *number < smallest || *number > largest) {
         fail(key, "is " + describe(found) + ", expected an integer from " +
@@ -65,6 +69,25 @@ std::size_t ConfigReader::size_or(std::string_view key, std::size_t fallback) {
 std::size_t ConfigReader::count_or(std::string_view key, std::size_t fallback) {
     ignore(key);
     return has(key) ? integer(key, 0) : fallback;
+}
+
+std::vector<std::size_t> ConfigReader::sizes(std::string_view key) {
+    auto const& found = at(key);
+    auto const* array = std::get_if<ConfigValue::Array>(&found.value);
+    if (array == nullptr) return {integer(key, found, 1)};
+    std::vector<std::size_t> sizes;
+    sizes.reserve(array->size());
+    for (auto const& element : *array) sizes.push_back(integer(key, element, 1));
+    return sizes;
+}
+
+std::int64_t ConfigReader::index_or(std::string_view key, std::int64_t fallback) {
+    ignore(key);
+    if (!has(key)) return fallback;
+    auto const& found = at(key);
+    auto const* number = std::get_if<std::int64_t>(&found.value);
+    if (number == nullptr) fail(key, "is " + describe(found) + ", expected an integer");
+    return *number;
 }
 
 double ConfigReader::number(std::string_view key) {
@@ -147,8 +170,9 @@ void ConfigReader::ignore(std::string_view key) { understood_.emplace(key); }
 void ConfigReader::finish(std::span<std::string_view const> harmless) const {
     std::string unknown;
     for (auto const& [key, value] : *object_) {
-        if (understood_.contains(key) || std::ranges::find(harmless, key) != harmless.end())
-            continue;
+        bool const known = value.is_null() || understood_.contains(key) ||
+                           std::ranges::find(harmless, key) != harmless.end();
+        if (known) continue;
         unknown += (unknown.empty() ? "" : ", ") + key + " = " + describe(value);
     }
     if (unknown.empty()) return;

@@ -2,6 +2,8 @@
 
 #include "model/config_value.hpp"
 
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <set>
 #include <span>
@@ -24,6 +26,10 @@ class ConfigReader {
     std::size_t size_or(std::string_view key, std::size_t fallback);
     /// Like size_or(), but 0 is a value too.
     std::size_t count_or(std::string_view key, std::size_t fallback);
+    /// One integer or an array of integers, each at least 1.
+    std::vector<std::size_t> sizes(std::string_view key);
+    /// Any integer, of either sign.
+    std::int64_t index_or(std::string_view key, std::int64_t fallback);
     double number(std::string_view key);
     double number_or(std::string_view key, double fallback);
     bool flag_or(std::string_view key, bool fallback);
@@ -37,7 +43,8 @@ class ConfigReader {
     /// Marks a key as understood without reading it.
     void ignore(std::string_view key);
 
-    /// Errors: InputError listing the keys that nobody read and that are not in `harmless`.
+    /// Errors: InputError listing the keys that nobody read and that are not in `harmless`. One
+    /// that is null says nothing.
     void finish(std::span<std::string_view const> harmless) const;
 
     [[noreturn]] void fail(std::string_view key, std::string_view found_and_expected) const;
@@ -45,6 +52,8 @@ class ConfigReader {
   private:
     ConfigValue const& at(std::string_view key);
     std::size_t integer(std::string_view key, std::int64_t smallest);
+    std::size_t integer(std::string_view key, ConfigValue const& found,
+                        std::int64_t smallest) const;
 
     ConfigValue::Object const* object_;
     std::string where_;

@@ -21,6 +21,7 @@ void DecoderConfig::check() const {
                              " lies outside the vocabulary of " + to_string(vocabulary));
         }
     }
+    if (vision) vision->check();
 }
 
 }  // namespace tesserank::model

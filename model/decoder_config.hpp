@@ -19,6 +19,9 @@ struct DecoderNames {
     std::string embedding = "model.embed_tokens.weight";
     std::string layer_prefix = "model.layers.";
     std::string attention_norm = "input_layernorm.weight";
+    /// Where q, k and v are one tensor: for each kv head the rows of its query heads, then those of
+    /// its k and of its v. Empty where they are apart.
+    std::string qkv;
     std::string query = "self_attn.q_proj", key = "self_attn.k_proj", value = "self_attn.v_proj";
     std::string query_norm = "self_attn.q_norm.weight", key_norm = "self_attn.k_norm.weight";
     std::string output = "self_attn.o_proj";

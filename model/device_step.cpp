@@ -34,7 +34,8 @@ DeviceStep StepMemory::upload(Step const& step, int owner) {
             .all = all,
             .own = own,
             .cos_sin = cos_sin,
-            .deal = step.rows_by_owner()};
+            .deal = step.rows_by_owner(),
+            .features = step.features};
 }
 
 kernels::Segments StepMemory::upload(std::span<Segment const> list, kernels::Buffer const& place) {

@@ -18,6 +18,7 @@ struct DeviceStep {
     kernels::Segments own;             ///< of the sequences that this rank owns, as it sees them
     kernels::ConstTensorView cos_sin;  ///< [T, D] f32
     parallel::Partition deal;          ///< rows by owner
+    std::span<FeatureRows const> features = {};  ///< of the step that was uploaded
 };
 
 /// Memory for the inputs of a step, which the next one overwrites.

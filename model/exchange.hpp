@@ -49,9 +49,11 @@ std::vector<Exchange> exchanges_of_choice(DecoderConfig const& config, Placement
                                           TransformerOptions const& options,
                                           StepShape const& shape);
 
-/// What a batch is made of: so many prompts with so many tokens in all, and ids that end sequences.
+/// What a batch is made of: so many prompts with so many tokens in all, ids that end sequences, and
+/// runs of placeholders for features.
 struct BatchShape {
     std::size_t sequences = 0, tokens = 0, stop_ids = 0;
+    std::size_t places = 0;
 };
 
 /// How it gets to every rank; where decoding is resident, with the terms of that. Empty on one

@@ -5,6 +5,7 @@
 #include "model/device_step.hpp"
 #include "model/kv_cache.hpp"
 #include "model/placement.hpp"
+#include "model/vision/vision_options.hpp"
 #include "model/weight_format.hpp"
 
 #include <cstddef>
@@ -29,6 +30,7 @@ struct TransformerOptions {
     std::size_t shortest_context = 256;
     std::size_t max_rows = 512;       ///< most tokens of one step
     std::size_t max_logit_rows = 64;  ///< most rows of logits at once
+    VisionOptions vision = {};
 };
 
 /// The rank that gets the logits and chooses tokens.

@@ -104,9 +104,12 @@ std::vector<GenerateResult> generate(Transformer& model, parallel::MpiCommunicat
         sequences.push_back({.prompt = request.prompt,
                              .max_new_tokens = request.max_new_tokens,
                              .first_output = request.prompt.size() - 1,
-                             .candidates = candidates});
+                             .candidates = candidates,
+                             .places = request.pictures.places});
     }
-    auto batch = start_batch(model, ranks, std::move(sequences));
+    auto const pictures = pictures_of(requests);
+    auto batch = start_batch(model, ranks, std::move(sequences), tiles_of(pictures));
+    if (tools.features != nullptr) append_features(*tools.features, model, pictures);
     std::unique_ptr<Chooser> chooser;
     if (ranks.rank() == choosing_rank) chooser = std::make_unique<Chooser>(model, requests, tools);
     ResidentTerms terms;

@@ -4,6 +4,7 @@
 #include "model/request.hpp"
 #include "model/text_stream.hpp"
 #include "model/transformer.hpp"
+#include "model/vision/picture_tiles.hpp"
 #include "parallel/mpi_communicator.hpp"
 
 #include <functional>
@@ -18,6 +19,7 @@ struct BatchTools {
     std::span<std::int32_t const> eos_ids;
     TextStreamFactory const* text = nullptr;  ///< needed for requests with stop strings
     LogitsSink* logits = nullptr;
+    FeatureSink* features = nullptr;  ///< of every picture
     /// Called by generate() on every rank that has one, when each sequence has its first token: for
     /// measurements.
     std::function<void()> prefilled = nullptr;
@@ -26,12 +28,12 @@ struct BatchTools {
     std::vector<double>* host_seconds = nullptr;
 };
 
-/// Runs one static batch to its end: prefill, then a token for each running sequence per step;
-/// ended sequences leave. Rank 0 has the requests, chooses the tokens, tells the others, and gets
-/// the results, in the order of the requests. The other ranks pass no requests and get none.
-/// Collective. Errors: SystemError on every rank where one has no memory for the KV cache; any
-/// other failure is not agreed upon: the caller must end the job. With a sink: one row of logits
-/// for each new token, the one that it was chosen from.
+/// Runs one static batch to its end: its pictures are encoded, then prefill, then a token for each
+/// running sequence per step; ended sequences leave. Rank 0 has the requests, chooses the tokens,
+/// tells the others, and gets the results, in the order of the requests. The other ranks pass no
+/// requests and get none. Collective. Errors: SystemError on every rank where one has no memory for
+/// the KV cache; any other failure is not agreed upon: the caller must end the job. With a sink:
+/// one row of logits for each new token, the one that it was chosen from.
 std::vector<GenerateResult> generate(Transformer& model, parallel::MpiCommunicator& ranks,
                                      std::span<GenerateRequest const> requests,
                                      BatchTools const& tools);

@@ -17,16 +17,19 @@ namespace tesserank::model {
 std::vector<Region> regions_held(DecoderConfig const& config, PlacementPlan const& plan,
                                  ModuleSpec const& module, WeightSpec const& weight);
 
-/// A tensor, and what each rank holds of it.
+/// A tensor as a matrix, and what each rank holds of it.
 struct HeldTensor {
     std::size_t rows = 0, cols = 0;
-    std::vector<Region> regions;  ///< by rank
+    /// By rank: apart from each other, by rising row. Several only of the same columns: heads of q,
+    /// k and v that are one tensor.
+    std::vector<std::vector<Region>> regions;
 
     /// Whether every rank holds all of it.
     bool whole_everywhere() const;
 };
 
-/// Every tensor that a plan needs, by name.
+/// Every tensor that a plan needs, by name. Those slices of one that follow each other are one
+/// region.
 std::map<std::string, HeldTensor, std::less<>> tensors_held(DecoderConfig const& config,
                                                             PlacementPlan const& plan);
 

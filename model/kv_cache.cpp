@@ -23,6 +23,12 @@ void KvCache::reserve(std::size_t all, std::size_t own) {
     }
 }
 
+void KvCache::release() {
+    for (auto* const half : {&keys_, &values_}) {
+        for (auto& tensor : *half) tensor = {};
+    }
+}
+
 std::size_t cache_bytes(std::span<CacheLayer const> layers, kernels::DType dtype, std::size_t all,
                         std::size_t own) {
     std::size_t elements = 0;

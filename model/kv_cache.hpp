@@ -28,6 +28,8 @@ class KvCache {
     /// Makes room for a batch of `all` tokens, `own` of them in sequences that this rank owns; what
     /// was stored is lost when it has to grow.
     void reserve(std::size_t all, std::size_t own);
+    /// Gives its memory back, and with it what was stored.
+    void release();
 
     kernels::TensorView keys(std::size_t layer) const { return keys_[layer].view; }
     kernels::TensorView values(std::size_t layer) const { return values_[layer].view; }

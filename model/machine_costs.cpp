@@ -1,6 +1,6 @@
 #include "model/machine_costs.hpp"
 
-#include "model/exchange.hpp"
+#include "model/exchange_list.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -37,14 +37,17 @@ MachineCosts::MachineCosts(Machine const& machine, PlannedWork model,
                            std::vector<CountedLoad> loads, CostPart part)
     : machine_{machine}, model_{model}, loads_{std::move(loads)}, part_{part} {}
 
+std::size_t MachineCosts::passes() const {
+    std::size_t count = 0;
+    for (auto const& load : loads_) count += load.count;
+    return count;
+}
+
 double MachineCosts::exchange(Collective kind, Rows rows) const {
     return remembered(exchanges_, {kind, rows}, [&] {
         double seconds = 0.0;
         for (auto const& [load, count] : loads_) {
-            bool const outputs = rows == Rows::outputs;
-            auto const dtype = rows == Rows::stream ? DType::f32 : model_.options.compute;
-            std::size_t const bytes = (outputs ? load.shape.outputs : load.shape.rows) *
-                                      model_.config.hidden * kernels::size_of(dtype);
+            std::size_t const bytes = exchange_bytes(load, rows);
             if (bytes == 0) continue;
             seconds += static_cast<double>(count) * exchange_seconds(kind, bytes);
         }
@@ -56,36 +59,31 @@ double MachineCosts::work(ModuleSpec const& module, Placement placement) const {
     return remembered(work_, {kind_of_work(model_, module), name_of(placement)}, [&] {
         double const seconds = slowest(
             [&](StepLoad const& load) { return works_of(model_, module, placement, load); });
-        return seconds + seconds_within(module, placement);
+        return seconds + sum_of_exchanges([&](StepLoad const& load) {
+                   return exchanges_of_module(module, placement, load);
+               });
     });
-}
-
-/// Of the exchanges without which a module cannot do its work.
-double MachineCosts::seconds_within(ModuleSpec const& module, Placement placement) const {
-    if (model_.ranks == 1) return 0.0;
-    double seconds = 0.0;
-    for (auto const& [load, count] : loads_) {
-        for (auto const& exchange :
-             exchanges_within(model_.config, module.name, module.kind, placement, load.shape)) {
-            seconds += static_cast<double>(count) * exchange_seconds(exchange.kind, exchange.bytes);
-        }
-    }
-    return seconds;
 }
 
 double MachineCosts::norm(parallel::LayoutKind stream) const {
     return remembered(norms_, name_of(stream), [&] {
-        return slowest([&](StepLoad const& load) { return norm_works_of(model_, stream, load); });
+        return slowest(
+            [&](StepLoad const& load) { return norm_works_of(model_, hidden(), stream, load); });
     });
 }
 
-double MachineCosts::choice(Placement head) const {
+double MachineCosts::end(ModuleSpec const& /*last*/, Placement placement) const {
+    return sum_of_exchanges(
+        [&](StepLoad const& load) { return exchanges_at_end(placement, load); });
+}
+
+/// Over all loads.
+template <class ExchangesOf>
+double MachineCosts::sum_of_exchanges(ExchangesOf const& exchanges_of_load) const {
     if (model_.ranks == 1) return 0.0;
     double seconds = 0.0;
     for (auto const& [load, count] : loads_) {
-        auto const exchanges =
-            exchanges_of_choice(model_.config, head, model_.ranks, model_.options, load.shape);
-        for (auto const& exchange : exchanges) {
+        for (auto const& exchange : exchanges_of_load(load)) {
             seconds += static_cast<double>(count) * exchange_seconds(exchange.kind, exchange.bytes);
         }
     }
@@ -128,6 +126,54 @@ double MachineCosts::slowest(WorksOf const& works_of_load) const {
         sum += static_cast<double>(count) * most;
     }
     return sum;
+}
+
+std::size_t TextCosts::exchange_bytes(StepLoad const& load, Rows rows) const {
+    auto const dtype = rows == Rows::stream ? DType::f32 : model().options.compute;
+    std::size_t const count = rows == Rows::outputs ? load.shape.outputs : load.shape.rows;
+    return count * hidden() * kernels::size_of(dtype);
+}
+
+std::vector<Exchange> TextCosts::exchanges_of_module(ModuleSpec const& module, Placement placement,
+                                                     StepLoad const& load) const {
+    return exchanges_within(model().config, module.name, module.kind, placement, load.shape);
+}
+
+std::vector<Exchange> TextCosts::exchanges_at_end(Placement placement, StepLoad const& load) const {
+    return exchanges_of_choice(model().config, placement, model().ranks, model().options,
+                               load.shape);
+}
+
+/// What the projector takes is moved in f32: it norms for itself.
+std::size_t VisionCosts::exchange_bytes(StepLoad const& load, Rows rows) const {
+    if (rows == Rows::outputs) return load.shape.outputs * config().shuffled() * sizeof(float);
+    auto const dtype = rows == Rows::stream ? DType::f32 : model().options.compute;
+    return load.shape.rows * hidden() * kernels::size_of(dtype);
+}
+
+std::vector<Exchange> VisionCosts::exchanges_of_module(ModuleSpec const& module,
+                                                       Placement placement,
+                                                       StepLoad const& load) const {
+    ExchangeList list;
+    if (module.kind == ModuleKind::patch_embedding) {
+        std::size_t const pixels = load.batch * config().channels * config().side * config().side;
+        list.add({module.name, Exchange::Place::before},
+                 parallel::LayoutKind::on_rank(choosing_rank), input_of(placement),
+                 pixels * kernels::size_of(model().options.compute));
+    }
+    bool const sums = module.kind == ModuleKind::attention && config().qk_norm == QkNorm::whole &&
+                      placement == Placement::shard;
+    if (sums) list.add(exchange_of_sums(module.name, load.shape.rows));
+    return list.take();
+}
+
+std::vector<Exchange> VisionCosts::exchanges_at_end(Placement placement,
+                                                    StepLoad const& load) const {
+    ExchangeList list;
+    list.add({"vision.projector", Exchange::Place::behind},
+             output_of(placement, ModuleKind::projector), {},
+             load.shape.outputs * config().features * sizeof(float));
+    return list.take();
 }
 
 }  // namespace tesserank::model

@@ -9,10 +9,10 @@ using kernels::TensorView;
 using parallel::Activation;
 
 template <class Spread>
-class Mlp final : public PlacedModule<Spread> {
+class Mlp final : public PlacedModule<Spread, TextContext> {
   public:
-    using typename PlacedModule<Spread>::Input;
-    using typename PlacedModule<Spread>::Output;
+    using typename PlacedModule<Spread, TextContext>::Input;
+    using typename PlacedModule<Spread, TextContext>::Output;
 
     Mlp(DecoderConfig const& config, ModuleSpec const& spec, Placement placement,
         WeightStore& weights)
@@ -20,7 +20,7 @@ class Mlp final : public PlacedModule<Spread> {
           gate_up_{weights.add_linear(spec, Role::gate_up, Role::gate_up_bias, placement)},
           down_{weights.add_linear(spec, Role::down, Role::down_bias, placement)} {}
 
-    Output compute(Context& context, Input const& x, TensorView y) const override {
+    Output compute(TextContext& context, Input const& x, TensorView y) const override {
         Workspace::Frame const frame(context.workspace);
         std::size_t const rows = x.local.rows, columns = gate_up_.weight.rows / 2;
         auto const both =
@@ -45,8 +45,8 @@ std::size_t mlp_workspace(std::size_t columns, TransformerOptions const& options
            Workspace::bytes_of(options.compute, options.max_rows, columns);
 }
 
-std::unique_ptr<Module> make_mlp(DecoderConfig const& config, ModuleSpec const& spec,
-                                 Placement placement, WeightStore& weights) {
+std::unique_ptr<Module<TextContext>> make_mlp(DecoderConfig const& config, ModuleSpec const& spec,
+                                              Placement placement, WeightStore& weights) {
     return make_placed<Mlp>(placement, config, spec, placement, weights);
 }
 

@@ -2,11 +2,8 @@
 
 #include "kernels/backend.hpp"
 #include "kernels/error.hpp"
-#include "model/kv_cache.hpp"
 #include "model/linear.hpp"
 #include "model/placement.hpp"
-#include "model/step.hpp"
-#include "model/workspace.hpp"
 #include "parallel/layout.hpp"
 #include "parallel/redistribute.hpp"
 
@@ -17,43 +14,26 @@
 
 namespace tesserank::model {
 
-/// The rows of a step that a module computes on this rank.
-struct Rows {
-    kernels::Segments segments;
-    kernels::ConstTensorView cos_sin;  ///< [T, D] f32 in the backend's memory
-};
-
-/// What a forward pass hands to each module.
-struct Context {
-    kernels::Backend& backend;
-    Workspace& workspace;
-    KvCache& cache;
-    parallel::Redistributor& redistribute;  ///< for the sums of norms over a dimension that is cut
-    Step::Phase phase;
-    kernels::DType compute;  ///< f32 or bf16: what GEMMs read besides weights
-    kernels::DType inner;    ///< f32 or bf16: what GEMMs within a module write
-    Rows all;                ///< every row
-    Rows own;                ///< of the sequences that this rank owns
-};
-
 /// A placed part of the model. Its weights are this rank's share. Communicates nothing, but for the
 /// sums of a norm over a dimension that is cut: the layouts of what it takes and gives tell what
-/// the ranks must do before and behind it.
+/// the ranks must do before and behind it. `Context` is what a forward pass hands to each module.
+template <class Context>
 class Module {
   public:
     virtual ~Module() = default;
 
-    /// x [T, H] in the compute dtype, in the layout of the module's placement (another one is a
-    /// LogicError); y [T, H or V] f32, with as many rows as x has here, receives this rank's part
-    /// of the result.
+    /// x [T, H] in the layout of the module's placement (another one is a LogicError), in the
+    /// compute dtype unless the module says otherwise; y [T, columns of the result] f32, with as
+    /// many rows as x has here, receives this rank's part of the result.
     virtual parallel::AnyActivation forward(Context& context, parallel::AnyActivation const& x,
                                             kernels::TensorView y) const = 0;
 };
 
 /// A module whose work is spread in one of the ways of linear.hpp: inside it the layouts are types.
-template <class Spread>
-class PlacedModule : public Module {
+template <class Spread, class Context>
+class PlacedModule : public Module<Context> {
   public:
+    using Base = Module<Context>;
     using Input = parallel::Activation<typename Spread::Input>;
     using Output = parallel::Activation<typename Spread::Output>;
 
@@ -71,15 +51,16 @@ class PlacedModule : public Module {
     virtual Output compute(Context& context, Input const& x, kernels::TensorView y) const = 0;
 };
 
-/// Which rows of the step a module with this spread computes.
+/// Which rows of a pass a module with this spread computes.
 template <class Spread>
-Rows const& rows_of(Context const& context) {
+auto const& rows_of(auto const& context) {
     return std::same_as<Spread, SplitBatch> ? context.own : context.all;
 }
 
 /// The module `Kind<Spread>` for a placement.
 template <template <class> class Kind, class... Arguments>
-std::unique_ptr<Module> make_placed(Placement placement, Arguments&&... arguments) {
+std::unique_ptr<typename Kind<Whole>::Base> make_placed(Placement placement,
+                                                        Arguments&&... arguments) {
     switch (placement.kind) {
         case Placement::Kind::shard:
             return std::make_unique<Kind<Sharded>>(std::forward<Arguments>(arguments)...);

@@ -1,46 +1,19 @@
-#include "model/module_spec.hpp"
+#include "kernels/error.hpp"
+#include "model/module_parts.hpp"
 
+#include <algorithm>
+#include <charconv>
+#include <iterator>
 #include <utility>
 
 namespace tesserank::model {
 namespace {
-
-WeightSpec vector_spec(std::string tensor, Role role, std::size_t size) {
-    return {.tensor = std::move(tensor), .role = role, .rows = size, .vector = true};
-}
 
 ModuleSpec norm_module(std::string name, std::string tensor, std::size_t size) {
     return {.name = std::move(name),
             .kind = ModuleKind::norm,
             .units = 1,
             .weights = {vector_spec(std::move(tensor), Role::norm, size)}};
-}
-
-struct LinearSpec {
-    Role weight, bias;
-    std::size_t rows = 0, cols = 0;
-    Cut cut = Cut::rows;
-    std::size_t per_unit = 1;
-    std::size_t share = 1;
-};
-
-/// Adds a linear layer [rows, cols] with an optional bias to a module.
-void add_linear(ModuleSpec& module, std::string const& tensor, LinearSpec const& linear,
-                bool has_bias) {
-    module.weights.push_back({.tensor = tensor + ".weight",
-                              .role = linear.weight,
-                              .rows = linear.rows,
-                              .cols = linear.cols,
-                              .cut = linear.cut,
-                              .rows_or_cols_per_unit = linear.per_unit,
-                              .units_per_share = linear.share});
-    if (!has_bias) return;
-    // The bias of a row-parallel layer is added to one rank's part of the sum only.
-    auto bias = vector_spec(tensor + ".bias", linear.bias, linear.rows);
-    bias.cut = linear.cut == Cut::cols ? Cut::first_rank : linear.cut;
-    bias.rows_or_cols_per_unit = linear.per_unit;
-    bias.units_per_share = linear.share;
-    module.weights.push_back(std::move(bias));
 }
 
 /// A norm of each head is whole on every rank, one of all heads cut like q and k.
@@ -61,26 +34,60 @@ void add_qk_norms(ModuleSpec& module, DecoderConfig const& config, std::string c
     add(config.names.key_norm, Role::key_norm, config.kv_heads, config.queries_per_kv());
 }
 
+/// q, k and v one after the other, as they are stacked, from a tensor that has them by kv head: for
+/// each its query heads, k and v.
+void add_interleaved_qkv(ModuleSpec& module, DecoderConfig const& config,
+                         std::string const& tensor) {
+    std::size_t const dim = config.head_dim, queries = config.queries_per_kv();
+    std::size_t const block = (queries + 2) * dim;
+    auto const add = [&](std::size_t row_in_block, std::size_t heads, std::size_t share) {
+        for (std::size_t kv = 0; kv < config.kv_heads; ++kv) {
+            add_linear(module, tensor,
+                       {.weight = Role::qkv,
+                        .bias = Role::qkv_bias,
+                        .rows = heads * dim,
+                        .cols = config.hidden,
+                        .per_unit = dim,
+                        .share = share,
+                        .first_row = kv * block + row_in_block,
+                        .first_unit = kv * queries,
+                        .tensor_rows = config.kv_heads * block},
+                       config.qkv_bias);
+        }
+    };
+    add(0, queries, 1);
+    add(queries * dim, 1, queries);
+    add((queries + 1) * dim, 1, queries);
+}
+
+void add_qkv(ModuleSpec& module, DecoderConfig const& config, std::string const& prefix) {
+    auto const& names = config.names;
+    if (!names.qkv.empty()) return add_interleaved_qkv(module, config, prefix + names.qkv);
+    LinearSpec const query{.weight = Role::qkv,
+                           .bias = Role::qkv_bias,
+                           .rows = config.query_heads * config.head_dim,
+                           .cols = config.hidden,
+                           .per_unit = config.head_dim};
+    LinearSpec key = query;
+    key.rows = config.kv_heads * config.head_dim;
+    key.share = config.queries_per_kv();
+    add_linear(module, prefix + names.query, query, config.qkv_bias);
+    add_linear(module, prefix + names.key, key, config.qkv_bias);
+    add_linear(module, prefix + names.value, key, config.qkv_bias);
+}
+
 /// q, k, v are cut by heads, and a kv head goes to every rank with one of its query heads.
 ModuleSpec attention_module(DecoderConfig const& config, std::string name,
                             std::string const& prefix) {
-    auto const& names = config.names;
     std::size_t const dim = config.head_dim;
     ModuleSpec module{.name = std::move(name),
                       .kind = ModuleKind::attention,
                       .units = config.query_heads,
                       .weights = {}};
-    LinearSpec const query{Role::qkv,     Role::qkv_bias, config.query_heads * dim,
-                           config.hidden, Cut::rows,      dim};
-    LinearSpec key = query;
-    key.rows = config.kv_heads * dim;
-    key.share = config.queries_per_kv();
-    add_linear(module, prefix + names.query, query, config.qkv_bias);
-    add_linear(module, prefix + names.key, key, config.qkv_bias);
-    add_linear(module, prefix + names.value, key, config.qkv_bias);
+    add_qkv(module, config, prefix);
     add_qk_norms(module, config, prefix);
     add_linear(
-        module, prefix + names.output,
+        module, prefix + config.names.output,
         {Role::output, Role::output_bias, config.hidden, config.query_heads * dim, Cut::cols, dim},
         config.output_bias);
     return module;
@@ -115,7 +122,27 @@ ModuleSpec vocabulary_module(DecoderConfig const& config, std::string name, Modu
 
 }  // namespace
 
-std::vector<ModuleSpec> describe_modules(DecoderConfig const& config) {
+std::vector<std::size_t> WeightSpec::shape_in_file() const {
+    if (!shape.empty()) return shape;
+    return vector ? std::vector{rows} : std::vector{rows, cols};
+}
+
+std::optional<LayerName> layer_of(std::string_view module) {
+    constexpr std::string_view mark = "layers.";
+    auto const found = module.find(mark);
+    if (found == std::string_view::npos) return std::nullopt;
+    std::size_t const stack = found + mark.size();
+    LayerName name{.stack = module.substr(0, stack), .layer = 0, .part = {}};
+    module.remove_prefix(stack);
+    auto const [end, error] =
+        std::from_chars(module.data(), module.data() + module.size(), name.layer);
+    auto const digits = static_cast<std::size_t>(end - module.data());
+    if (error != std::errc{} || digits == module.size()) return std::nullopt;
+    name.part = module.substr(digits + 1);
+    return name;
+}
+
+std::vector<ModuleSpec> describe_text(DecoderConfig const& config) {
     auto const& names = config.names;
     std::vector<ModuleSpec> modules;
     modules.push_back(
@@ -132,6 +159,18 @@ std::vector<ModuleSpec> describe_modules(DecoderConfig const& config) {
     modules.push_back(norm_module("norm", names.final_norm, config.hidden));
     modules.push_back(vocabulary_module(config, "lm_head", ModuleKind::lm_head,
                                         config.tied_embeddings ? names.embedding : names.lm_head));
+    return modules;
+}
+
+ModuleSpec const& find_module(std::span<ModuleSpec const> modules, std::string_view name) {
+    auto const found = std::ranges::find(modules, name, &ModuleSpec::name);
+    kernels::require(found != modules.end(), "no module of the name " + std::string(name));
+    return *found;
+}
+
+std::vector<ModuleSpec> describe_modules(DecoderConfig const& config) {
+    auto modules = describe_vision(config);
+    std::ranges::move(describe_text(config), std::back_inserter(modules));
     return modules;
 }
 

@@ -1,6 +1,7 @@
 #include "model/module_work.hpp"
 
 #include "model/attention.hpp"
+#include "model/vision_work.hpp"
 
 #include <algorithm>
 #include <string>
@@ -17,20 +18,6 @@ using parallel::LayoutKind;
 std::size_t dealt_rows(std::size_t rows, StepLoad const& load, int rank, int ranks) {
     std::size_t const own = parallel::Partition(load.batch, ranks).count(rank);
     return (rows * own + load.batch - 1) / load.batch;
-}
-
-std::size_t rows_on(std::size_t rows, Placement placement, StepLoad const& load, int rank,
-                    int ranks) {
-    switch (placement.kind) {
-        case Placement::Kind::split_batch:
-            return dealt_rows(rows, load, rank, ranks);
-        case Placement::Kind::single:
-            return placement.rank == rank ? rows : 0;
-        case Placement::Kind::shard:
-        case Placement::Kind::replicate:
-            break;
-    }
-    return rows;
 }
 
 /// One module on one rank.
@@ -58,25 +45,22 @@ class Work {
             case ModuleKind::lm_head:
                 return lm_head(rows);
             case ModuleKind::norm:
+            case ModuleKind::patch_embedding:
+            case ModuleKind::projector:
                 break;
         }
         return {};
     }
 
   private:
-    DType weight_dtype(Role role) const {
-        if (is_quantised(model_.options.weights, role)) return DType::f8e4m3;
-        auto const found = std::ranges::find(module_.weights, role, &WeightSpec::role);
-        return found == module_.weights.end() ? DType::bf16 : model_.dtype_of(found->tensor);
-    }
     GemmWork gemm(Role role, std::size_t rows, std::size_t outputs, std::size_t inputs) const {
-        return {weight_dtype(role), model_.options.compute, rows, outputs, inputs};
+        return {weight_dtype(model_, module_, role), model_.options.compute, rows, outputs, inputs};
     }
     std::size_t compute_size() const { return kernels::size_of(model_.options.compute); }
     std::size_t inner_size() const { return kernels::size_of(model_.options.inner); }
 
     ModuleWork embedding(std::size_t rows) const {
-        std::size_t const read = kernels::size_of(weight_dtype(Role::table));
+        std::size_t const read = kernels::size_of(weight_dtype(model_, module_, Role::table));
         return {.gemms = {},
                 .attention = {},
                 .pass_bytes = rows * model_.config.hidden * (read + sizeof(float))};
@@ -174,18 +158,38 @@ std::vector<CountedLoad> loads_of(Workload const& workload, TransformerOptions c
     return loads;
 }
 
+std::size_t rows_on(std::size_t rows, Placement placement, StepLoad const& load, int rank,
+                    int ranks) {
+    switch (placement.kind) {
+        case Placement::Kind::split_batch:
+            return dealt_rows(rows, load, rank, ranks);
+        case Placement::Kind::single:
+            return placement.rank == rank ? rows : 0;
+        case Placement::Kind::shard:
+        case Placement::Kind::replicate:
+            break;
+    }
+    return rows;
+}
+
+DType weight_dtype(PlannedWork const& model, ModuleSpec const& module, Role role) {
+    if (is_quantised(model.options.weights, role)) return DType::f8e4m3;
+    auto const found = std::ranges::find(module.weights, role, &WeightSpec::role);
+    return found == module.weights.end() ? DType::bf16 : model.dtype_of(found->tensor);
+}
+
 std::size_t window_of(DecoderConfig const& config, ModuleSpec const& module) {
-    if (module.kind != ModuleKind::attention) return 0;
-    auto const prefix = std::string_view("layers.").size();
-    return config.windows.at(std::stoul(module.name.substr(prefix)));
+    if (module.kind != ModuleKind::attention || is_vision(module.name)) return 0;
+    return config.windows.at(layer_of(module.name)->layer);
 }
 
 ModuleWork work_of(PlannedWork const& model, ModuleSpec const& module, Placement placement,
                    int rank, StepLoad const& load) {
+    if (is_vision(module.name)) return vision_work_of(model, module, placement, rank, load);
     return Work(model, module, placement, rank).of(load);
 }
 
-ModuleWork norm_work_of(PlannedWork const& model, LayoutKind stream, int rank,
+ModuleWork norm_work_of(PlannedWork const& model, std::size_t hidden, LayoutKind stream, int rank,
                         StepLoad const& load) {
     std::size_t rows = load.shape.rows;
     if (stream.kind == LayoutKind::Kind::batch_sharded) {
@@ -195,7 +199,7 @@ ModuleWork norm_work_of(PlannedWork const& model, LayoutKind stream, int rank,
     }
     // The stream is read and written, the module's result read, the normed rows written.
     std::size_t const bytes = 3 * sizeof(float) + kernels::size_of(model.options.compute);
-    return {.gemms = {}, .attention = {}, .pass_bytes = rows * model.config.hidden * bytes};
+    return {.gemms = {}, .attention = {}, .pass_bytes = rows * hidden * bytes};
 }
 
 RanksWork works_of(PlannedWork const& model, ModuleSpec const& module, Placement placement,
@@ -204,8 +208,10 @@ RanksWork works_of(PlannedWork const& model, ModuleSpec const& module, Placement
                    [&](int rank) { return work_of(model, module, placement, rank, load); });
 }
 
-RanksWork norm_works_of(PlannedWork const& model, LayoutKind stream, StepLoad const& load) {
-    return collect(model.ranks, [&](int rank) { return norm_work_of(model, stream, rank, load); });
+RanksWork norm_works_of(PlannedWork const& model, std::size_t hidden, LayoutKind stream,
+                        StepLoad const& load) {
+    return collect(model.ranks,
+                   [&](int rank) { return norm_work_of(model, hidden, stream, rank, load); });
 }
 
 }  // namespace tesserank::model

@@ -20,7 +20,8 @@ struct PlannedWork {
     int ranks = 1;
 };
 
-/// What a forward pass computes, as far as its cost depends on it.
+/// What a forward pass computes, as far as its cost depends on it; or a pass of the vision encoder,
+/// see vision_loads_of().
 struct StepLoad {
     Step::Phase phase = Step::Phase::prefill;
     StepShape shape;
@@ -47,6 +48,13 @@ struct ModuleWork {
     bool empty() const { return gemms.empty() && !attention && pass_bytes == 0; }
 };
 
+/// Of so many rows of a whole batch, those that a rank computes of a module.
+std::size_t rows_on(std::size_t rows, Placement placement, StepLoad const& load, int rank,
+                    int ranks);
+
+/// In which dtype a GEMM reads the weights of a role.
+kernels::DType weight_dtype(PlannedWork const& model, ModuleSpec const& module, Role role);
+
 /// The sliding window of an attention module; 0 for none, and for other modules.
 std::size_t window_of(DecoderConfig const& config, ModuleSpec const& module);
 
@@ -54,10 +62,10 @@ std::size_t window_of(DecoderConfig const& config, ModuleSpec const& module);
 ModuleWork work_of(PlannedWork const& model, ModuleSpec const& module, Placement placement,
                    int rank, StepLoad const& load);
 
-/// Of a norm where the residual stream lies, which adds a module's result and norms the sum for the
-/// next one.
-ModuleWork norm_work_of(PlannedWork const& model, parallel::LayoutKind stream, int rank,
-                        StepLoad const& load);
+/// Of a norm of `hidden` columns where the residual stream lies, which adds a module's result and
+/// norms the sum for the next one.
+ModuleWork norm_work_of(PlannedWork const& model, std::size_t hidden, parallel::LayoutKind stream,
+                        int rank, StepLoad const& load);
 
 /// What the ranks compute of it at the same time.
 struct RanksWork {
@@ -66,7 +74,7 @@ struct RanksWork {
 };
 RanksWork works_of(PlannedWork const& model, ModuleSpec const& module, Placement placement,
                    StepLoad const& load);
-RanksWork norm_works_of(PlannedWork const& model, parallel::LayoutKind stream,
+RanksWork norm_works_of(PlannedWork const& model, std::size_t hidden, parallel::LayoutKind stream,
                         StepLoad const& load);
 
 }  // namespace tesserank::model

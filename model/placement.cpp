@@ -17,11 +17,40 @@ using Kind = Placement::Kind;
 /// The rows or columns that belong to a run of units. Units that share a block (query heads of one
 /// kv head) each need the whole block, so the run is widened to whole blocks.
 Range elements_of(Range units, WeightSpec const& weight) {
-    if (units.count == 0) return {};
-    std::size_t const first = units.begin / weight.units_per_share;
-    std::size_t const last = (units.end() - 1) / weight.units_per_share;
+    std::size_t const size = weight.cut == Cut::cols ? weight.cols : weight.rows;
+    std::size_t const covered = size / weight.rows_or_cols_per_unit * weight.units_per_share;
+    std::size_t const begin = std::max(units.begin, weight.first_unit);
+    std::size_t const end = std::min(units.end(), weight.first_unit + covered);
+    if (begin >= end) return {};
+    std::size_t const first = (begin - weight.first_unit) / weight.units_per_share;
+    std::size_t const last = (end - 1 - weight.first_unit) / weight.units_per_share;
     return {first * weight.rows_or_cols_per_unit,
             (last - first + 1) * weight.rows_or_cols_per_unit};
+}
+
+/// What a rank with these units holds of a weight that is cut.
+Region share_of(WeightSpec const& weight, Range units, bool first_rank) {
+    Region const whole{{weight.first_row, weight.rows}, {0, weight.cols}};
+    if (units.count == 0 || (weight.cut == Cut::first_rank && !first_rank)) return {};
+    if (weight.cut == Cut::none || weight.cut == Cut::first_rank) return whole;
+    auto const part = elements_of(units, weight);
+    if (part.count == 0) return {};
+    if (weight.cut == Cut::cols) return {whole.rows, part};
+    return {{weight.first_row + part.begin, part.count}, whole.cols};
+}
+
+bool deals(PlacementPlan const& plan, bool vision) {
+    auto const is_dealt = [&](std::string_view name, bool dealt) {
+        return dealt && is_vision(name) == vision;
+    };
+    return std::ranges::any_of(plan.placements,
+                               [&](auto const& entry) {
+                                   return is_dealt(entry.first,
+                                                   entry.second == Placement::split_batch);
+                               }) ||
+           std::ranges::any_of(plan.streams, [&](auto const& entry) {
+               return is_dealt(entry.first, entry.second.kind == LayoutKind::Kind::batch_sharded);
+           });
 }
 
 }  // namespace
@@ -65,8 +94,8 @@ LayoutKind input_of(Placement placement) {
 
 LayoutKind output_of(Placement placement, ModuleKind module) {
     if (placement.kind != Kind::shard) return input_of(placement);
-    return {module == ModuleKind::lm_head ? LayoutKind::Kind::hidden_sharded
-                                          : LayoutKind::Kind::partial};
+    bool const by_column = module == ModuleKind::lm_head || module == ModuleKind::patch_embedding;
+    return {by_column ? LayoutKind::Kind::hidden_sharded : LayoutKind::Kind::partial};
 }
 
 Placement PlacementPlan::of(std::string_view module) const {
@@ -81,31 +110,21 @@ LayoutKind PlacementPlan::stream_of(std::string_view module) const {
     return found->second;
 }
 
-bool PlacementPlan::deals_sequences() const {
-    return std::ranges::any_of(
-               placements,
-               [](auto const& entry) { return entry.second == Placement::split_batch; }) ||
-           std::ranges::any_of(streams, [](auto const& entry) {
-               return entry.second.kind == LayoutKind::Kind::batch_sharded;
-           });
-}
+bool PlacementPlan::deals_sequences() const { return deals(*this, false); }
+
+bool PlacementPlan::deals_tiles() const { return deals(*this, true); }
 
 std::vector<Region> regions_of(WeightSpec const& weight, std::size_t units, Placement placement,
                                int ranks) {
-    Region const whole{{0, weight.rows}, {0, weight.cols}};
+    Region const whole{{weight.first_row, weight.rows}, {0, weight.cols}};
     std::vector<Region> regions;
     Partition const partition(units, ranks);
     for (int rank = 0; rank < ranks; ++rank) {
-        if (placement.kind != Kind::shard) {
+        if (placement.kind == Kind::shard) {
+            regions.push_back(share_of(weight, partition.of(rank), rank == 0));
+        } else {
             regions.push_back(placement.whole_on(rank) ? whole : Region{});
-            continue;
         }
-        auto const share = partition.of(rank);
-        bool const idle = share.count == 0 || (weight.cut == Cut::first_rank && rank != 0);
-        Region region = idle ? Region{} : whole;
-        if (!idle && weight.cut == Cut::rows) region.rows = elements_of(share, weight);
-        if (!idle && weight.cut == Cut::cols) region.cols = elements_of(share, weight);
-        regions.push_back(region);
     }
     return regions;
 }

@@ -58,8 +58,11 @@ struct PlacementPlan {
 
     Placement of(std::string_view module) const;
     parallel::LayoutKind stream_of(std::string_view module) const;
-    /// Whether sequences are dealt out over the ranks, for a module or the residual stream.
+    /// Whether sequences are dealt out over the ranks, for a module of the text model or its
+    /// residual stream.
     bool deals_sequences() const;
+    /// Whether tiles are, for the vision encoder.
+    bool deals_tiles() const;
     /// Over how many ranks: all, or one when none are dealt out.
     int owners() const { return deals_sequences() ? ranks : 1; }
     /// Which of the owners a rank is; where none are dealt out, all ranks are the one owner.

@@ -110,13 +110,11 @@ constexpr std::array preset_table{
     Preset{"split-batch-attention", Placement::split_batch, Placement::shard},
 };
 
-/// Of most modules of this kind; of equally frequent ones the one that comes first.
-Placement usual_placement(PlacementPlan const& plan, std::span<ModuleSpec const> modules,
-                          ModuleKind kind) {
+/// Of most of these modules; of equally frequent ones the one that comes first.
+Placement usual_placement(PlacementPlan const& plan, std::span<ModuleSpec const* const> modules) {
     std::vector<std::pair<Placement, std::size_t>> counts;
-    for (auto const& module : modules) {
-        if (module.kind != kind) continue;
-        auto const placement = plan.of(module.name);
+    for (auto const* const module : modules) {
+        auto const placement = plan.of(module->name);
         auto const found =
             std::ranges::find(counts, placement, [](auto const& c) { return c.first; });
         if (found == counts.end()) {
@@ -154,15 +152,21 @@ std::string wish_for(PlacementPlan const& plan, std::span<ModuleSpec const> modu
     auto const add = [&](std::string const& pattern, Placement placement) {
         wish += (wish.empty() ? "" : ",") + pattern + "=" + name_of(placement);
     };
-    for (auto const& [kind, pattern] :
-         {std::pair(ModuleKind::embedding, "embedding"),
-          std::pair(ModuleKind::attention, "*.attention"), std::pair(ModuleKind::mlp, "*.mlp"),
-          std::pair(ModuleKind::lm_head, "lm_head")}) {
-        auto const usual = usual_placement(plan, modules, kind);
-        add(pattern, usual);
+    bool const vision = is_vision(modules.front().name);
+    for (std::string const pattern :
+         {"vision.embedding", "vision.*.attention", "vision.*.mlp", "vision.projector", "embedding",
+          vision ? "layers.*.attention" : "*.attention", vision ? "layers.*.mlp" : "*.mlp",
+          "lm_head"}) {
+        std::vector<ModuleSpec const*> alike;
         for (auto const& module : modules) {
-            auto const own = plan.of(module.name);
-            if (module.kind == kind && own != usual) add(module.name, own);
+            if (matches(pattern, module)) alike.push_back(&module);
+        }
+        if (alike.empty()) continue;
+        auto const usual = usual_placement(plan, alike);
+        add(pattern, usual);
+        for (auto const* const module : alike) {
+            auto const own = plan.of(module->name);
+            if (own != usual) add(module->name, own);
         }
     }
     return wish;

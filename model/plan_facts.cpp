@@ -2,7 +2,10 @@
 
 #include "model/decode_memory.hpp"
 #include "model/held_regions.hpp"
+#include "model/plan_notes.hpp"
 #include "model/prefill_schedule.hpp"
+#include "model/vision/vision_plan.hpp"
+#include "model/vision_work.hpp"
 
 #include <algorithm>
 #include <numeric>
@@ -25,15 +28,15 @@ std::vector<Range> units_by_rank(ModuleSpec const& module, Placement placement, 
 ModuleFacts module_facts(DecoderConfig const& config, PlacementPlan const& plan,
                          WeightFormat format, ModuleSpec const& module, DTypeOf const& dtype_of) {
     auto const placement = plan.of(module.name);
-    bool const block = module.kind == ModuleKind::attention || module.kind == ModuleKind::mlp;
-    return {.name = module.name,
-            .kind = module.kind,
-            .placement = placement,
-            .input = input_of(placement),
-            .output = output_of(placement, module.kind),
-            .stream = block ? std::optional(plan.stream_of(module.name)) : std::nullopt,
-            .units = units_by_rank(module, placement, plan.ranks),
-            .weight_bytes = weight_bytes_of(config, plan, format, module, dtype_of)};
+    return {
+        .name = module.name,
+        .kind = module.kind,
+        .placement = placement,
+        .input = input_of(placement),
+        .output = output_of(placement, module.kind),
+        .stream = module.has_stream() ? std::optional(plan.stream_of(module.name)) : std::nullopt,
+        .units = units_by_rank(module, placement, plan.ranks),
+        .weight_bytes = weight_bytes_of(config, plan, format, module, dtype_of)};
 }
 
 /// Equal shapes, which follow each other, become one step with a count.
@@ -67,7 +70,7 @@ std::vector<std::size_t> load_bytes_of(DecoderConfig const& config, PlacementPla
                                        WeightFormat format, ModuleSpec const& module,
                                        DTypeOf const& dtype_of) {
     std::vector<std::size_t> bytes(static_cast<std::size_t>(plan.ranks), 0);
-    for (auto const role : {Role::qkv, Role::output, Role::gate_up, Role::down}) {
+    for (auto const role : {Role::qkv, Role::output, Role::gate_up, Role::up, Role::down}) {
         if (!is_quantised(format, role)) continue;
         auto part = module;
         std::erase_if(part.weights, [&](WeightSpec const& weight) { return weight.role != role; });
@@ -79,52 +82,50 @@ std::vector<std::size_t> load_bytes_of(DecoderConfig const& config, PlacementPla
     return bytes;
 }
 
-/// Names of modules that differ in their layer's number alone, with a star for it.
-std::string pattern_of(std::string_view name) {
-    constexpr std::string_view prefix = "layers.";
-    if (!name.starts_with(prefix)) return std::string(name);
-    return std::string(prefix) + "*" + std::string(name.substr(name.find('.', prefix.size())));
-}
-
-void note_idle_ranks(PlanFacts& facts) {
-    std::vector<std::string> patterns;
-    for (auto const& module : facts.modules) {
-        bool const surplus = module.placement == Placement::shard && module.idle_ranks() > 0;
-        if (!surplus) continue;
-        auto const pattern = pattern_of(module.name);
-        if (std::ranges::find(patterns, pattern) != patterns.end()) continue;
-        patterns.push_back(pattern);
-        facts.notes.push_back(pattern + " has fewer units than there are ranks: " +
-                              std::to_string(module.idle_ranks()) + " of " +
-                              std::to_string(facts.plan.ranks) + " ranks idle in it");
-    }
-}
-
-void note_single_ranks(PlanFacts& facts) {
-    std::vector<int> path;
-    for (auto const& module : facts.modules) {
-        bool const single = module.placement.kind == Placement::Kind::single;
-        if (single && (path.empty() || path.back() != module.placement.rank)) {
-            path.push_back(module.placement.rank);
+/// Weights of modules, and what they take while they are loaded.
+std::vector<RankFacts> weights_of(DecoderConfig const& config, PlacementPlan const& plan,
+                                  WeightFormat format, std::span<ModuleSpec const> modules,
+                                  DTypeOf const& dtype_of) {
+    std::vector<RankFacts> ranks(static_cast<std::size_t>(plan.ranks));
+    for (auto const& module : modules) {
+        auto const bytes = weight_bytes_of(config, plan, format, module, dtype_of);
+        auto const loading = load_bytes_of(config, plan, format, module, dtype_of);
+        for (std::size_t rank = 0; rank < ranks.size(); ++rank) {
+            ranks[rank].weight_bytes += bytes[rank];
+            ranks[rank].load_bytes = std::max(ranks[rank].load_bytes, loading[rank]);
         }
     }
-    if (path.size() < 2) return;
-    std::string text = "a pipeline without overlap: one rank works at a time, along ranks";
-    for (std::size_t i = 0; i < std::min<std::size_t>(path.size(), 16); ++i) {
-        text += " " + std::to_string(path[i]);
-    }
-    facts.notes.push_back(text + (path.size() > 16 ? " ..." : ""));
+    return ranks;
 }
 
-void note_unowned_sequences(PlanFacts& facts) {
-    auto const ranks = static_cast<std::size_t>(facts.plan.ranks);
-    if (!facts.plan.deals_sequences() || facts.workload.batch >= ranks) return;
-    facts.notes.push_back("a batch of " + std::to_string(facts.workload.batch) + " leaves " +
-                          std::to_string(ranks - facts.workload.batch) +
-                          " rank(s) without a sequence in split-batch modules");
+std::vector<EncodeFacts> encode_steps_of(DecoderConfig const& config, PlacementPlan const& plan,
+                                         TransformerOptions const& options,
+                                         Workload const& workload) {
+    std::vector<EncodeFacts> steps;
+    for (auto const& [load, count] : vision_loads_of(config, plan, options, workload)) {
+        steps.push_back({load.batch, count, exchanges_of_tiles(config, plan, options, load.batch)});
+    }
+    return steps;
 }
 
 }  // namespace
+
+std::size_t RankFacts::total() const {
+    std::size_t const kept = weight_bytes + forward_bytes + vision_bytes - released_bytes;
+    if (released_bytes == 0) return kept + std::max(load_bytes, feature_bytes + cache_bytes);
+    return kept + feature_bytes + std::max(released_bytes + load_bytes, cache_bytes);
+}
+
+RankFacts& RankFacts::operator+=(RankFacts const& other) {
+    weight_bytes += other.weight_bytes;
+    load_bytes += other.load_bytes;
+    cache_bytes += other.cache_bytes;
+    forward_bytes += other.forward_bytes;
+    vision_bytes += other.vision_bytes;
+    feature_bytes += other.feature_bytes;
+    released_bytes += other.released_bytes;
+    return *this;
+}
 
 std::size_t ModuleFacts::idle_ranks() const {
     return static_cast<std::size_t>(
@@ -173,18 +174,10 @@ std::vector<std::size_t> weight_bytes_of(DecoderConfig const& config, PlacementP
     return bytes;
 }
 
-std::vector<RankFacts> memory_of(DecoderConfig const& config, PlacementPlan const& plan,
-                                 TransformerOptions const& options, Workload const& workload,
-                                 DTypeOf const& dtype_of) {
-    std::vector<RankFacts> ranks(static_cast<std::size_t>(plan.ranks));
-    for (auto const& module : describe_modules(config)) {
-        auto const bytes = weight_bytes_of(config, plan, options.weights, module, dtype_of);
-        auto const loading = load_bytes_of(config, plan, options.weights, module, dtype_of);
-        for (std::size_t rank = 0; rank < ranks.size(); ++rank) {
-            ranks[rank].weight_bytes += bytes[rank];
-            ranks[rank].load_bytes = std::max(ranks[rank].load_bytes, loading[rank]);
-        }
-    }
+std::vector<RankFacts> text_memory_of(DecoderConfig const& config, PlacementPlan const& plan,
+                                      TransformerOptions const& options, Workload const& workload,
+                                      DTypeOf const& dtype_of) {
+    auto ranks = weights_of(config, plan, options.weights, describe_text(config), dtype_of);
     for (std::size_t rank = 0; rank < ranks.size(); ++rank) {
         int const number = static_cast<int>(rank);
         ranks[rank].cache_bytes = cache_bytes_of(config, plan, options, workload, number);
@@ -193,21 +186,47 @@ std::vector<RankFacts> memory_of(DecoderConfig const& config, PlacementPlan cons
     return ranks;
 }
 
+std::vector<RankFacts> vision_memory_of(DecoderConfig const& config, PlacementPlan const& plan,
+                                        TransformerOptions const& options, Workload const& workload,
+                                        DTypeOf const& dtype_of) {
+    auto ranks = weights_of(config, plan, options.weights, describe_vision(config), dtype_of);
+    if (!config.vision) return ranks;
+    for (std::size_t rank = 0; rank < ranks.size(); ++rank) {
+        auto& facts = ranks[rank];
+        facts.vision_bytes = vision_memory(config, plan, options, static_cast<int>(rank)).bytes();
+        facts.feature_bytes = feature_bytes(config, workload.all_tiles());
+        if (!options.vision.keep) facts.released_bytes = facts.weight_bytes + facts.vision_bytes;
+    }
+    return ranks;
+}
+
+std::vector<RankFacts> memory_of(DecoderConfig const& config, PlacementPlan const& plan,
+                                 TransformerOptions const& options, Workload const& workload,
+                                 DTypeOf const& dtype_of) {
+    auto ranks = text_memory_of(config, plan, options, workload, dtype_of);
+    auto const vision = vision_memory_of(config, plan, options, workload, dtype_of);
+    for (std::size_t rank = 0; rank < ranks.size(); ++rank) ranks[rank] += vision[rank];
+    return ranks;
+}
+
 PlanFacts facts_of(DecoderConfig const& config, PlacementPlan const& plan,
                    TransformerOptions const& options, Workload const& workload,
                    DTypeOf const& dtype_of) {
-    PlanFacts facts{.plan = plan,
-                    .workload = workload,
-                    .modules = {},
-                    .ranks = memory_of(config, plan, options, workload, dtype_of),
-                    .start = exchanges_of_start(plan.ranks, options,
-                                                {.sequences = workload.batch,
-                                                 .tokens = workload.batch * workload.prompt,
-                                                 .stop_ids = workload.batch * workload.stop_ids}),
-                    .prefill = {},
-                    .decode = {},
-                    .backend = {},
-                    .notes = {}};
+    PlanFacts facts{
+        .plan = plan,
+        .workload = workload,
+        .modules = {},
+        .ranks = memory_of(config, plan, options, workload, dtype_of),
+        .start = exchanges_of_start(plan.ranks, options,
+                                    {.sequences = workload.batch,
+                                     .tokens = workload.batch * workload.prompt,
+                                     .stop_ids = workload.batch * workload.stop_ids,
+                                     .places = workload.tiles > 0 ? workload.batch : 0}),
+        .encode = encode_steps_of(config, plan, options, workload),
+        .prefill = {},
+        .decode = {},
+        .backend = {},
+        .notes = {}};
     for (auto const& module : describe_modules(config)) {
         facts.modules.push_back(module_facts(config, plan, options.weights, module, dtype_of));
     }
@@ -218,9 +237,7 @@ PlanFacts facts_of(DecoderConfig const& config, PlacementPlan const& plan,
         facts.decode = steps_of(config, plan, options, decode_shapes(workload, options));
         for (auto& step : facts.decode) step.count *= workload.new_tokens - 1;
     }
-    note_idle_ranks(facts);
-    note_single_ranks(facts);
-    note_unowned_sequences(facts);
+    add_notes(facts);
     return facts;
 }
 

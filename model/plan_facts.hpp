@@ -25,6 +25,10 @@ struct Workload {
     std::size_t new_tokens = 128;
     std::size_t candidates = 1;  ///< 1: greedy; see candidates_for()
     std::size_t stop_ids = 0;    ///< that end each sequence
+    std::size_t tiles = 0;       ///< of the one picture that each prompt has; their features are
+                                 ///< among the prompt's tokens
+
+    std::size_t all_tiles() const { return batch * tiles; }
 };
 
 /// What a plan says of one module.
@@ -46,15 +50,28 @@ struct RankFacts {
     std::size_t load_bytes = 0;   ///< beside the weights while they are loaded, before the cache
     std::size_t cache_bytes = 0;  ///< keys and values, and the state of resident decoding
     std::size_t forward_bytes = 0;
+    std::size_t vision_bytes = 0;   ///< the vision encoder's workspace
+    std::size_t feature_bytes = 0;  ///< of all pictures of the batch
+    /// Of weights and vision_bytes, what is there only while keys and values are not: of an encoder
+    /// that is not kept.
+    std::size_t released_bytes = 0;
+
     /// At the same time, at most.
-    std::size_t total() const {
-        return weight_bytes + std::max(load_bytes, cache_bytes) + forward_bytes;
-    }
+    std::size_t total() const;
+    RankFacts& operator+=(RankFacts const& other);
+    bool operator==(RankFacts const&) const = default;
 };
 
 /// Equal forward passes.
 struct StepFacts {
     StepShape shape;
+    std::size_t count = 0;  ///< how often in a batch
+    std::vector<Exchange> exchanges;
+};
+
+/// Equal passes of the vision encoder.
+struct EncodeFacts {
+    std::size_t tiles = 0;  ///< of one pass
     std::size_t count = 0;  ///< how often in a batch
     std::vector<Exchange> exchanges;
 };
@@ -66,6 +83,7 @@ struct PlanFacts {
     std::vector<ModuleFacts> modules;
     std::vector<RankFacts> ranks;
     std::vector<Exchange> start;  ///< of a batch
+    std::vector<EncodeFacts> encode;
     std::vector<StepFacts> prefill, decode;
     std::string backend;             ///< that the run is planned for, where it is known
     std::vector<std::string> notes;  ///< idle ranks, a pipeline: what a reader should know
@@ -82,6 +100,14 @@ PlanFacts facts_of(DecoderConfig const& config, PlacementPlan const& plan,
 std::vector<RankFacts> memory_of(DecoderConfig const& config, PlacementPlan const& plan,
                                  TransformerOptions const& options, Workload const& workload,
                                  DTypeOf const& dtype_of);
+/// The parts of it, which add up: for the text model, for whose modules alone the plan may be; and
+/// for the vision encoder, all zero where there is none.
+std::vector<RankFacts> text_memory_of(DecoderConfig const& config, PlacementPlan const& plan,
+                                      TransformerOptions const& options, Workload const& workload,
+                                      DTypeOf const& dtype_of);
+std::vector<RankFacts> vision_memory_of(DecoderConfig const& config, PlacementPlan const& plan,
+                                        TransformerOptions const& options, Workload const& workload,
+                                        DTypeOf const& dtype_of);
 
 /// What a batch of this workload runs: all its prefill steps, and the decode steps of one token;
 /// those of resident decoding have decode_bucket() rows.

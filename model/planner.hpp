@@ -19,16 +19,21 @@ struct PlannerInput {
 
 struct RankedPlan {
     PlacementPlan plan;
-    PlanCost prefill, decode;    ///< seconds of a batch
-    std::size_t most_bytes = 0;  ///< on the rank that holds most
+    PlanCost encode, prefill, decode;  ///< seconds of a batch
+    std::size_t most_bytes = 0;        ///< on the rank that holds most
 
-    double seconds() const { return prefill.total() + decode.total(); }
+    double seconds() const { return encode.total() + prefill.total() + decode.total(); }
 };
+
+/// The placements from which a search chooses. Single ranks beyond some would only rename the
+/// others: first and last, or `every_rank` of few.
+std::vector<Placement> placements_to_try(int ranks, bool every_rank);
 
 /// The plan of least predicted time that fits the memory (of those whose times differ by less than
 /// 1 % the one that takes the least memory), then the next best ones that differ in more than the
-/// embedding, fastest first: at most `count`. Comes from a search that may place every layer
-/// differently, and from all plans that place modules of a kind alike. Deterministic. Empty when
+/// embeddings and the projector, fastest first: at most `count`. Comes from a search that may place
+/// every layer differently, and from all plans that place modules of a kind alike; those of a
+/// vision encoder and of a text model are put together in every way. Deterministic. Empty when
 /// nothing fits.
 std::vector<RankedPlan> best_plans(PlannerInput const& input, std::size_t count);
 

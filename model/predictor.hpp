@@ -8,7 +8,7 @@
 
 namespace tesserank::model {
 
-/// The seconds of all prefill steps of a batch, or of all decode steps.
+/// The seconds of all prefill steps of a batch, of all decode steps, or of encoding its pictures.
 struct PhaseTimes {
     PlanCost cost;
     std::size_t steps = 0;
@@ -23,6 +23,8 @@ class Predictor {
 
     PlanCost cost_of(PlacementPlan const& plan, Step::Phase phase) const;
     PhaseTimes times_of(PlacementPlan const& plan, Step::Phase phase) const;
+    /// Of encoding all tiles of the batch.
+    PhaseTimes times_of_encoding(PlacementPlan const& plan) const;
 
     /// The costs of prefill and decode together, of a plan that deals no sequences out: those of
     /// one that does differ by the rows of its prefill steps alone.
@@ -30,14 +32,14 @@ class Predictor {
 
   private:
     /// Of one phase, for a plan that deals sequences out or not.
-    MachineCosts costs(Step::Phase phase, bool dealt, CostPart part) const;
+    TextCosts costs(Step::Phase phase, bool dealt, CostPart part) const;
 
     Machine const& machine_;
     PlannedWork model_;
     Workload workload_;
     std::vector<ModuleSpec> modules_;
-    MachineCosts batch_;
-    std::array<std::array<MachineCosts, 2>, 2> by_phase_;  ///< [phase][dealt]
+    TextCosts batch_;
+    std::array<std::array<TextCosts, 2>, 2> by_phase_;  ///< [phase][dealt]
 };
 
 }  // namespace tesserank::model

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "kernels/resident_decode.hpp"
-#include "model/logits.hpp"
+#include "model/resident_step.hpp"
 #include "model/resident_table.hpp"
 #include "parallel/mpi_communicator.hpp"
 
@@ -17,10 +17,10 @@
 namespace tesserank::model {
 
 /// Decodes a batch whose state is on the device. A step (the pass over the model, its collectives,
-/// the choice of tokens, the end of sequences) is recorded once for a number of rows and then
-/// replayed; the next one is queued before the host looks at what the last one chose, so that the
-/// device never waits for the host. When the running sequences fit fewer rows, the state is written
-/// anew.
+/// the choice of tokens, the end of sequences) is recorded once and then replayed, by this batch
+/// and by later ones; the next one is queued before the host looks at what the last one chose, so
+/// that the device never waits for the host. When the running sequences fit fewer rows, the state
+/// is written anew.
 ///
 /// Ends by token or length are found on the device. Those by text are found on the choosing rank's
 /// host, one step late; the token too many is dropped.
@@ -37,13 +37,9 @@ class ResidentLoop {
   private:
     void run_table();
     void queue_step();
-    void step();
-    void choose(DecodeBlock const& block, LogitBlock const& logits);
-    kernels::ChoiceSource candidates(LogitBlock const& logits, std::size_t count);
-    std::size_t candidates_of(DecodeBlock const& block, LogitBlock const& logits) const;
+    std::unique_ptr<kernels::Recording> record(ResidentStep const& step);
     void take_step();
     std::vector<std::uint32_t> share_ended(std::vector<std::uint32_t> rows);
-    void wait_for(kernels::Landing& landing);
     void note_replay();
     /// The most tokens that a running sequence may still get.
     std::size_t tokens_left() const;
@@ -54,7 +50,6 @@ class ResidentLoop {
     std::size_t next_context() const;
 
     Transformer& model_;
-    kernels::ResidentDecode& device_;
     parallel::MpiCommunicator& hosts_;
     StaticBatch& batch_;
     Chooser* chooser_;
@@ -62,9 +57,9 @@ class ResidentLoop {
     ResidentTable table_;
 
     std::vector<DecodingSequence> sequences_;  ///< of the table's rows, as of the last step taken
-    std::unique_ptr<kernels::Recording> recording_;
-    std::size_t context_ = 0;             ///< that recorded steps allow for
-    std::size_t queued_ = 0, taken_ = 0;  ///< steps of this table
+    ResidentStep step_;
+    kernels::Recording* recording_ = nullptr;  ///< of step_, among those of the model
+    std::size_t queued_ = 0, taken_ = 0;       ///< steps of this table
 
     std::vector<double>* host_seconds_;  ///< see BatchTools
     std::optional<std::chrono::steady_clock::time_point> last_replay_;

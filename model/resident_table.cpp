@@ -82,6 +82,27 @@ void ResidentTable::write(std::span<DecodingSequence const> running) {
     mark_seen(running);
 }
 
+ResidentStep ResidentTable::step(std::size_t context) const {
+    return {
+        .blocks = blocks_, .context = context, .top = terms_.top, .penalties = terms_.penalties};
+}
+
+std::vector<std::size_t> ResidentTable::candidates_of(std::span<DecodingSequence const> running,
+                                                      std::size_t rows) const {
+    std::vector<std::size_t> of_blocks;
+    std::size_t const most = model_.options().max_logit_rows;
+    for (std::size_t first = 0; first < rows; first += most) {
+        // A single rank needs none.
+        std::size_t count = model_.ranks().size() == 1 ? 0 : 1;
+        for (std::size_t row = first; row < std::min(first + most, running.size()); ++row) {
+            auto const wanted = batch_.sequence(running[row].index).candidates;
+            count = wanted == 0 || count == 0 ? 0 : std::max(count, wanted);
+        }
+        of_blocks.push_back(count);
+    }
+    return of_blocks;
+}
+
 DecodeRow ResidentTable::row_of(Host& host, DecodingSequence const& sequence) const {
     auto const& stop_ids = terms_.stop_ids[sequence.index];
     DecodeRow row{
@@ -126,11 +147,11 @@ void ResidentTable::add_block(Host& host, std::span<DecodingSequence const> runn
     append(host.segments, step.segments);
     fill_up(host.segments, first, rows);
 
-    DecodeBlock block{.sequences = std::move(sequences),
-                      .table = {},
+    DecodeBlock block{.table = {},
                       .deal = with_idle_rows(step.rows_by_owner(), rows),
                       .chosen = {},
-                      .top = {}};
+                      .top = {},
+                      .candidates = candidates_of(running, rows)};
     if (model_.owners() > 1) {
         auto const owner = model_.plan().owner_of(model_.ranks().rank());
         auto const mine = block.deal.of(owner);
@@ -154,10 +175,13 @@ void ResidentTable::upload(Host const& host) {
     auto const ids = put(Piece::ids, host.ids);
     auto const segments = put(Piece::segments, host.segments);
     auto const own = put(Piece::own, host.own);
-    auto const stop_ids = put(Piece::stop_ids, host.stop_ids);
+    put(Piece::stop_ids, host.stop_ids);
     auto const frequencies = put(Piece::frequencies, host.frequencies);
     auto const cos_sin = put(Piece::cos_sin, host.cos_sin);
     auto const seen = memory.get<std::uint32_t>(Piece::seen, rows_ * seen_words());
+    // How many there are is no part of a step: batches with other numbers replay it as well.
+    auto const stop_ids = memory.get<std::int32_t>(Piece::stop_ids, rows_ * most_stop_ids);
+    std::size_t const turns = batch_.frequencies().size() == 1 ? 1 : rows_;
     auto* const chosen = reinterpret_cast<DecodeOutput*>(rows.data + rows_);
     auto* const top = reinterpret_cast<TokenLogprob*>(chosen + rows_);
 
@@ -169,19 +193,18 @@ void ResidentTable::upload(Host const& host) {
         auto const mine = model_.owners() > 1
                               ? block.deal.of(model_.plan().owner_of(model_.ranks().rank())).count
                               : 0;
-        block.table = {
-            .rows = rows.from(first, count),
-            .ids = ids.from(first, count),
-            .segments = segments.from(first, count),
-            .own = own.from(first_own, mine),
-            .first_own = block.table.first_own,
-            .stop_ids = stop_ids,
-            .seen = seen.from(first * seen_words(), count * seen_words()),
-            .frequencies = kernels::view_of(static_cast<float const*>(frequencies.data),
-                                            half == 0 ? 0 : host.frequencies.size() / half, half),
-            .rotary_scale = static_cast<float>(config.rope.attention_factor),
-            .cos_sin =
-                kernels::view_of(cos_sin.data + first * config.head_dim, count, config.head_dim)};
+        block.table = {.rows = rows.from(first, count),
+                       .ids = ids.from(first, count),
+                       .segments = segments.from(first, count),
+                       .own = own.from(first_own, mine),
+                       .first_own = block.table.first_own,
+                       .stop_ids = stop_ids,
+                       .seen = seen.from(first * seen_words(), count * seen_words()),
+                       .frequencies = kernels::view_of(static_cast<float const*>(frequencies.data),
+                                                       turns, half),
+                       .rotary_scale = static_cast<float>(config.rope.attention_factor),
+                       .cos_sin = kernels::view_of(cos_sin.data + first * config.head_dim, count,
+                                                   config.head_dim)};
         block.chosen = {chosen + first, count};
         block.top = {top + first * top_count(), count * top_count()};
         first += count;

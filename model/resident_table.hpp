@@ -2,6 +2,7 @@
 
 #include "kernels/resident_decode.hpp"
 #include "model/chooser.hpp"
+#include "model/resident_step.hpp"
 #include "model/resident_terms.hpp"
 #include "model/static_batch.hpp"
 #include "model/transformer.hpp"
@@ -21,15 +22,6 @@ struct DecodingSequence {
     bool ended = false;
 };
 
-/// Rows of a step that run together: at most max_rows.
-struct DecodeBlock {
-    std::vector<std::size_t> sequences;  ///< of the first rows; the others have no sequence
-    kernels::DecodeTable table;
-    parallel::Partition deal;  ///< rows by owner
-    kernels::DeviceSpan<kernels::DecodeOutput> chosen;
-    kernels::DeviceSpan<kernels::TokenLogprob> top;  ///< on the choosing rank
-};
-
 /// The running sequences of a batch in the backend's memory: decode_bucket() rows, of which those
 /// without a sequence have ended before they began.
 class ResidentTable {
@@ -43,7 +35,8 @@ class ResidentTable {
     /// A sequence ends in this row for a reason that the device does not know.
     void end(std::size_t row);
 
-    std::span<DecodeBlock const> blocks() const { return blocks_; }
+    /// What a step does with it that allows for contexts of so many tokens.
+    ResidentStep step(std::size_t context) const;
     std::size_t rows() const { return rows_; }
 
     /// What a step leaves for the host, in one piece: rows, chosen tokens, most likely tokens.
@@ -58,6 +51,8 @@ class ResidentTable {
   private:
     struct Host;
     void add_block(Host& host, std::span<DecodingSequence const> running, std::size_t rows);
+    std::vector<std::size_t> candidates_of(std::span<DecodingSequence const> running,
+                                           std::size_t rows) const;
     kernels::DecodeRow row_of(Host& host, DecodingSequence const& sequence) const;
     void mark_seen(std::span<DecodingSequence const> running);
     void upload(Host const& host);

@@ -10,6 +10,7 @@ namespace {
 
 using kernels::DType;
 using parallel::Collective;
+using parallel::LayoutKind;
 
 /// What is sent is all that counts: the placements are given.
 class ExchangeCosts final : public RouteCosts {
@@ -22,8 +23,12 @@ class ExchangeCosts final : public RouteCosts {
     double work(ModuleSpec const& /*module*/, Placement /*placement*/) const override {
         return 0.0;
     }
-    double norm(parallel::LayoutKind /*stream*/) const override { return 0.0; }
-    double choice(Placement /*head*/) const override { return 0.0; }
+    double norm(LayoutKind /*stream*/) const override { return 0.0; }
+    double end(ModuleSpec const& last, Placement placement) const override {
+        auto const kind = parallel::collective_of(output_of(placement, last.kind), LayoutKind{});
+        bool const features = last.kind == ModuleKind::projector && kind != Collective::none;
+        return features ? exchange(kind, Rows::stream) : 0.0;
+    }
 
   private:
     DType compute_;
@@ -40,12 +45,17 @@ double assumed_collective_cost(Collective kind, DType dtype) {
 
 void settle_streams(PlacementPlan& plan, std::span<ModuleSpec const> modules, DType compute,
                     CollectiveCost const& cost) {
-    std::vector<RouteStop> stops;
-    for (auto const& module : modules) {
-        if (module.kind == ModuleKind::norm) continue;
-        stops.push_back({&module, {plan.of(module.name)}});
+    plan.streams.clear();
+    for (bool const vision : {true, false}) {
+        std::vector<RouteStop> stops;
+        for (auto const& module : modules) {
+            if (module.kind == ModuleKind::norm || is_vision(module.name) != vision) continue;
+            stops.push_back({&module, {plan.of(module.name)}});
+        }
+        if (stops.empty()) continue;
+        plan.streams.merge(
+            cheapest_route(stops, plan.ranks, ExchangeCosts(compute, cost))->streams);
     }
-    plan.streams = cheapest_route(stops, plan.ranks, ExchangeCosts(compute, cost))->streams;
 }
 
 }  // namespace tesserank::model

@@ -20,7 +20,8 @@ double assumed_collective_cost(parallel::Collective kind, kernels::DType dtype);
 /// redistributions of a forward pass cost least: around each module its norm's result is brought to
 /// the module's input layout and the module's result back to the stream, and between two modules
 /// the stream itself may move. By dynamic programming over the layouts; a Replicated stream becomes
-/// any other for nothing. The stream is cut by sequence only in a plan that deals sequences out.
+/// any other for nothing. The stream is cut by sequence only in a plan that deals sequences out. A
+/// vision encoder has a stream of its own, cut by tile, whose features come to all ranks.
 void settle_streams(PlacementPlan& plan, std::span<ModuleSpec const> modules,
                     kernels::DType compute, CollectiveCost const& cost = assumed_collective_cost);
 

@@ -6,9 +6,9 @@ namespace tesserank::model {
 
 using kernels::TensorView;
 
-void ResidualStream::start(parallel::AnyActivation const& embedded,
-                           parallel::Layout const& layout) {
-    redistribute_(embedded, layout, {.whole = whole_});
+void ResidualStream::start(parallel::AnyActivation const& embedded, parallel::Layout const& layout,
+                           TensorView pieces) {
+    redistribute_(embedded, layout, {.whole = whole_, .pieces = pieces});
     layout_ = layout;
 }
 
@@ -19,25 +19,32 @@ void ResidualStream::move_to(parallel::Layout const& layout) {
     layout_ = layout;
 }
 
-parallel::AnyActivation ResidualStream::normed(kernels::ConstTensorView weight, float eps,
-                                               TensorView place) {
-    auto const stream = part();
+parallel::AnyActivation ResidualStream::normed(Norm const& norm, TensorView place) {
     auto result = parallel::part_of(place, layout_, rank_);
-    if (auto const pending = std::exchange(pending_, std::nullopt)) {
-        backend_.add_rms_norm(stream, *pending, weight, eps, parallel::local_of(result));
+    auto const& y = parallel::local_of(result);
+    bool const fused = pending_ && pending_->scale.data == nullptr && norm.kind == Norm::Kind::rms;
+    if (fused) {
+        auto const delta = std::exchange(pending_, std::nullopt)->delta;
+        backend_.add_rms_norm(part(), delta, norm.weight, norm.eps, y);
     } else {
-        backend_.rms_norm(stream, weight, eps, parallel::local_of(result));
+        norm(backend_, local(), y);
     }
     return result;
 }
 
-void ResidualStream::add(parallel::AnyActivation const& delta) {
-    pending_ = parallel::local_of(delta);
+void ResidualStream::add(parallel::AnyActivation const& delta, kernels::ConstTensorView scale) {
+    pending_ = {parallel::local_of(delta), scale};
 }
 
 TensorView ResidualStream::local() {
     auto const stream = part();
-    if (auto const pending = std::exchange(pending_, std::nullopt)) backend_.add(stream, *pending);
+    if (auto const pending = std::exchange(pending_, std::nullopt)) {
+        if (pending->scale.data == nullptr) {
+            backend_.add(stream, pending->delta);
+        } else {
+            backend_.add_scaled(stream, pending->delta, pending->scale);
+        }
+    }
     return stream;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kernels/backend.hpp"
+#include "model/norm.hpp"
 #include "parallel/redistribute.hpp"
 
 #include <optional>
@@ -8,7 +9,7 @@
 namespace tesserank::model {
 
 /// The residual stream of one forward pass [T, H] f32, in whatever layout the plan wants it. What a
-/// module gives is added when the next norm is computed, in one pass over memory.
+/// module gives is added when the next norm is computed, where one pass over memory can do both.
 class ResidualStream {
   public:
     /// `whole`: memory for all rows on every rank.
@@ -16,26 +17,31 @@ class ResidualStream {
                    kernels::TensorView whole)
         : backend_{backend}, redistribute_{redistribute}, rank_{rank}, whole_{whole} {}
 
-    /// Begins with the embedded tokens, which lie in `whole` or, when they are to be scattered,
-    /// elsewhere.
-    void start(parallel::AnyActivation const& embedded, parallel::Layout const& layout);
+    /// Begins with the embedded rows, which lie in `whole` or, when they are to be scattered,
+    /// elsewhere. Those that are cut by columns are joined by way of `pieces` [T, H].
+    void start(parallel::AnyActivation const& embedded, parallel::Layout const& layout,
+               kernels::TensorView pieces = {});
 
     /// Brings the stream into another layout. Communicates unless the pair is free.
     void move_to(parallel::Layout const& layout);
 
-    /// Adds what is pending, then rms_norm into this layout's part of `place` [T, H].
-    parallel::AnyActivation normed(kernels::ConstTensorView weight, float eps,
-                                   kernels::TensorView place);
+    /// Adds what is pending, then the norm into this layout's part of `place` [T, H].
+    parallel::AnyActivation normed(Norm const& norm, kernels::TensorView place);
 
-    /// `delta`, in the stream's layout, is added before the stream is used next; its memory must
-    /// last until then.
-    void add(parallel::AnyActivation const& delta);
+    /// `delta`, in the stream's layout, is added before the stream is used next, times `scale`
+    /// [1, H] by column where that has data; its memory must last until then.
+    void add(parallel::AnyActivation const& delta, kernels::ConstTensorView scale = {});
 
     /// This rank's part, complete.
     kernels::TensorView local();
     parallel::Layout const& layout() const { return layout_; }
 
   private:
+    struct Pending {
+        kernels::TensorView delta;
+        kernels::ConstTensorView scale;
+    };
+
     /// This rank's part, without what is pending.
     kernels::TensorView part() const {
         return parallel::local_of(parallel::part_of(whole_, layout_, rank_));
@@ -46,7 +52,7 @@ class ResidualStream {
     int rank_;
     kernels::TensorView whole_;
     parallel::Layout layout_;
-    std::optional<kernels::TensorView> pending_;
+    std::optional<Pending> pending_;
 };
 
 }  // namespace tesserank::model

@@ -13,13 +13,14 @@ using parallel::Collective;
 using parallel::LayoutKind;
 using Rows = RouteCosts::Rows;
 
-bool has_stream(ModuleSpec const& module) {
-    return module.kind == ModuleKind::attention || module.kind == ModuleKind::mlp;
-}
-
 double move_cost(RouteCosts const& costs, LayoutKind from, LayoutKind to, Rows rows) {
     auto const kind = parallel::collective_of(from, to);
     return kind == Collective::none ? 0.0 : costs.exchange(kind, rows);
+}
+
+/// A norm stands before the lm_head; a projector has its own.
+double last_norm_cost(RouteCosts const& costs, ModuleSpec const& last, LayoutKind stream) {
+    return last.kind == ModuleKind::lm_head ? costs.norm(stream) : 0.0;
 }
 
 /// A way through the first modules, with its last step.
@@ -110,7 +111,7 @@ class Search {
             auto& ways = ways_.back()[to];
             for (std::size_t choice = 0; choice < embedding.choices.size(); ++choice) {
                 auto const placement = embedding.choices[choice];
-                auto const given = output_of(placement, ModuleKind::embedding);
+                auto const given = output_of(placement, embedding.module->kind);
                 Way way{.bytes = {}, .layout = to, .choice = choice};
                 way.cost = costs_.work(*embedding.module, placement) +
                            move_cost(costs_, given, layouts_[to], Rows::stream);
@@ -183,8 +184,9 @@ class Search {
 
     double head_cost(RouteStop const& head, std::size_t choice, LayoutKind stream) const {
         auto const placement = head.choices[choice];
-        return costs_.norm(stream) + move_cost(costs_, stream, input_of(placement), Rows::outputs) +
-               costs_.work(*head.module, placement) + costs_.choice(placement);
+        return last_norm_cost(costs_, *head.module, stream) +
+               move_cost(costs_, stream, input_of(placement), Rows::outputs) +
+               costs_.work(*head.module, placement) + costs_.end(*head.module, placement);
     }
 
     PlacementPlan plan_of(Way const& last, int ranks) const {
@@ -197,7 +199,7 @@ class Search {
             way = &ways_[stop][layout][way->parent];
             auto const& module = *stops_[stop].module;
             plan.placements[module.name] = stops_[stop].choices[way->choice];
-            if (has_stream(module)) plan.streams[module.name] = layouts_[layout];
+            if (module.has_stream()) plan.streams[module.name] = layouts_[layout];
         }
         return plan;
     }
@@ -232,11 +234,11 @@ class Sum {
         move(output_of(placement, module.kind), stream, Rows::stream);
     }
 
-    PlanCost choose(ModuleSpec const& head) {
-        auto const placement = plan_.of(head.name);
-        cost_.work += costs_.norm(stream_) + costs_.work(head, placement);
+    PlanCost end(ModuleSpec const& last) {
+        auto const placement = plan_.of(last.name);
+        cost_.work += last_norm_cost(costs_, last, stream_) + costs_.work(last, placement);
         move(stream_, input_of(placement), Rows::outputs);
-        cost_.exchanges += costs_.choice(placement);
+        cost_.exchanges += costs_.end(last, placement);
         return cost_;
     }
 
@@ -256,14 +258,13 @@ class Sum {
 PlanCost cost_of(PlacementPlan const& plan, std::span<ModuleSpec const> modules,
                  RouteCosts const& costs) {
     Sum sum(plan, costs);
-    auto const first = std::ranges::find_if(modules, has_stream);
+    auto const first = std::ranges::find_if(modules, &ModuleSpec::has_stream);
     kernels::require(first != modules.end(), "a model without layers");
+    sum.embed(modules.front(), plan.stream_of(first->name));
     for (auto const& module : modules) {
-        if (module.kind == ModuleKind::embedding) sum.embed(module, plan.stream_of(first->name));
-        if (has_stream(module)) sum.pass(module);
-        if (module.kind == ModuleKind::lm_head) return sum.choose(module);
+        if (module.has_stream()) sum.pass(module);
     }
-    throw kernels::LogicError("a model without lm_head");
+    return sum.end(modules.back());
 }
 
 std::optional<PlacementPlan> cheapest_route(std::span<RouteStop const> stops, int ranks,

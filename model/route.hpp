@@ -29,12 +29,13 @@ class RouteCosts {
     virtual double work(ModuleSpec const& module, Placement placement) const = 0;
     /// A norm where the residual stream lies.
     virtual double norm(parallel::LayoutKind stream) const = 0;
-    /// Bringing logits or candidates together, and telling all ranks what was chosen.
-    virtual double choice(Placement head) const = 0;
+    /// What follows the last module: bringing logits or candidates together and telling all ranks
+    /// what was chosen, or bringing an encoder's features to all ranks.
+    virtual double end(ModuleSpec const& last, Placement placement) const = 0;
 };
 
-/// The cost of a plan whose streams are settled: of its modules' and norms' work, and of its
-/// exchanges.
+/// The cost of a text model or of a vision encoder under a plan whose streams are settled: of the
+/// work of its modules and norms, and of its exchanges.
 struct PlanCost {
     double work = 0.0, exchanges = 0.0;
     double total() const { return work + exchanges; }
@@ -58,11 +59,11 @@ struct RouteMemory {
     std::size_t ways = 32;
 };
 
-/// The cheapest way through the modules: a placement for each, and where the residual stream lies
-/// while each attention and MLP runs. By dynamic programming over the stream's layouts: exact
-/// without a memory limit; under one, of the ways to a layout those are kept that no other one
-/// beats in both cost and bytes, as far as RouteMemory allows. `stops` are all modules but norms,
-/// in order. nullopt when no way fits. Deterministic.
+/// The cheapest way through a text model or a vision encoder: a placement for each, and where the
+/// residual stream lies while each attention and MLP runs. By dynamic programming over the stream's
+/// layouts: exact without a memory limit; under one, of the ways to a layout those are kept that no
+/// other one beats in both cost and bytes, as far as RouteMemory allows. `stops` are all modules
+/// but norms, in order. nullopt when no way fits. Deterministic.
 std::optional<PlacementPlan> cheapest_route(std::span<RouteStop const> stops, int ranks,
                                             RouteCosts const& costs,
                                             std::optional<RouteMemory> const& memory = {});

@@ -18,12 +18,6 @@ using parallel::Partition;
 using parallel::Range;
 using parallel::Replicated;
 
-/// The part of a range that lies in another one.
-Range within(Range part, Range whole) {
-    std::size_t const begin = std::clamp(part.begin, whole.begin, whole.end());
-    return {begin, std::clamp(part.end(), whole.begin, whole.end()) - begin};
-}
-
 struct RowsOf {
     Range rows;
     int rank;
@@ -54,6 +48,11 @@ struct RowsOf {
 
 }  // namespace
 
+Range within(Range part, Range whole) {
+    std::size_t const begin = std::clamp(part.begin, whole.begin, whole.end());
+    return {begin, std::clamp(part.end(), whole.begin, whole.end()) - begin};
+}
+
 Layout layout_for(LayoutKind kind, Partition const& deal) {
     switch (kind.kind) {
         case LayoutKind::Kind::replicated:
@@ -75,6 +74,12 @@ Layout layout_for(Layout const& layout, Partition const& deal) {
     if (auto const* single = std::get_if<OnRank>(&layout))
         return OnRank{single->rank, deal.units()};
     return layout;
+}
+
+Range rows_in(Layout const& layout, std::size_t rows, int rank) {
+    if (auto const* dealt = std::get_if<BatchSharded>(&layout)) return dealt->cut.of(rank);
+    auto const* const single = std::get_if<OnRank>(&layout);
+    return {0, single != nullptr && single->rank != rank ? 0 : rows};
 }
 
 Partition deal_of(std::span<std::size_t const> rows, Partition const& deal) {

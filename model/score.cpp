@@ -11,7 +11,8 @@ namespace {
 Sequence sequence_of(ScoreRequest const& request, bool all_logits) {
     Sequence sequence{.prompt = request.prompt,
                       .first_output = all_logits ? 0 : request.prompt.size() - 1,
-                      .length = request.prompt.size() + request.completion.size()};
+                      .length = request.prompt.size() + request.completion.size(),
+                      .places = request.pictures.places};
     sequence.prompt.insert(sequence.prompt.end(), request.completion.begin(),
                            request.completion.end());
     // Nothing follows the last token, so nobody asks what it predicts.
@@ -26,7 +27,9 @@ std::vector<ScoreResult> score(Transformer& model, parallel::MpiCommunicator& ra
     std::vector<Sequence> sequences;
     for (auto const& request : requests)
         sequences.push_back(sequence_of(request, tools.logits != nullptr));
-    auto batch = start_batch(model, ranks, std::move(sequences));
+    auto const pictures = pictures_of(requests);
+    auto batch = start_batch(model, ranks, std::move(sequences), tiles_of(pictures));
+    if (tools.features != nullptr) append_features(*tools.features, model, pictures);
     std::vector<ScoreResult> results(requests.size());
     prefill(model, batch,
             [&](LogitBlock const& block, std::span<StaticBatch::Output const> outputs) {

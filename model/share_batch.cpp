@@ -13,9 +13,13 @@ std::vector<Sequence> share_sequences(parallel::MpiCommunicator& ranks,
     for (auto const& sequence : sequences) {
         std::array<std::size_t, SharedBatch::numbers> const numbers{
             sequence.prompt.size(), sequence.max_new_tokens, sequence.first_output,
-            sequence.candidates, sequence.length};
+            sequence.candidates,    sequence.length,         sequence.places.size()};
         for (auto const number : numbers) flat.push_back(static_cast<std::int32_t>(number));
         flat.insert(flat.end(), sequence.prompt.begin(), sequence.prompt.end());
+        for (auto const& place : sequence.places) {
+            flat.push_back(static_cast<std::int32_t>(place.position));
+            flat.push_back(static_cast<std::int32_t>(place.count));
+        }
     }
     SharedBatch::Sizes sizes{static_cast<std::int64_t>(sequences.size()),
                              static_cast<std::int64_t>(flat.size())};
@@ -32,15 +36,21 @@ std::vector<Sequence> share_sequences(parallel::MpiCommunicator& ranks,
         sequence.first_output = static_cast<std::size_t>(*next++);
         sequence.candidates = static_cast<std::size_t>(*next++);
         sequence.length = static_cast<std::size_t>(*next++);
+        sequence.places.resize(static_cast<std::size_t>(*next++));
         sequence.prompt.assign(next, next + tokens);
         next += tokens;
+        for (auto& place : sequence.places) {
+            place.position = static_cast<std::size_t>(*next++);
+            place.count = static_cast<std::size_t>(*next++);
+        }
     }
     return sequences;
 }
 
 StaticBatch start_batch(Transformer& model, parallel::MpiCommunicator& ranks,
-                        std::vector<Sequence> sequences) {
+                        std::vector<Sequence> sequences, std::span<Tile const> tiles) {
     StaticBatch batch(model.config(), share_sequences(ranks, std::move(sequences)), model.owners());
+    if (batch.features() > 0) model.encode(ranks, tiles, batch.features());
     auto const rows = batch.cache_rows();
     parallel::agree(ranks, [&] {
         model.reserve_cache(rows.all, rows.dealt);

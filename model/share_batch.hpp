@@ -7,19 +7,22 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 namespace tesserank::model {
 
 /// How sequences travel: first how much there is, then one flat message with, for each sequence,
-/// its numbers and its prompt.
+/// its numbers, its prompt, and where features stand in it.
 struct SharedBatch {
     using Sizes = std::array<std::int64_t, 2>;  ///< sequences, elements of the message
-    static constexpr std::size_t numbers = 5;   ///< of a sequence besides its prompt's ids
+    static constexpr std::size_t numbers = 6;   ///< of a sequence besides its prompt's ids
 
-    /// Bytes of the second message for so many sequences with so many prompt tokens in all.
-    static constexpr std::size_t content_bytes(std::size_t sequences, std::size_t tokens) {
-        return (numbers * sequences + tokens) * sizeof(std::int32_t);
+    /// Bytes of the second message for so many sequences with so many prompt tokens and runs of
+    /// placeholders in all.
+    static constexpr std::size_t content_bytes(std::size_t sequences, std::size_t tokens,
+                                               std::size_t places) {
+        return (numbers * sequences + tokens + 2 * places) * sizeof(std::int32_t);
     }
 };
 
@@ -28,8 +31,9 @@ std::vector<Sequence> share_sequences(parallel::MpiCommunicator& ranks,
                                       std::vector<Sequence> sequences);
 
 /// A batch of rank 0's sequences on every rank, dealt out as the model's plan wants it, with room
-/// for its keys and values. Collective.
+/// for its keys and values; the features of its pictures, whose tiles rank 0 has, are computed.
+/// Collective.
 StaticBatch start_batch(Transformer& model, parallel::MpiCommunicator& ranks,
-                        std::vector<Sequence> sequences);
+                        std::vector<Sequence> sequences, std::span<Tile const> tiles = {});
 
 }  // namespace tesserank::model

@@ -1,6 +1,7 @@
 #include "model/static_batch.hpp"
 
 #include "kernels/error.hpp"
+#include "model/row_layout.hpp"
 
 #include <algorithm>
 
@@ -16,15 +17,23 @@ std::vector<std::size_t> prompt_lengths(std::vector<Sequence> const& sequences) 
 
 }  // namespace
 
+std::size_t Sequence::features() const {
+    std::size_t count = 0;
+    for (auto const& place : places) count += place.count;
+    return count;
+}
+
 StaticBatch::StaticBatch(DecoderConfig const& config, std::vector<Sequence> sequences, int owners)
     : config_{config},
       sequences_{std::move(sequences)},
       schedule_{prompt_lengths(sequences_), owners},
       first_row_(1, 0),
+      first_feature_(1, 0),
       lengths_(sequences_.size(), 0) {
     bool const by_length = config.rope.kind == RopeConfig::Kind::dynamic_ntk;
     for (auto const& sequence : sequences_) {
         first_row_.push_back(first_row_.back() + sequence.prompt.size() + sequence.max_new_tokens);
+        first_feature_.push_back(first_feature_.back() + sequence.features());
         if (by_length || frequencies_.empty()) {
             // Fixed when the sequence starts, so that all its keys and queries turn alike.
             auto const length = sequence.length == 0 ? sequence.prompt.size() : sequence.length;
@@ -60,6 +69,21 @@ void StaticBatch::append_piece(Step& step, std::size_t index, int owner, std::si
     own.back().cache_row -= first_row_[schedule_.deal().of(owner).begin];
 }
 
+/// The features among the next tokens of a sequence, whose ids are appended by the caller.
+void StaticBatch::append_features(Step& step, std::size_t index, std::size_t tokens) const {
+    std::size_t feature = first_feature_[index];
+    parallel::Range const piece{lengths_[index], tokens};
+    for (auto const& place : sequences_[index].places) {
+        auto const part = within({place.position, place.count}, piece);
+        if (part.count > 0) {
+            step.features.push_back({.row = step.ids.size() + part.begin - piece.begin,
+                                     .count = part.count,
+                                     .feature = feature + part.begin - place.position});
+        }
+        feature += place.count;
+    }
+}
+
 void StaticBatch::append_row(Step& step, std::size_t index, std::int32_t token,
                              std::size_t position) {
     step.ids.push_back(token);
@@ -81,6 +105,7 @@ StaticBatch::PrefillStep StaticBatch::next_prefill(std::size_t max_rows) {
     auto& step = result.step;
     for (auto const& [index, first, tokens, owner] : schedule_.next(max_rows)) {
         append_piece(step, index, owner, tokens);
+        append_features(step, index, tokens);
         auto const& sequence = sequences_[index];
         for (auto& length = lengths_[index]; length < first + tokens; ++length) {
             if (length >= sequence.first_output) {

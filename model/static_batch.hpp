@@ -2,6 +2,7 @@
 
 #include "model/decoder_config.hpp"
 #include "model/prefill_schedule.hpp"
+#include "model/request.hpp"
 #include "model/step.hpp"
 
 #include <cstddef>
@@ -20,6 +21,10 @@ struct Sequence {
     std::size_t length = 0;        ///< that dynamic_ntk turns by; 0: the prompt's
     /// How many of the most likely tokens decide which one is chosen; 0: the whole vocabulary.
     std::size_t candidates = 0;
+    std::vector<Placeholders> places = {};  ///< of features in the prompt, rising
+
+    /// How many features stand in the prompt.
+    std::size_t features() const;
 };
 
 /// Rows of KV cache that a batch needs.
@@ -66,19 +71,23 @@ class StaticBatch {
     /// The rotation frequencies of all sequences: one row, or one of each.
     std::vector<std::vector<float>> const& frequencies() const { return frequencies_; }
     std::size_t size() const { return sequences_.size(); }
+    /// Of all prompts, one behind the other in the order of the sequences.
+    std::size_t features() const { return first_feature_.back(); }
     /// Whether some sequence gets new tokens.
     bool generates() const;
 
   private:
     Step empty_step(Step::Phase phase) const;
     void append_piece(Step& step, std::size_t index, int owner, std::size_t tokens);
+    void append_features(Step& step, std::size_t index, std::size_t tokens) const;
     void append_row(Step& step, std::size_t index, std::int32_t token, std::size_t position);
 
     DecoderConfig const& config_;
     std::vector<Sequence> sequences_;
     PrefillSchedule schedule_;
-    std::vector<std::size_t> first_row_;  ///< of each sequence in the cache, and the end
-    std::vector<std::size_t> lengths_;    ///< tokens in the cache
+    std::vector<std::size_t> first_row_;      ///< of each sequence in the cache, and the end
+    std::vector<std::size_t> first_feature_;  ///< of each sequence, and the end
+    std::vector<std::size_t> lengths_;        ///< tokens in the cache
     std::vector<std::vector<float>>
         frequencies_;  ///< one for all, or by sequence when they depend on its length
 };

@@ -9,6 +9,13 @@
 
 namespace tesserank::model {
 
+/// Rows of a step that take features of pictures in place of what their tokens embed to.
+struct FeatureRows {
+    std::size_t row = 0, count = 0;
+    std::size_t feature = 0;  ///< of the first row, among those of the whole batch
+    bool operator==(FeatureRows const&) const = default;
+};
+
 /// The tokens of one forward pass: a chunk of prompts, or one token of each running sequence. The
 /// same on all ranks.
 struct Step {
@@ -18,6 +25,7 @@ struct Step {
     std::vector<std::int32_t> ids;           ///< [T]
     std::vector<kernels::Segment> segments;  ///< cover the T rows, in order
     std::vector<float> cos_sin;              ///< [T, D]: D/2 cosines, then D/2 sines, by row
+    std::vector<FeatureRows> features;       ///< apart from each other
 
     /// The same pieces by the rank that owns their sequence, as it sees them: rows count from its
     /// own first one, cache rows from its own first sequence. One owner where none is dealt out.

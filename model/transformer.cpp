@@ -6,6 +6,7 @@
 #include "model/mlp.hpp"
 #include "model/module_spec.hpp"
 #include "model/row_layout.hpp"
+#include "model/tensor_check.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -22,10 +23,13 @@ using parallel::OnRank;
 using parallel::Partition;
 using parallel::Range;
 
-ModuleSpec const& find_module(std::span<ModuleSpec const> modules, std::string const& name) {
-    auto const found = std::ranges::find(modules, name, &ModuleSpec::name);
-    kernels::require(found != modules.end(), "no module of the name " + name);
-    return *found;
+/// Raises `most` to what is wanted. Whether that raised anything: the same on all ranks, also on
+/// one whose own memory stays where it is.
+bool raise(std::vector<std::size_t>& most, std::vector<std::size_t> const& wanted) {
+    most.resize(wanted.size());
+    auto const before = most;
+    std::ranges::transform(most, wanted, most.begin(), std::ranges::max);
+    return most != before;
 }
 
 }  // namespace
@@ -47,12 +51,11 @@ Transformer::Transformer(DecoderConfig config, PlacementPlan plan, kernels::Back
       workspace_{backend, memory_.modules},
       inputs_{backend, step_memory(config_, plan_, options_)} {
     kernels::require(plan_.ranks == ranks.size(), "the plan is for another number of ranks");
-    auto const modules = describe_modules(config_);
+    auto const modules = describe_text(config_);
     build_vocabulary(modules);
     for (std::size_t layer = 0; layer < config_.layers; ++layer) build_layer(layer, modules);
-    final_norm_ = weights_.add(find_module(modules, "norm"), Role::norm, Placement::replicate);
-    weights_.check_all_used(config_.tied_embeddings ? std::vector{config_.names.lm_head}
-                                                    : std::vector<std::string>{});
+    final_norm_ = norm_of(find_module(modules, "norm"));
+    refuse_unknown_tensors(config_, source);
     weights_.prepare_load();
     residual_ = allocate(memory_.residual);
     normed_ = allocate(memory_.normed);
@@ -61,10 +64,19 @@ Transformer::Transformer(DecoderConfig config, PlacementPlan plan, kernels::Back
     local_logits_ = allocate(memory_.local_logits);
     logits_ = allocate(memory_.logits);
     pieces_ = allocate(memory_.pieces);
+    if (config_.vision) {
+        vision_.emplace(VisionSetup{config_, plan_, backend_, ranks_, source, options_});
+    }
 }
 
 kernels::Tensor Transformer::allocate(ForwardMemory::Buffer const& buffer) {
     return make_tensor(backend_, buffer.dtype, buffer.rows, buffer.cols);
+}
+
+Norm Transformer::norm_of(ModuleSpec const& spec) {
+    return {.weight = weights_.add(spec, Role::norm, Placement::replicate),
+            .bias = {},
+            .eps = config_.norm_eps};
 }
 
 void Transformer::build_vocabulary(std::span<ModuleSpec const> modules) {
@@ -92,12 +104,12 @@ void Transformer::build_vocabulary(std::span<ModuleSpec const> modules) {
 }
 
 void Transformer::build_layer(std::size_t index, std::span<ModuleSpec const> modules) {
-    auto const add = [&](ModuleSpec const& spec, std::unique_ptr<Module> module) {
+    auto const add = [&](ModuleSpec const& spec, std::unique_ptr<Module<TextContext>> module) {
         auto const& name = spec.name;
-        auto const& norm = find_module(modules, name + "_norm");
         blocks_.push_back({.name = name,
-                           .norm = weights_.add(norm, Role::norm, Placement::replicate),
+                           .norm = norm_of(find_module(modules, name + "_norm")),
                            .module = std::move(module),
+                           .scale = {},
                            .input = input_of(plan_.of(name)),
                            .output = output_of(plan_.of(name), spec.kind),
                            .stream = plan_.stream_of(name)});
@@ -112,6 +124,8 @@ void Transformer::build_layer(std::size_t index, std::span<ModuleSpec const> mod
 
 void Transformer::load() {
     weights_.load();
+    if (vision_) vision_->load();
+    recorded_.clear();
     registered_.clear();
     for (auto const* const tensor : {&residual_, &normed_, &delta_, &sum_}) {
         auto const& view = tensor->view;
@@ -119,7 +133,33 @@ void Transformer::load() {
     }
 }
 
+void Transformer::encode(parallel::MpiCommunicator& ranks, std::span<Tile const> tiles,
+                         std::size_t features) {
+    kernels::require(vision_.has_value(), "pictures for a model without a vision encoder");
+    if (!vision_->kept()) {
+        recorded_.clear();
+        most_cached_.clear();
+        cache_.release();
+    }
+    vision_->encode(ranks, tiles, features);
+}
+
+kernels::ConstTensorView Transformer::features() const {
+    return vision_ ? vision_->features() : kernels::ConstTensorView{};
+}
+
+std::size_t Transformer::weight_bytes() const {
+    return weights_.bytes() + (vision_ ? vision_->weight_bytes() : 0);
+}
+
+std::size_t Transformer::forward_bytes() const {
+    return memory_.bytes() + (vision_ ? vision_->forward_bytes() : 0);
+}
+
 void Transformer::reserve_cache(std::size_t all, std::span<std::size_t const> dealt) {
+    std::vector<std::size_t> tokens{all};
+    tokens.insert(tokens.end(), dealt.begin(), dealt.end());
+    if (raise(most_cached_, tokens)) recorded_.clear();
     cache_.reserve(all, dealt[static_cast<std::size_t>(plan_.owner_of(rank_))]);
 }
 
@@ -128,6 +168,7 @@ std::size_t Transformer::decode_bytes(std::size_t sequences) const {
 }
 
 void Transformer::reserve_decode(std::size_t sequences) {
+    if (raise(most_decoded_, {decode_bucket(sequences)})) recorded_.clear();
     decode_.reserve(decode_size(config_, plan_, options_, sequences, rank_));
 }
 
@@ -140,13 +181,15 @@ class Transformer::Pass {
           stream_{model.backend_, model.redistribute_, model.rank_, rows(model.residual_)},
           context_{context()} {
         embed();
-        for (auto const& block : model.blocks_) run(block);
+        place_features();
+        BlockMemory const memory{model.normed_.view, model.delta_.view, model.sum_.view};
+        for (auto const& block : model.blocks_) {
+            run_block(block, context_, stream_, memory, step_.deal, model.rank_);
+        }
     }
 
     AnyActivation finish() {
-        return to_head(
-            stream_.normed(model_.final_norm_, model_.config_.norm_eps, rows(model_.normed_)),
-            step_.deal);
+        return to_head(stream_.normed(model_.final_norm_, rows(model_.normed_)), step_.deal);
     }
 
     /// Only the rows whose logits are wanted go on.
@@ -159,8 +202,8 @@ class Transformer::Pass {
                                               layout, model_.rank_);
         auto const& local = parallel::local_of(states);
         auto const chosen = model_.delta_.view.rows_from(0, local.rows);
-        model_.backend_.gather_rows(rows_here, outputs_here(outputs, deal), chosen);
-        model_.backend_.rms_norm(chosen, model_.final_norm_, model_.config_.norm_eps, local);
+        model_.backend_.gather_rows(rows_here, outputs_here(outputs), chosen);
+        model_.final_norm_(model_.backend_, chosen, local);
         return to_head(states, deal);
     }
 
@@ -176,19 +219,16 @@ class Transformer::Pass {
             at(first));
     }
 
-    void run(Block const& block) {
-        kernels::TraceRange const range(block.name.c_str());
-        auto const stream = at(block.stream);
-        stream_.move_to(stream);
-        auto const place = rows(model_.normed_);
-        auto const x =
-            model_.redistribute_(stream_.normed(block.norm, model_.config_.norm_eps, place),
-                                 at(block.input), {.whole = place});
-        auto const delta = rows(model_.delta_);
-        auto const y = parallel::local_of(parallel::part_of(delta, at(block.input), model_.rank_));
-        bool const scatter = parallel::scatters(block.output, block.stream);
-        stream_.add(model_.redistribute_(block.module->forward(context_, x, y), stream,
-                                         {.whole = scatter ? rows(model_.sum_) : delta}));
+    /// Features stand where their placeholders were embedded, on the ranks that have those rows.
+    void place_features() {
+        auto const here = rows_in(stream_.layout(), step_.ids.size, model_.rank_);
+        for (auto const& [row, count, feature] : step_.features) {
+            auto const part = within({row, count}, here);
+            if (part.count == 0) continue;
+            model_.backend_.copy(
+                model_.features().rows_from(feature + part.begin - row, part.count),
+                stream_.local().rows_from(part.begin - here.begin, part.count));
+        }
     }
 
     AnyActivation to_head(AnyActivation const& states, Partition const& deal) {
@@ -202,7 +242,7 @@ class Transformer::Pass {
     }
     Layout at(LayoutKind kind) const { return layout_for(kind, step_.deal); }
 
-    Context context() const {
+    TextContext context() const {
         auto const own = step_.deal.of(model_.plan_.owner_of(model_.rank_));
         return {.backend = model_.backend_,
                 .workspace = model_.workspace_,
@@ -216,25 +256,19 @@ class Transformer::Pass {
     }
 
     /// The rows that are wanted of those that this rank has of the stream, counted from its first.
-    std::vector<std::size_t> outputs_here(std::span<std::size_t const> outputs,
-                                          Partition const& deal) const {
-        if (std::holds_alternative<parallel::BatchSharded>(stream_.layout())) {
-            auto const own = deal.of(model_.rank_);
-            std::vector<std::size_t> here(outputs.begin() + static_cast<std::ptrdiff_t>(own.begin),
-                                          outputs.begin() + static_cast<std::ptrdiff_t>(own.end()));
-            std::size_t const first = step_.deal.of(model_.rank_).begin;
-            for (auto& row : here) row -= first;
-            return here;
+    std::vector<std::size_t> outputs_here(std::span<std::size_t const> outputs) {
+        auto const held = rows_in(stream_.layout(), step_.ids.size, model_.rank_);
+        std::vector<std::size_t> here;
+        for (auto const row : outputs) {
+            if (row >= held.begin && row < held.end()) here.push_back(row - held.begin);
         }
-        auto const* single = std::get_if<parallel::OnRank>(&stream_.layout());
-        if (single != nullptr && single->rank != model_.rank_) return {};
-        return {outputs.begin(), outputs.end()};
+        return here;
     }
 
     Transformer& model_;
     DeviceStep const& step_;
     ResidualStream stream_;
-    Context context_;
+    TextContext context_;
 };
 
 AnyActivation Transformer::forward(Step const& step, std::span<std::size_t const> outputs) {

@@ -1,15 +1,17 @@
 #pragma once
 
 #include "kernels/backend.hpp"
+#include "model/block.hpp"
 #include "model/decode_memory.hpp"
 #include "model/decoder_config.hpp"
 #include "model/device_step.hpp"
 #include "model/forward_memory.hpp"
 #include "model/kv_cache.hpp"
-#include "model/module.hpp"
 #include "model/placement.hpp"
-#include "model/residual_stream.hpp"
+#include "model/recorded_steps.hpp"
 #include "model/step.hpp"
+#include "model/text_context.hpp"
+#include "model/vision/vision.hpp"
 #include "model/vocabulary.hpp"
 #include "model/weight_source.hpp"
 #include "model/weight_store.hpp"
@@ -26,8 +28,8 @@
 
 namespace tesserank::model {
 
-/// A decoder whose modules are placed by a plan. Every rank makes the same calls with the same
-/// arguments.
+/// A decoder whose modules are placed by a plan, with the vision encoder of a model that has one.
+/// Every rank makes the same calls with the same arguments.
 class Transformer {
   public:
     /// Says what weights are needed and allocates them; load() fills them. The plan's streams are
@@ -35,8 +37,20 @@ class Transformer {
     Transformer(DecoderConfig config, PlacementPlan plan, kernels::Backend& backend,
                 parallel::Communicator& ranks, WeightSource& source, TransformerOptions options);
 
+    Transformer(Transformer const&) = delete;
+    Transformer& operator=(Transformer const&) = delete;
+
     /// Collective: reads the weights, and tells the communicator of what it will carry.
     void load();
+
+    /// Turns rank 0's tiles into `features` features, as many as every rank knows there will be:
+    /// those that steps refer to until the next call. Where the encoder is not kept, keys and
+    /// values give way to it. Collective. Errors: SystemError on every rank where one has no
+    /// memory.
+    void encode(parallel::MpiCommunicator& ranks, std::span<Tile const> tiles,
+                std::size_t features);
+    /// [all features of the batch, H] f32, the same on every rank.
+    kernels::ConstTensorView features() const;
 
     /// Runs a step of at most max_rows tokens through all layers and stores their keys and values.
     /// Gives hidden states [outputs, H], normed, in the compute dtype and in the layout that the
@@ -62,6 +76,8 @@ class Transformer {
     /// nothing where the host decides each step.
     void reserve_decode(std::size_t sequences);
     DecodeMemory const& decode_memory() const { return decode_; }
+    /// Of this model; they are gone when the memory that they point at moves.
+    RecordedSteps& recorded_steps() { return recorded_; }
 
     DecoderConfig const& config() const { return config_; }
     PlacementPlan const& plan() const { return plan_; }
@@ -70,24 +86,18 @@ class Transformer {
     /// What carries tensors between the ranks.
     parallel::Communicator& ranks() { return ranks_; }
 
-    /// Bytes on this rank.
-    std::size_t weight_bytes() const { return weights_.bytes(); }
-    std::size_t forward_bytes() const { return memory_.bytes(); }
+    /// Bytes on this rank, now.
+    std::size_t weight_bytes() const;
+    std::size_t forward_bytes() const;
     std::size_t cache_bytes(std::size_t all, std::size_t own) const {
         return cache_.bytes(all, own);
     }
     std::size_t decode_bytes(std::size_t sequences) const;
 
   private:
-    /// An attention or MLP block: the norm before it, and where it runs.
-    struct Block {
-        std::string name;
-        kernels::ConstTensorView norm;
-        std::unique_ptr<Module> module;
-        parallel::LayoutKind input, output, stream;
-    };
     class Pass;
 
+    Norm norm_of(ModuleSpec const& spec);
     void build_vocabulary(std::span<ModuleSpec const> modules);
     void build_layer(std::size_t index, std::span<ModuleSpec const> modules);
     kernels::Tensor allocate(ForwardMemory::Buffer const& buffer);
@@ -103,14 +113,18 @@ class Transformer {
     KvCache cache_;
     DecodeMemory decode_;
     std::optional<Embedding> embedding_;
-    std::vector<Block> blocks_;
-    kernels::ConstTensorView final_norm_;
+    std::vector<Block<TextContext>> blocks_;
+    Norm final_norm_;
     std::optional<LmHead> lm_head_;
     ForwardMemory memory_;
     Workspace workspace_;
     StepMemory inputs_;
     kernels::Tensor residual_, normed_, delta_, sum_, local_logits_, logits_, pieces_;
+    std::optional<Vision> vision_;
     std::vector<std::shared_ptr<void>> registered_;  ///< of the memory above, alike on all ranks
+    std::vector<std::size_t> most_cached_;           ///< tokens reserved: all, and of each owner
+    std::vector<std::size_t> most_decoded_;          ///< rows reserved
+    RecordedSteps recorded_;  ///< last, so that it goes first: it points at all of this
 };
 
 }  // namespace tesserank::model

@@ -46,6 +46,7 @@ struct VisionConfig {
     float norm_eps = 1e-6F;
     bool qkv_bias = true;
     QkNorm qk_norm = QkNorm::none;  ///< none or whole
+    float qk_norm_eps = 1e-6F;
     kernels::Activation activation = kernels::Activation::gelu;
     std::size_t shuffle = 2;  ///< so many by so many patches become one feature
     /// Features go down the columns of the grid of patches: version 1 of pixel shuffle.
@@ -57,6 +58,9 @@ struct VisionConfig {
 
     std::size_t patches_across() const { return side / patch; }
     std::size_t patches() const { return patches_across() * patches_across(); }  ///< of a tile
+    std::size_t table_patches() const {
+        return (table_side / patch) * (table_side / patch);
+    }  ///< that the table of positions has
     std::size_t rows_per_tile() const { return 1 + patches(); }  ///< class token first
     std::size_t shuffled() const { return hidden * shuffle * shuffle; }
     std::size_t features_per_tile() const { return patches() / (shuffle * shuffle); }

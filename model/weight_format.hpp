@@ -8,8 +8,8 @@
 
 namespace tesserank::model {
 
-/// In what the weights of the linear layers inside attention and MLP are held. All others, and
-/// biases, keep the dtype of the file.
+/// In what the weights of the linear layers inside attention, MLP and projector are held. All
+/// others, and biases, keep the dtype of the file.
 enum class WeightFormat : std::uint8_t {
     file,  ///< as stored
     fp8,   ///< f8e4m3 with an f32 scale for each row; see Backend::quantise_rows
@@ -18,7 +18,8 @@ enum class WeightFormat : std::uint8_t {
 /// Whether weights of this role are quantised when they are loaded.
 constexpr bool is_quantised(WeightFormat format, Role role) {
     if (format == WeightFormat::file) return false;
-    return role == Role::qkv || role == Role::output || role == Role::gate_up || role == Role::down;
+    return role == Role::qkv || role == Role::output || role == Role::gate_up || role == Role::up ||
+           role == Role::down;
 }
 
 /// What [rows, cols] of a weight take. Where a rank has nothing of it there are no scales either.

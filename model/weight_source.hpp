@@ -18,8 +18,17 @@ struct TensorInfo {
     std::vector<std::size_t> shape;
 };
 
-/// A rectangle of a tensor seen as a matrix [shape[0], product of the rest]; a vector [N] is seen
-/// as [N, 1].
+/// A tensor seen as a matrix.
+struct MatrixShape {
+    std::size_t rows = 1, cols = 1;
+    bool operator==(MatrixShape const&) const = default;
+};
+
+/// Without the dimensions of 1 in front of the last two, the first dimension and the product of the
+/// rest: a table [1, N, H] is [N, H]. A vector [N] is [N, 1], a single number [1, 1].
+MatrixShape matrix_of(std::span<std::size_t const> shape);
+
+/// A rectangle of a tensor seen as a matrix; see matrix_of().
 struct Region {
     parallel::Range rows, cols;
     bool operator==(Region const&) const = default;

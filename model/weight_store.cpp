@@ -50,8 +50,7 @@ kernels::DType WeightStore::check(WeightSpec const& weight) const {
         throw InputError("tensor " + weight.tensor +
                          " is missing from the model file, but its config.json needs it");
     }
-    std::vector<std::size_t> expected{weight.rows};
-    if (!weight.vector) expected.push_back(weight.cols);
+    auto const expected = weight.shape_in_file();
     if (found->second.shape != expected) {
         throw InputError("tensor " + weight.tensor + " has shape " +
                          shape_text(found->second.shape) + ", but config.json says " +
@@ -81,7 +80,6 @@ WeightStore::Stack WeightStore::stack_of(ModuleSpec const& module, Role role, Pl
         bool const surplus = placement == Placement::shard;
         stack.heights.push_back(surplus && weight.cut == Cut::cols ? weight.rows : mine.rows.count);
         stack.cols = weight.cut == Cut::cols ? mine.cols.count : weight.cols;
-        used_.insert(weight.tensor);
     }
     stack.rows = std::accumulate(stack.heights.begin(), stack.heights.end(), std::size_t{0});
     if (stack.vector) stack.cols = std::exchange(stack.rows, 1);
@@ -134,29 +132,8 @@ TensorView WeightStore::add_rows(ModuleSpec const& module, Role role,
     for (auto const rows : rows_by_rank) request.regions.push_back({rows, {0, weight->cols}});
     auto const rows = rows_by_rank[static_cast<std::size_t>(rank_)].count;
     request.destination = allocate(dtype, rows, weight->cols);
-    used_.insert(weight->tensor);
     requests_.push_back(std::move(request));
     return requests_.back().destination;
-}
-
-void WeightStore::check_all_used(std::span<std::string const> known_extras) const {
-    std::string unknown;
-    for (auto const& [name, info] : source_.tensors()) {
-        bool const frequencies = name.ends_with("rotary_emb.inv_freq");
-        if (used_.contains(name) || frequencies ||
-            std::ranges::find(known_extras, name) != known_extras.end()) {
-            continue;
-        }
-        unknown += (unknown.empty() ? "" : ", ") + name;
-        if (unknown.size() > 300) {
-            unknown += ", ...";
-            break;
-        }
-    }
-    if (!unknown.empty()) {
-        throw InputError("the model file has tensors that its config.json does not account for: " +
-                         unknown + "; the model would compute something else without them");
-    }
 }
 
 void WeightStore::prepare_load() {

@@ -8,7 +8,6 @@
 #include "model/weight_source.hpp"
 
 #include <cstddef>
-#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -43,11 +42,6 @@ class WeightStore {
 
     /// Allocates what load() needs besides, when all weights have been added.
     void prepare_load();
-
-    /// Errors: InputError naming tensors of the file that no module has asked for: the config does
-    /// not describe them, so results would be wrong. Frequencies that old checkpoints store beside
-    /// the weights are left out.
-    void check_all_used(std::span<std::string const> known_extras) const;
 
     /// Collective; see WeightSource::load. Frees what prepare_load() has allocated.
     void load();
@@ -93,7 +87,6 @@ class WeightStore {
     /// The same modules with the same requests on all ranks.
     std::vector<Stage> stages_;
     kernels::Buffer buffer_;
-    std::set<std::string, std::less<>> used_;
 };
 
 }  // namespace tesserank::model

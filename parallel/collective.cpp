@@ -102,6 +102,8 @@ Collective collective_of(LayoutKind from, LayoutKind to) {
     if (to.kind == Kind::batch_sharded && from.kind == Kind::partial)
         return Collective::reduce_scatter;
     if (to.kind == Kind::batch_sharded && from.kind == Kind::on_rank) return Collective::scatter;
+    if (to.kind == Kind::batch_sharded && from.kind == Kind::hidden_sharded)
+        return Collective::all_gather;
     throw kernels::LogicError("no redistribution joins these two layouts");
 }
 

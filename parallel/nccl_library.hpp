@@ -1,5 +1,7 @@
 #pragma once
 
+#include "kernels/library.hpp"
+
 #include <nccl.h>
 
 #include <string>
@@ -7,7 +9,7 @@
 namespace tesserank::parallel {
 
 /// The functions of NCCL that we call. Its header describes them; the library itself is loaded, not
-/// linked, and stays loaded until the process ends. Private to this folder.
+/// linked. Private to this folder.
 class NcclLibrary {
   public:
     /// From `path`, or from where the loader finds libnccl.so.2 when that is empty.
@@ -15,7 +17,7 @@ class NcclLibrary {
     explicit NcclLibrary(std::string const& path);
 
     /// The file that the functions come from.
-    std::string path() const;
+    std::string path() const { return library_.path(); }
 
     decltype(&::ncclGetVersion) get_version = nullptr;
     decltype(&::ncclGetErrorString) error_string = nullptr;
@@ -40,6 +42,9 @@ class NcclLibrary {
     ncclResult_t (*deregister_buffer)(ncclComm_t, void*) = nullptr;
     ncclResult_t (*register_window)(ncclComm_t, void*, std::size_t, void**, int) = nullptr;
     ncclResult_t (*deregister_window)(ncclComm_t, void*) = nullptr;
+
+  private:
+    kernels::Library library_;
 };
 
 }  // namespace tesserank::parallel

@@ -121,6 +121,11 @@ Activation<Replicated> Redistributor::turn(Activation<HiddenSharded> const& from
     return {whole, to};
 }
 
+Activation<BatchSharded> Redistributor::turn(Activation<HiddenSharded> const& from,
+                                             BatchSharded const& to, Place place) {
+    return turn(turn(from, Replicated{}, place), to, place);
+}
+
 Activation<OnRank> Redistributor::turn(Activation<HiddenSharded> const& from, OnRank to,
                                        Place place) {
     Partition const& cut = from.layout.cut;

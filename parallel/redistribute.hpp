@@ -26,6 +26,7 @@ struct Destination {
 ///     BatchSharded -> Replicated       all-gather                (P-1)/P
 ///     BatchSharded -> OnRank(R)        gather                    its rows, but for R
 ///     HiddenSharded -> Replicated      all-gather by column      (P-1)/P
+///     HiddenSharded -> BatchSharded    all-gather by column      (P-1)/P
 ///     HiddenSharded -> OnRank(R)       gather by column          its columns, but for R
 ///     OnRank(R) -> Replicated          broadcast                 R: P-1 at most
 ///     OnRank(R) -> BatchSharded        scatter                   R: the others' rows
@@ -53,6 +54,8 @@ class Redistributor {
     Activation<Replicated> turn(Activation<BatchSharded> const& from, Replicated to, Place place);
     Activation<OnRank> turn(Activation<BatchSharded> const& from, OnRank to, Place place);
     Activation<Replicated> turn(Activation<HiddenSharded> const& from, Replicated to, Place place);
+    Activation<BatchSharded> turn(Activation<HiddenSharded> const& from, BatchSharded const& to,
+                                  Place place);
     Activation<OnRank> turn(Activation<HiddenSharded> const& from, OnRank to, Place place);
     Activation<Replicated> turn(Activation<OnRank> const& from, Replicated to, Place place);
     Activation<BatchSharded> turn(Activation<OnRank> const& from, BatchSharded const& to,

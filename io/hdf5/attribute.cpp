@@ -125,6 +125,10 @@ std::uint64_t read_number_attribute(hid_t object, char const* name) {
     return read_numbers(object, name, 1).front();
 }
 
+std::size_t count_numbers_attribute(hid_t object, char const* name) {
+    return count_of(open(object, name), name);
+}
+
 std::vector<std::uint64_t> read_numbers_attribute(hid_t object, char const* name,
                                                   std::size_t expected_count) {
     return read_numbers(object, name, expected_count);

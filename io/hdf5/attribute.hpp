@@ -22,6 +22,7 @@ void write_numbers_attribute(hid_t object, char const* name,
 std::string read_text_attribute(hid_t object, char const* name);
 std::vector<std::string> read_texts_attribute(hid_t object, char const* name);
 std::uint64_t read_number_attribute(hid_t object, char const* name);
+std::size_t count_numbers_attribute(hid_t object, char const* name);
 std::vector<std::uint64_t> read_numbers_attribute(hid_t object, char const* name,
                                                   std::size_t expected_count);
 

@@ -26,10 +26,15 @@ void check_size(std::size_t width, std::size_t height, PictureLimits const& limi
         throw InputError("a picture of " + std::to_string(width) + " x " + std::to_string(height) +
                          " pixels has none");
     }
+    if (std::max(width, height) > limits.side) {
+        throw InputError("a picture of " + std::to_string(width) + " x " + std::to_string(height) +
+                         " pixels; at most " + std::to_string(limits.side) +
+                         " of a side are read: make it smaller");
+    }
     if (height > limits.pixels / width) {
         throw InputError("a picture of " + std::to_string(width) + " x " + std::to_string(height) +
                          " pixels; at most " + std::to_string(limits.pixels) +
-                         " pixels are read: make it smaller");
+                         " pixels are read (--max-image-pixels): make it smaller");
     }
 }
 
@@ -54,12 +59,16 @@ Picture turn_upright(Picture picture, int orientation) {
 
 }  // namespace detail
 
+void check_file_bytes(std::size_t bytes, PictureLimits const& limits) {
+    if (bytes <= limits.file_bytes) return;
+    throw InputError("a file of " + std::to_string(bytes) + " bytes; at most " +
+                     std::to_string(limits.file_bytes) +
+                     " are read of a picture (--max-image-bytes)");
+}
+
 Picture decode_picture(std::span<std::byte const> file, PictureLimits const& limits) {
     if (file.empty()) throw InputError("an empty file, expected a picture");
-    if (file.size() > limits.file_bytes) {
-        throw InputError("a file of " + std::to_string(file.size()) + " bytes; at most " +
-                         std::to_string(limits.file_bytes) + " are read of a picture");
-    }
+    check_file_bytes(file.size(), limits);
     if (starts_with(file, 0, "\xFF\xD8\xFF")) {
         return detail::turn_upright(detail::decode_jpeg(file, limits),
                                     detail::orientation_of_jpeg(file));

@@ -12,7 +12,12 @@ namespace tesserank::io {
 struct PictureLimits {
     std::size_t file_bytes = std::size_t{64} << 20;
     std::size_t pixels = std::size_t{100'000'000};
+    /// Of the longer side, as in a JPEG: resizing takes memory in proportion to it.
+    std::size_t side = 65'535;
 };
+
+/// Errors: InputError for a file too large to be read as a picture.
+void check_file_bytes(std::size_t bytes, PictureLimits const& limits);
 
 /// Decodes a JPEG, PNG or WebP file, told apart by its content, as PIL's convert("RGB") does after
 /// exif_transpose: turned upright as its EXIF data says, transparency ignored, grey copied to all

@@ -66,26 +66,47 @@ std::uint8_t blend(Mix const& mix, std::uint8_t const* pixels, std::size_t step)
     return static_cast<std::uint8_t>(std::clamp(sum >> precision, 0, 255));
 }
 
-}  // namespace
-
-Picture resize_bicubic(Picture const& picture, std::size_t width, std::size_t height) {
-    Picture across(width, picture.height);
+Picture resize_across(Picture const& picture, std::size_t width) {
+    Picture result(width, picture.height);
     auto const columns = mixes_for(picture.width, width);
     for (std::size_t y = 0; y < picture.height; ++y) {
         for (std::size_t x = 0; x < width; ++x) {
             for (std::size_t c = 0; c < 3; ++c) {
-                across.row(y)[3 * x + c] = blend(columns[x], picture.row(y) + c, 3);
+                result.row(y)[3 * x + c] = blend(columns[x], picture.row(y) + c, 3);
             }
         }
     }
-    Picture result(width, height);
+    return result;
+}
+
+Picture resize_down(Picture const& picture, std::size_t height) {
+    Picture result(picture.width, height);
     auto const rows = mixes_for(picture.height, height);
     for (std::size_t y = 0; y < height; ++y) {
-        for (std::size_t i = 0; i < 3 * width; ++i) {
-            result.row(y)[i] = blend(rows[y], across.rgb.data() + i, 3 * width);
+        for (std::size_t i = 0; i < 3 * picture.width; ++i) {
+            result.row(y)[i] = blend(rows[y], picture.row(0) + i, 3 * picture.width);
         }
     }
     return result;
+}
+
+/// The first pass rounds and clips, so the order can be seen in the result. That of Pillow 13; the
+/// versions before always began with the columns.
+bool rows_first(Picture const& picture, std::size_t width, std::size_t height) {
+    auto const shrinking = [](std::size_t from, std::size_t to) {
+        return static_cast<std::ptrdiff_t>(from) - static_cast<std::ptrdiff_t>(to);
+    };
+    auto const rows = shrinking(picture.height, height);
+    return rows > 0 && rows > 2 * shrinking(picture.width, width);
+}
+
+}  // namespace
+
+Picture resize_bicubic(Picture const& picture, std::size_t width, std::size_t height) {
+    if (rows_first(picture, width, height)) {
+        return resize_across(resize_down(picture, height), width);
+    }
+    return resize_down(resize_across(picture, width), height);
 }
 
 }  // namespace tesserank::io

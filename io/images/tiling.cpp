@@ -62,19 +62,4 @@ std::vector<Picture> cut_tiles(Picture const& picture, TilingOptions const& opti
     return tiles;
 }
 
-std::vector<float> pixel_values(std::vector<Picture> const& tiles, TilingOptions const& options) {
-    std::size_t const area = options.tile * options.tile;
-    std::vector<float> values;
-    values.reserve(tiles.size() * 3 * area);
-    for (auto const& tile : tiles) {
-        for (std::size_t c = 0; c < 3; ++c) {
-            for (std::size_t i = 0; i < area; ++i) {
-                float const value = static_cast<float>(tile.rgb[3 * i + c]) / 255.0F;
-                values.push_back((value - options.mean[c]) / options.deviation[c]);
-            }
-        }
-    }
-    return values;
-}
-
 }  // namespace tesserank::io

@@ -2,19 +2,16 @@
 
 #include "io/images/picture.hpp"
 
-#include <array>
 #include <cstddef>
 #include <vector>
 
 namespace tesserank::io {
 
-/// How a model wants its pictures cut and scaled: what preprocessor_config.json and config.json
-/// say.
+/// How a model wants its pictures cut; see picture_config.hpp.
 struct TilingOptions {
     std::size_t tile = 448;  ///< pixels of a tile's side
     std::size_t least_tiles = 1, most_tiles = 12;
     bool thumbnail = true;  ///< the whole picture as one more tile behind several
-    std::array<float, 3> mean{0.485F, 0.456F, 0.406F}, deviation{0.229F, 0.224F, 0.225F};
 };
 
 /// Tiles across and down.
@@ -30,8 +27,5 @@ TileGrid choose_grid(std::size_t width, std::size_t height, TilingOptions const&
 
 /// Resized to its grid and cut, row by row; the thumbnail last.
 std::vector<Picture> cut_tiles(Picture const& picture, TilingOptions const& options);
-
-/// (value / 255 - mean) / deviation of tiles of one size: [tiles, 3, side * side].
-std::vector<float> pixel_values(std::vector<Picture> const& tiles, TilingOptions const& options);
 
 }  // namespace tesserank::io

@@ -55,13 +55,30 @@ bool want_the_same(Wishes const& requests, std::size_t one, std::size_t other) {
     });
 }
 
-/// Whether every rank wants the whole tensor in every request.
-bool wanted_whole(StoredTensor const& tensor, Wishes const& requests) {
-    return std::ranges::all_of(requests, [&](auto const* request) {
-        return std::ranges::all_of(request->regions, [&](model::Region const& region) {
-            return region.rows.count == tensor.rows() && region.cols.count == tensor.cols();
-        });
-    });
+/// Whether a rank wants the whole tensor: in one request, or in several for whole rows.
+bool wants_whole(StoredTensor const& tensor, Wishes const& requests, std::size_t rank) {
+    std::vector<parallel::Range> rows;
+    for (auto const* const request : requests) {
+        auto const& region = request->regions[rank];
+        if (region.rows.count == 0) continue;
+        if (region.cols.count != tensor.cols()) return false;
+        rows.push_back(region.rows);
+    }
+    std::ranges::sort(rows, {}, &parallel::Range::begin);
+    std::size_t next = 0;
+    for (auto const& range : rows) {
+        if (range.begin > next) return false;
+        next = std::max(next, range.end());
+    }
+    return next == tensor.rows();
+}
+
+/// Whether every rank does.
+bool wanted_whole(StoredTensor const& tensor, Wishes const& requests, std::size_t ranks) {
+    for (std::size_t rank = 0; rank < ranks; ++rank) {
+        if (!wants_whole(tensor, requests, rank)) return false;
+    }
+    return true;
 }
 
 }  // namespace
@@ -92,7 +109,7 @@ LoadRounds::LoadRounds(std::map<StoredTensor const*, Wishes> wishes, int ranks,
     for (auto const& [tensor, requests] : wishes_) {
         if (several_nodes()) {
             group_ranks(*tensor, requests);
-        } else if (wanted_whole(*tensor, requests)) {
+        } else if (wanted_whole(*tensor, requests, static_cast<std::size_t>(ranks))) {
             to_all_.insert(tensor);
         }
         std::ranges::copy_if(blocks_of(*tensor), std::back_inserter(blocks_),

@@ -39,8 +39,8 @@ class LoadRounds {
     std::size_t bytes_for(Block const& block, int rank) const {
         return bytes_wanted(block, wishes_for(block), rank);
     }
-    /// Whether all requests want the whole tensor for every rank, and all are on one node: then it
-    /// is broadcast.
+    /// Whether the requests together want the whole tensor for every rank, and all are on one node:
+    /// then it is broadcast.
     bool goes_to_all(Block const& block) const { return to_all_.contains(block.tensor); }
     bool several_nodes() const { return !nodes_.empty(); }
     /// From whom a rank gets its part of a block: from its reader; or, when ranks of another node

@@ -5,18 +5,13 @@
 #include "kernels/error.hpp"
 
 #include <algorithm>
-#include <functional>
 #include <limits>
-#include <numeric>
 
 namespace tesserank::io {
 
-std::size_t StoredTensor::rows() const { return shape.empty() ? 1 : shape.front(); }
+std::size_t StoredTensor::rows() const { return model::matrix_of(shape).rows; }
 
-std::size_t StoredTensor::cols() const {
-    if (shape.empty()) return 1;
-    return std::accumulate(shape.begin() + 1, shape.end(), std::size_t{1}, std::multiplies{});
-}
+std::size_t StoredTensor::cols() const { return model::matrix_of(shape).cols; }
 
 std::string const* ModelIndex::find_document(std::string_view name) const {
     auto const found = documents.find(name);
@@ -40,7 +35,7 @@ std::size_t bytes_of_shape(std::vector<std::size_t> const& shape, kernels::DType
 
 std::size_t block_bytes_for(std::vector<std::size_t> const& shape, kernels::DType dtype) {
     auto const bytes = bytes_of_shape(shape, dtype);
-    auto const rows = shape.empty() ? 1 : shape.front();
+    auto const rows = model::matrix_of(shape).rows;
     if (bytes == 0 || bytes / rows > most_block_bytes) return most_block_bytes;
     auto const row_bytes = bytes / rows;
     return most_block_bytes / row_bytes * row_bytes;

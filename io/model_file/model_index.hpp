@@ -26,10 +26,11 @@ struct StoredTensor {
     std::size_t bytes = 0;
     std::size_t block_bytes = 0;           ///< that one checksum covers; the last block may be less
     std::vector<std::uint64_t> checksums;  ///< XXH3-64 by block
-    /// In a rank's file of a set: which part of the whole tensor this is.
-    std::optional<model::Region> region = {};
+    /// In a rank's file of a set: which regions of the whole tensor these are, one below the other;
+    /// of the same columns. Empty: all of it.
+    std::vector<model::Region> regions = {};
 
-    /// The tensor as a matrix [shape[0], product of the rest]; a single number is [1, 1].
+    /// The tensor as a matrix; see model::matrix_of().
     std::size_t rows() const;
     std::size_t cols() const;
     std::size_t elements() const { return bytes / kernels::size_of(dtype); }

@@ -109,15 +109,27 @@ void read_documents(hid_t root, InputFile const& file, ModelIndex& index) {
     }
 }
 
-void read_region(H5Dataset const& dataset, StoredTensor& tensor) {
-    auto const numbers = read_numbers_attribute(dataset.get(), "region", 4);
-    model::Region const region{{numbers[0], numbers[1]}, {numbers[2], numbers[3]}};
-    // Bounds far below an overflow: nothing larger can be in a checkpoint.
-    if (tensor.shape != std::vector{region.rows.count, region.cols.count} ||
-        std::max(numbers[0], numbers[2]) > std::uint64_t{1} << 48) {
-        throw InputError("has a region that is not its shape");
+/// Four numbers each. Their bounds are far below an overflow: nothing larger can be in a
+/// checkpoint.
+void read_regions(H5Dataset const& dataset, StoredTensor& tensor) {
+    constexpr std::uint64_t most = std::uint64_t{1} << 48;
+    constexpr std::size_t numbers_each = 4;
+    std::size_t const rows = tensor.shape.size() == 2 ? tensor.shape[0] : 0;
+    auto const count = count_numbers_attribute(dataset.get(), "region") / numbers_each;
+    if (count == 0 || count > rows) throw InputError("has regions that are not its shape");
+    auto const numbers = read_numbers_attribute(dataset.get(), "region", numbers_each * count);
+    std::size_t sum = 0, end = 0;
+    for (std::size_t i = 0; i < numbers.size(); i += numbers_each) {
+        model::Region const region{{numbers[i], numbers[i + 1]}, {numbers[i + 2], numbers[i + 3]}};
+        bool const fits = region.rows.begin >= end && region.rows.begin <= most &&
+                          region.cols.begin <= most && region.rows.count <= rows - sum &&
+                          region.cols.count == tensor.shape[1];
+        if (!fits) throw InputError("has regions that are not its shape");
+        sum += region.rows.count;
+        end = region.rows.end();
+        tensor.regions.push_back(region);
     }
-    tensor.region = region;
+    if (sum != rows) throw InputError("has regions that are not its shape");
 }
 
 StoredTensor read_tensor(std::string const& path, H5Dataset const& dataset,
@@ -139,7 +151,7 @@ StoredTensor read_tensor(std::string const& path, H5Dataset const& dataset,
     }
     auto const blocks = (tensor.bytes + tensor.block_bytes - 1) / tensor.block_bytes;
     tensor.checksums = read_numbers_attribute(dataset.get(), "checksum", blocks);
-    if (check_h5(H5Aexists(dataset.get(), "region"), "region") != 0) read_region(dataset, tensor);
+    if (check_h5(H5Aexists(dataset.get(), "region"), "region") != 0) read_regions(dataset, tensor);
     return tensor;
 }
 

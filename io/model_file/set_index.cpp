@@ -188,9 +188,11 @@ std::string content_sha256(ModelIndex const& file) {
     for (auto const& [name, text] : file.documents) listing.add(name).add(sha256_of(text));
     for (auto const& tensor : file.tensors) {
         listing.add(tensor).add(tensor.block_bytes);
-        auto const region = tensor.region.value_or(model::Region{});
-        listing.add(region.rows.begin).add(region.rows.count);
-        listing.add(region.cols.begin).add(region.cols.count);
+        auto const regions = tensor.regions.empty() ? std::vector{model::Region{}} : tensor.regions;
+        for (auto const& region : regions) {
+            listing.add(region.rows.begin).add(region.rows.count);
+            listing.add(region.cols.begin).add(region.cols.count);
+        }
         for (auto const checksum : tensor.checksums) listing.add(checksum);
     }
     return listing.finish();

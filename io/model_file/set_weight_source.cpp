@@ -24,6 +24,20 @@ bool holds(Range whole, Range part) {
     return part.begin >= whole.begin && part.end() <= whole.end();
 }
 
+/// Where a region lies in regions of the same tensor that stand one below the other; nullopt where
+/// none of them has it.
+std::optional<Region> place_in(std::span<Region const> pieces, Region const& region) {
+    std::size_t rows_above = 0;
+    for (auto const& held : pieces) {
+        if (holds(held.rows, region.rows) && holds(held.cols, region.cols)) {
+            return Region{{rows_above + region.rows.begin - held.rows.begin, region.rows.count},
+                          {region.cols.begin - held.cols.begin, region.cols.count}};
+        }
+        rows_above += held.rows.count;
+    }
+    return std::nullopt;
+}
+
 void check_ranks(SetIndex const& set, int ranks) {
     if (set.ranks == ranks) return;
     throw InputError(
@@ -99,10 +113,11 @@ void SetWeightSource::load_own(std::span<WeightRequest const> requests) {
 
 /// The request as one for this rank's piece alone.
 WeightRequest SetWeightSource::own_request(WeightRequest const& request) const {
-    auto region = request.regions[static_cast<std::size_t>(ranks_.rank())];
+    auto const& region = request.regions[static_cast<std::size_t>(ranks_.rank())];
     auto const found = pieces_.find(request.tensor);
-    auto const held = found == pieces_.end() ? Region{} : found->second->region.value_or(Region{});
-    if (!holds(held.rows, region.rows) || !holds(held.cols, region.cols)) {
+    auto const place =
+        found == pieces_.end() ? std::nullopt : place_in(found->second->regions, region);
+    if (!place) {
         throw InputError(own_.path + ": has not the part of tensor " + request.tensor +
                          " that the plan gives to this rank. Convert the model again.");
     }
@@ -112,9 +127,7 @@ WeightRequest SetWeightSource::own_request(WeightRequest const& request) const {
                          std::string(kernels::name_of(whole_.at(request.tensor)->dtype)) +
                          " in the set's list. Convert the model again.");
     }
-    region.rows.begin -= held.rows.begin;
-    region.cols.begin -= held.cols.begin;
-    return {request.tensor, {region}, request.destination};
+    return {request.tensor, {*place}, request.destination};
 }
 
 LoadReport SetWeightSource::report() const { return sum_of(report_, shared_->report()); }

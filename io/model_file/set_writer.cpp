@@ -110,11 +110,10 @@ void SetWriter::add_document(std::string_view name, std::string_view text) {
     files_.front().add_document(name, text);
 }
 
-/// What a rank's file gets of the tensor; nullptr for nothing.
-model::Region const* SetWriter::piece_of(std::size_t file) const {
-    if (cut_ == nullptr || file == 0) return nullptr;
-    auto const& region = cut_->regions[file - 1];
-    return region.rows.count == 0 || region.cols.count == 0 ? nullptr : &region;
+/// What a rank's file gets of the tensor; empty for nothing.
+std::span<model::Region const> SetWriter::piece_of(std::size_t file) const {
+    if (cut_ == nullptr || file == 0) return {};
+    return cut_->regions[file - 1];
 }
 
 void SetWriter::begin_tensor(std::string const& name, kernels::DType dtype,
@@ -139,7 +138,8 @@ void SetWriter::begin_tensor(std::string const& name, kernels::DType dtype,
     // What no module needs is kept, so that loading can say what it is.
     if (cut_ == nullptr) return files_.front().begin_tensor(name, dtype, shape);
     for (std::size_t file = 1; file < files_.size(); ++file) {
-        if (auto const* region = piece_of(file)) files_[file].begin_piece(name, dtype, *region);
+        auto const regions = piece_of(file);
+        if (!regions.empty()) files_[file].begin_piece(name, dtype, regions);
     }
 }
 
@@ -148,13 +148,16 @@ void SetWriter::append(std::span<std::byte const> bytes) {
     auto const size = kernels::size_of(tensors_.back().dtype);
     ElementRun const run{elements_, bytes.size() / size};
     for (std::size_t file = 1; file < files_.size(); ++file) {
-        auto const* region = piece_of(file);
-        if (region == nullptr) continue;
+        auto const regions = piece_of(file);
+        if (regions.empty()) continue;
         piece_.clear();
-        visit_runs(*region, cut_->cols, run, [&](ElementRun part) {
-            auto const from = bytes.subspan((part.first - run.first) * size, part.count * size);
-            piece_.insert(piece_.end(), from.begin(), from.end());
-        });
+        // Regions of the same columns by rising row: their elements come in the order of the file.
+        for (auto const& region : regions) {
+            visit_runs(region, cut_->cols, run, [&](ElementRun part) {
+                auto const from = bytes.subspan((part.first - run.first) * size, part.count * size);
+                piece_.insert(piece_.end(), from.begin(), from.end());
+            });
+        }
         files_[file].append(piece_);
     }
     elements_ += run.count;
@@ -163,7 +166,7 @@ void SetWriter::append(std::span<std::byte const> bytes) {
 void SetWriter::end_tensor() {
     if (cut_ == nullptr) return files_.front().end_tensor();
     for (std::size_t file = 1; file < files_.size(); ++file) {
-        if (piece_of(file) != nullptr) files_[file].end_tensor();
+        if (!piece_of(file).empty()) files_[file].end_tensor();
     }
 }
 

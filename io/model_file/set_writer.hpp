@@ -58,7 +58,7 @@ class SetWriter final : public ModelWriter {
     void commit(std::vector<SourceFile> const& sources, Existing existing) override;
 
   private:
-    model::Region const* piece_of(std::size_t file) const;
+    std::span<model::Region const> piece_of(std::size_t file) const;
 
     SetPlan plan_;
     SetFolder folder_;

@@ -13,6 +13,7 @@
 #include <array>
 #include <optional>
 #include <utility>
+#include <vector>
 
 namespace tesserank::io {
 namespace {
@@ -74,10 +75,16 @@ void ModelFileWriter::begin_tensor(std::string const& name, kernels::DType dtype
 }
 
 void ModelFileWriter::begin_piece(std::string const& name, kernels::DType dtype,
-                                  model::Region const& region) {
-    begin_tensor(name, dtype, {region.rows.count, region.cols.count});
-    std::array<std::uint64_t, 4> const numbers{region.rows.begin, region.rows.count,
-                                               region.cols.begin, region.cols.count};
+                                  std::span<model::Region const> regions) {
+    std::size_t rows = 0;
+    std::vector<std::uint64_t> numbers;
+    for (auto const& [row_range, cols] : regions) {
+        rows += row_range.count;
+        for (auto const number : {row_range.begin, row_range.count, cols.begin, cols.count}) {
+            numbers.push_back(number);
+        }
+    }
+    begin_tensor(name, dtype, {rows, regions.front().cols.count});
     write_numbers_attribute(state_->open->dataset.get(), "region", numbers);
 }
 

@@ -20,8 +20,9 @@ class ModelFileWriter final : public ModelWriter {
     void add_document(std::string_view name, std::string_view text) override;
     void begin_tensor(std::string const& name, kernels::DType dtype,
                       std::vector<std::size_t> const& shape) override;
-    /// A tensor of which the file has only this region: as a matrix of its rows and columns.
-    void begin_piece(std::string const& name, kernels::DType dtype, model::Region const& region);
+    /// A tensor of which the file has only these regions, see StoredTensor::regions: as a matrix.
+    void begin_piece(std::string const& name, kernels::DType dtype,
+                     std::span<model::Region const> regions);
     void append(std::span<std::byte const> bytes) override;
     void end_tensor() override;
 

@@ -2,6 +2,8 @@
 
 #include "io/requests/json_text.hpp"
 
+#include <nlohmann/json.hpp>
+
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -93,17 +95,16 @@ Complaint set_number(std::optional<float>& field, Key key, JsonScalar const& val
     return complain(key, value, range.words);
 }
 
-Complaint set_id(RequestLine& line, JsonScalar& value) {
+Complaint set_id(RequestLine& line, Key key, JsonScalar& value) {
     auto* text = std::get_if<std::string>(&value);
     if (text == nullptr || text->empty() || text->size() > longest_id) {
-        return complain(Key::id, value,
-                        "a string of 1 to " + std::to_string(longest_id) + " bytes");
+        return complain(key, value, "a string of 1 to " + std::to_string(longest_id) + " bytes");
     }
     line.id = std::move(*text);
     return {};
 }
 
-Complaint set_text(TextOrTokens& field, Key key, JsonScalar& value) {
+Complaint set_text(auto& field, Key key, JsonScalar& value) {
     auto* text = std::get_if<std::string>(&value);
     if (text == nullptr) return complain(key, value, "a string");
     field = std::move(*text);
@@ -152,6 +153,22 @@ Complaint add_stop(RequestLine& line, JsonScalar& value) {
     return {};
 }
 
+Complaint add_image(RequestLine& line, JsonScalar& value) {
+    auto* source = std::get_if<std::string>(&value);
+    if (source == nullptr || source->empty()) {
+        return complain("images[" + std::to_string(line.images.size()) + "]", value,
+                        "a path or a data URL");
+    }
+    line.images.push_back(std::move(*source));
+    return {};
+}
+
+Complaint check_word(Key key, JsonScalar const& value, std::string_view expected) {
+    auto const* text = std::get_if<std::string>(&value);
+    if (text != nullptr && *text == expected) return {};
+    return complain(key, value, "\"" + std::string(expected) + "\"");
+}
+
 Complaint set_temperature(RequestLine& line, JsonScalar const& value) {
     auto complaint = set_number(line.temperature, Key::temperature, value,
                                 {0.0, 100.0, "a number from 0 to 100"});
@@ -161,9 +178,30 @@ Complaint set_temperature(RequestLine& line, JsonScalar const& value) {
 
 }  // namespace
 
+JsonScalar scalar_of(nlohmann::json const& value) {
+    switch (value.type()) {
+        case nlohmann::json::value_t::null:
+            return nullptr;
+        case nlohmann::json::value_t::boolean:
+            return value.get<bool>();
+        case nlohmann::json::value_t::number_integer:
+            return value.get<std::int64_t>();
+        case nlohmann::json::value_t::number_unsigned:
+            return value.get<std::uint64_t>();
+        case nlohmann::json::value_t::number_float:
+            return value.get<double>();
+        case nlohmann::json::value_t::string:
+            return value.get_ref<std::string const&>();
+        case nlohmann::json::value_t::array:
+            return ListValue{};
+        default:
+            return ObjectValue{};
+    }
+}
+
 bool takes_list(Key key) {
-    return key == Key::tokens || key == Key::completion_tokens || key == Key::stop ||
-           key == Key::stop_token_ids;
+    return key == Key::tokens || key == Key::images || key == Key::completion_tokens ||
+           key == Key::stop || key == Key::stop_token_ids;
 }
 
 void start_list(RequestLine& line, Key key) {
@@ -177,6 +215,8 @@ Complaint add_element(RequestLine& line, Key key, JsonScalar& value) {
             return add_token(std::get<1>(line.prompt), key, value);
         case Key::completion_tokens:
             return add_token(std::get<1>(*line.completion), key, value);
+        case Key::images:
+            return add_image(line, value);
         case Key::stop_token_ids:
             return add_token(line.stop_token_ids, key, value);
         default:
@@ -189,7 +229,12 @@ Complaint set_field(RequestLine& line, Key key, JsonScalar& value) {
     auto constexpr tiny = static_cast<double>(std::numeric_limits<float>::min());
     switch (key) {
         case Key::id:
-            return set_id(line, value);
+        case Key::custom_id:
+            return set_id(line, key, value);
+        case Key::method:
+            return check_word(key, value, "POST");
+        case Key::url:
+            return check_word(key, value, "/v1/chat/completions");
         case Key::prompt:
             return set_text(line.prompt, key, value);
         case Key::completion:
@@ -198,6 +243,12 @@ Complaint set_field(RequestLine& line, Key key, JsonScalar& value) {
         case Key::completion_tokens:
         case Key::stop_token_ids:
             return complain(key, value, "a list of token ids");
+        case Key::images:
+            return complain(key, value, "a list of paths and data URLs");
+        case Key::messages:
+            return complain(key, value, "a list of messages");
+        case Key::body:
+            return complain(key, value, "an object");
         case Key::max_new_tokens:
             return set_count(line.max_new_tokens, key, value, 1);
         case Key::temperature:

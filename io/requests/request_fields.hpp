@@ -3,6 +3,8 @@
 #include "io/requests/request_keys.hpp"
 #include "io/requests/request_line.hpp"
 
+#include <nlohmann/json_fwd.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -21,6 +23,8 @@ using JsonScalar = std::variant<std::nullptr_t, bool, std::int64_t, std::uint64_
 
 /// What is wrong with a value: "temperature: found 200, expected ...".
 using Complaint = std::optional<std::string>;
+
+JsonScalar scalar_of(nlohmann::json const& value);
 
 bool takes_list(Key key);
 /// Puts a value in its place in the line. Null counts as not given.

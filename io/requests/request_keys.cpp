@@ -15,10 +15,28 @@ namespace {
 
 using NamePair = std::pair<std::string_view, std::string_view>;
 
-auto constexpr names = std::to_array<std::string_view>(
-    {"id", "prompt", "tokens", "completion", "completion_tokens", "max_new_tokens", "temperature",
-     "top_k", "top_p", "min_p", "repetition_penalty", "seed", "stop", "stop_token_ids",
-     "ignore_eos", "logprobs"});
+auto constexpr names = std::to_array<std::string_view>({"id",
+                                                        "custom_id",
+                                                        "prompt",
+                                                        "tokens",
+                                                        "messages",
+                                                        "images",
+                                                        "completion",
+                                                        "completion_tokens",
+                                                        "method",
+                                                        "url",
+                                                        "body",
+                                                        "max_new_tokens",
+                                                        "temperature",
+                                                        "top_k",
+                                                        "top_p",
+                                                        "min_p",
+                                                        "repetition_penalty",
+                                                        "seed",
+                                                        "stop",
+                                                        "stop_token_ids",
+                                                        "ignore_eos",
+                                                        "logprobs"});
 
 // What other programs call these keys, where it is too far for a typo.
 auto constexpr other_names = std::to_array<NamePair>({{"max_tokens", "max_new_tokens"},
@@ -32,6 +50,9 @@ auto constexpr other_names = std::to_array<NamePair>({{"max_tokens", "max_new_to
                                                       {"token_ids", "tokens"},
                                                       {"prompt_tokens", "tokens"},
                                                       {"prompt_token_ids", "tokens"},
+                                                      {"image", "images"},
+                                                      {"image_url", "images"},
+                                                      {"conversation", "messages"},
                                                       {"continuation", "completion"},
                                                       {"target", "completion"},
                                                       {"stop_sequences", "stop"},
@@ -39,17 +60,6 @@ auto constexpr other_names = std::to_array<NamePair>({{"max_tokens", "max_new_to
                                                       {"eos_token_id", "stop_token_ids"},
                                                       {"top_logprobs", "logprobs"},
                                                       {"random_seed", "seed"}});
-
-auto constexpr batch = std::string_view(
-    "OpenAI batch lines are not supported yet: this version takes \"prompt\" or \"tokens\"");
-auto constexpr not_yet = std::to_array<NamePair>(
-    {{"messages",
-      "chat messages are not supported yet: this version takes \"prompt\" or \"tokens\""},
-     {"images", "images are not supported yet: this version takes \"prompt\" or \"tokens\" alone"},
-     {"custom_id", batch},
-     {"method", batch},
-     {"url", batch},
-     {"body", batch}});
 
 std::string_view find(std::span<NamePair const> pairs, std::string_view name) {
     auto const found = std::ranges::find(pairs, name, &NamePair::first);
@@ -100,12 +110,11 @@ std::optional<Key> find_key(std::string_view name) {
 }
 
 bool is_known_to(Key key, Task task) {
-    if (key <= Key::tokens) return true;
+    if (key <= Key::images) return true;
     return (key <= Key::completion_tokens) == (task == Task::score);
 }
 
 std::string explain_refused_key(std::string_view name, Task task) {
-    if (auto const reason = find(not_yet, name); !reason.empty()) return std::string(reason);
     auto const quoted = quote_start(name);
     if (find_key(name)) {
         return "the key " + quoted + " has no meaning for " +

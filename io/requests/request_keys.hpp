@@ -12,10 +12,16 @@ namespace tesserank::io::detail {
 /// The keys of a request line.
 enum class Key : std::uint8_t {
     id,
+    custom_id,
     prompt,
     tokens,
+    messages,
+    images,
     completion,
     completion_tokens,
+    method,
+    url,
+    body,
     max_new_tokens,
     temperature,
     top_k,
@@ -33,8 +39,7 @@ std::string_view name_of(Key key);
 std::optional<Key> find_key(std::string_view name);
 bool is_known_to(Key key, Task task);
 
-/// Why `name` is refused: what this version does not take yet, what belongs to the other command,
-/// or the nearest known key.
+/// Why `name` is refused: what belongs to the other command, or the nearest known key.
 std::string explain_refused_key(std::string_view name, Task task);
 
 }  // namespace tesserank::io::detail

@@ -1,8 +1,12 @@
 #include "io/requests/request_line.hpp"
 
+#include "io/json_reader.hpp"
+#include "io/requests/chat_messages.hpp"
 #include "io/requests/json_text.hpp"
+#include "io/requests/openai_body.hpp"
 #include "io/requests/request_fields.hpp"
 #include "io/requests/request_keys.hpp"
+#include "kernels/error.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -32,9 +36,25 @@ std::string shorten(std::string_view text) {
     return shortened + (text.size() > longest ? "..." : "");
 }
 
+using Keys = std::bitset<32>;
+
+template <class... K>
+Keys keys(K... key) {
+    Keys set;
+    (set.set(static_cast<std::size_t>(key)), ...);
+    return set;
+}
+
+/// The first key of a set in the order of their names; at least one is there.
+std::string_view first_of(Keys const& set) {
+    std::size_t key = 0;
+    while (!set.test(key)) ++key;
+    return detail::name_of(static_cast<Key>(key));
+}
+
 /// Receives the pieces of a line as the parser finds them: no tree is built, so that memory stays
 /// within a few times the line whatever its bytes are. After the first complaint it goes on, only
-/// to learn the id.
+/// to learn the id. What lies within "messages" and "body" is counted and left to later.
 class LineHandler {
   public:
     explicit LineHandler(Task task) : task_(task) {}
@@ -48,6 +68,7 @@ class LineHandler {
     bool binary(json::binary_t&) { return stop("found binary data"); }
 
     bool start_object(std::size_t) {
+        if (levels_ == 1 && key_ == Key::body) return ++levels_ > 0;
         if (levels_ > 0) return start_nested(detail::ObjectValue{});
         levels_ = 1;
         return true;
@@ -57,6 +78,7 @@ class LineHandler {
             detail::start_list(line_, *key_);
             return ++levels_ > 0;
         }
+        if (levels_ == 1 && key_ == Key::messages) return ++levels_ > 0;
         return start_nested(detail::ListValue{});
     }
     bool end_object() { return --levels_ >= 0; }
@@ -65,7 +87,6 @@ class LineHandler {
     bool key(json::string_t& name) {
         if (levels_ != 1) return true;
         key_ = detail::find_key(name);
-        is_custom_id_ = name == "custom_id";
         if (!key_ || !is_known_to(*key_, task_)) {
             complain(detail::explain_refused_key(name, task_));
             key_.reset();
@@ -83,10 +104,11 @@ class LineHandler {
                     shorten(error.what()));
     }
 
-    std::variant<RequestLine, RequestError> result() && {
+    /// `text` is the line that was parsed.
+    std::variant<RequestLine, RequestError> result(std::string_view text) && {
         if (!complaint_) complaint_ = find_missing();
+        if (!complaint_) complaint_ = read_tree(text);
         if (!complaint_) return std::move(line_);
-        if (line_.id.empty()) line_.id = std::move(custom_id_);
         RequestError error{.id = {}, .line = 0, .message = std::move(*complaint_)};
         if (!line_.id.empty()) error.id = std::move(line_.id);
         return error;
@@ -95,11 +117,8 @@ class LineHandler {
   private:
     bool scalar(JsonScalar value) {
         if (levels_ == 0) return stop("found a single value, expected an object {...}");
-        if (is_custom_id_ && levels_ == 1) {
-            auto* text = std::get_if<std::string>(&value);
-            if (text != nullptr && text->size() <= longest_id) custom_id_ = std::move(*text);
-        }
-        if (!key_ || (complaint_ && *key_ != Key::id)) return true;
+        ++values_;
+        if (!key_ || (complaint_ && *key_ != Key::id && *key_ != Key::custom_id)) return true;
         if (levels_ == 1 && std::holds_alternative<std::nullptr_t>(value)) {
             seen_.reset(static_cast<std::size_t>(*key_));  // null counts as not given
         }
@@ -119,13 +138,20 @@ class LineHandler {
     }
 
     Complaint find_missing() const {
-        auto const has = [this](Key key) { return seen_.test(static_cast<std::size_t>(key)); };
-        if (line_.id.empty()) return "the key \"id\" is missing";
-        if (has(Key::prompt) && has(Key::tokens)) {
-            return "both \"prompt\" and \"tokens\" are given, expected one of them";
+        if (has(Key::id) && has(Key::custom_id)) {
+            return R"(both "id" and "custom_id" are given, expected one of them)";
         }
-        if (!has(Key::prompt) && !has(Key::tokens)) {
-            return "there is no prompt: the keys \"prompt\" and \"tokens\" are missing";
+        if (line_.id.empty()) return "the key \"id\" is missing";
+        if (auto complaint = check_batch_line()) return complaint;
+        auto prompts = seen_ & keys(Key::prompt, Key::tokens, Key::messages, Key::body);
+        if (prompts.none()) {
+            return R"(there is no prompt: expected one of the keys "prompt", "tokens" and "messages")";
+        }
+        if (prompts.count() > 1) {
+            std::string const first(first_of(prompts));
+            prompts.reset(static_cast<std::size_t>(*detail::find_key(first)));
+            return "both \"" + first + "\" and \"" + std::string(first_of(prompts)) +
+                   "\" are given, expected one of them";
         }
         if (task_ == Task::generate) return {};
         if (has(Key::completion) && has(Key::completion_tokens)) {
@@ -138,6 +164,43 @@ class LineHandler {
         return {};
     }
 
+    /// An OpenAI batch line says everything in its body.
+    Complaint check_batch_line() const {
+        auto const envelope = keys(Key::id, Key::custom_id, Key::method, Key::url, Key::body);
+        if (!has(Key::body)) {
+            if (!has(Key::method) && !has(Key::url)) return {};
+            return "the key \"body\" is missing, which a line with \"method\" or \"url\" has";
+        }
+        auto const beside = seen_ & ~envelope;
+        if (beside.none()) return {};
+        return "the key \"" + std::string(first_of(beside)) +
+               "\" stands beside \"body\", expected it within";
+    }
+
+    /// What needs the line as a tree, now that the line is known to be small as one.
+    Complaint read_tree(std::string_view text) {
+        if (!has(Key::messages) && !has(Key::body)) return {};
+        if (values_ > most_tree_values) {
+            return "a line with messages has more than " + std::to_string(most_tree_values) +
+                   " values";
+        }
+        try {
+            JsonDocument const document(text, "the line");
+            auto const member = [&](char const* name) {
+                return JsonNode(document.root().at(name).value(), name);
+            };
+            if (has(Key::body)) {
+                detail::set_body(line_, member("body"));
+            } else {
+                detail::set_messages(line_, member("messages"));
+            }
+        } catch (kernels::InputError const& error) {
+            return error.what();
+        }
+        return {};
+    }
+
+    bool has(Key key) const { return seen_.test(static_cast<std::size_t>(key)); }
     void complain(Complaint complaint) {
         if (complaint && !complaint_) complaint_ = std::move(complaint);
     }
@@ -146,14 +209,16 @@ class LineHandler {
         return false;
     }
 
+    /// A value takes about a hundred bytes in a tree, whatever it takes in the text.
+    static constexpr std::size_t most_tree_values = std::size_t{1} << 16;
+
     Task task_;
     RequestLine line_;
-    std::string custom_id_;
     Complaint complaint_;
     std::optional<Key> key_;
-    bool is_custom_id_ = false;
-    std::bitset<32> seen_;
+    Keys seen_;
     int levels_ = 0;
+    std::size_t values_ = 0;
 };
 
 }  // namespace
@@ -168,7 +233,7 @@ std::variant<RequestLine, RequestError> parse_request_line(std::string_view line
     }
     LineHandler handler(task);
     json::sax_parse(line.begin(), line.end(), &handler);
-    return std::move(handler).result();
+    return std::move(handler).result(line);
 }
 
 }  // namespace tesserank::io

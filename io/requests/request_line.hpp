@@ -1,5 +1,7 @@
 #pragma once
 
+#include "io/chat/chat_format.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -15,12 +17,15 @@ enum class Task : std::uint8_t { generate, score };
 
 /// Text to encode, or token ids as given.
 using TextOrTokens = std::variant<std::string, std::vector<std::int32_t>>;
+/// A prompt may be a conversation as well.
+using PromptInput = std::variant<std::string, std::vector<std::int32_t>, std::vector<ChatMessage>>;
 
 /// One line of input as it stands there: types and ranges checked, nothing checked that needs the
-/// model.
+/// model. An OpenAI batch line is one too, with its custom_id as the id.
 struct RequestLine {
     std::string id;
-    TextOrTokens prompt;
+    PromptInput prompt;
+    std::vector<std::string> images;         ///< paths and data URLs, in the order of their places
     std::optional<TextOrTokens> completion;  ///< score: always there; generate: never
     std::optional<std::size_t> max_new_tokens;
     std::optional<float> temperature;

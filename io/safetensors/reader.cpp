@@ -99,6 +99,13 @@ void SafetensorsReader::read_shards(std::string const& folder) {
     }
 }
 
+bool SafetensorsReader::has(std::string_view tensor) const {
+    return std::ranges::any_of(files_, [&](SafetensorsFile const& file) {
+        return std::ranges::find(file.tensors, tensor, &SafetensorsTensor::name) !=
+               file.tensors.end();
+    });
+}
+
 std::size_t SafetensorsReader::bytes() const {
     std::size_t bytes = 0;
     for (auto const& file : files_) bytes += file.version.bytes;

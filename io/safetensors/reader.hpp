@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace tesserank::io {
@@ -30,6 +31,7 @@ class SafetensorsReader {
     std::span<SafetensorsFile const> files() const { return files_; }
     /// The path of the index; empty for a single file.
     std::string const& index_path() const { return index_path_; }
+    bool has(std::string_view tensor) const;
     /// Of all files together.
     std::size_t bytes() const;
 

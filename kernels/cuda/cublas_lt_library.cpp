@@ -1,13 +1,13 @@
 #include "kernels/cuda/cublas_lt_library.hpp"
 
-#include "kernels/cuda/library.hpp"
+#include "kernels/library.hpp"
 
 namespace tesserank::kernels::cuda {
 
 CublasLtLibrary load_cublas_lt() {
     // What is used of it is the same in both versions, but for the scales of fp8 rows, which 12.9
     // brought.
-    Library const library{"libcublasLt.so.13", "libcublasLt.so.12"};
+    Library const library("cuBLASLt 12 or 13", {"libcublasLt.so.13", "libcublasLt.so.12"});
     CublasLtLibrary functions;
     library.find(functions.version, "cublasLtGetVersion");
     library.find(functions.status_text, "cublasLtGetStatusString");

@@ -62,9 +62,12 @@ class CudaBackend final : public Backend, public ResidentDecode {
                               ConstTensorView weight, float eps) override;
     // elementwise.cu
     void add(TensorView x, ConstTensorView y) override;
+    void add_scaled(TensorView x, ConstTensorView y, ConstTensorView scale) override;
+    void activation(Activation kind, ConstTensorView x, TensorView y) override;
     void gated_activation(Activation kind, ConstTensorView gate, ConstTensorView up,
                           TensorView y) override;
     void gather_rows(ConstTensorView x, std::span<std::size_t const> rows, TensorView y) override;
+    void scatter_rows(ConstTensorView x, std::span<std::size_t const> rows, TensorView y) override;
     void round(ConstTensorView x, TensorView y) override;
     // prepare_attention.cu
     void head_rms_norm(TensorView x, std::size_t head_dim, ConstTensorView weight,
@@ -85,6 +88,8 @@ class CudaBackend final : public Backend, public ResidentDecode {
                           TensorView y) override;
     // vision.cu
     void cut_patches(ConstTensorView pixels, PatchShape const& shape, TensorView y) override;
+    void add_positions(ConstTensorView patches, ConstTensorView class_token,
+                       ConstTensorView positions, TensorView y) override;
     void pixel_shuffle(ConstTensorView x, ShuffleShape const& shape, TensorView y) override;
     // sampling.cu
     void sample(ConstTensorView logits, std::span<SamplingParams const> params,

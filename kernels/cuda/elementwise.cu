@@ -20,6 +20,21 @@ struct Add {
     }
 };
 
+/// x += y * scale
+struct AddScaled {
+    TensorView x;
+    ConstTensorView y, scale;
+
+    template <int Width>
+    __device__ void run(std::size_t row, std::size_t col) const {
+        auto sums = load_floats<Width>(row_of(x, row), DType::f32, col);
+        auto const terms = load_floats<Width>(row_of(y, row), DType::f32, col);
+        auto const factors = load_floats<Width>(scale.data, scale.dtype, col);
+        for (int i = 0; i < Width; ++i) sums.at[i] += terms.at[i] * factors.at[i];
+        store_floats<Width>(row_of(x, row), DType::f32, col, sums);
+    }
+};
+
 /// y = x, rounded to its dtype
 struct Round {
     ConstTensorView x;
@@ -48,16 +63,49 @@ struct CopyRows {
     }
 };
 
+/// y[rows[r]] = x[r]
+struct ScatterRows {
+    ConstTensorView x;
+    DeviceSpan<std::size_t const> rows;
+    TensorView y;
+
+    template <int Width>
+    __device__ void run(std::size_t row, std::size_t col) const {
+        store_floats<Width>(row_of(y, rows.data[row]), DType::f32, col,
+                            load_floats<Width>(row_of(x, row), DType::f32, col));
+    }
+};
+
 template <Activation kind>
 __device__ __forceinline__ float activate(float x) {
-    constexpr float root_of_half = 0.707106781186547524F, root_of_2_over_pi = 0.797884560802865356F;
+    constexpr float root_of_2_over_pi = 0.797884560802865356F;
     if constexpr (kind == Activation::silu) {
         return x / (1.0F + expf(-x));
     } else if constexpr (kind == Activation::gelu) {
-        return 0.5F * x * (1.0F + erff(x * root_of_half));
+        return x * normcdff(x);  // 1 + erf would cancel
     } else {
         return 0.5F * x * (1.0F + tanhf(root_of_2_over_pi * (x + 0.044715F * x * x * x)));
     }
+}
+
+/// y = act(x)
+template <Activation kind>
+struct Activate {
+    ConstTensorView x;
+    TensorView y;
+
+    template <int Width>
+    __device__ void run(std::size_t row, std::size_t col) const {
+        auto values = load_floats<Width>(row_of(x, row), x.dtype, col);
+        for (int i = 0; i < Width; ++i) values.at[i] = activate<kind>(values.at[i]);
+        store_floats<Width>(row_of(y, row), y.dtype, col, values);
+    }
+};
+
+template <Activation kind>
+void launch_activation(cudaStream_t stream, ConstTensorView x, TensorView y) {
+    Area const area = join_rows({y.rows, y.cols}, x, y);
+    for_each_pack(stream, area, rows_aligned(x) && rows_aligned(y), Activate<kind>{x, y});
 }
 
 /// y = act(gate) * up
@@ -110,6 +158,13 @@ void CudaBackend::add(TensorView x, ConstTensorView y) {
     for_each_pack(stream(), area, rows_aligned(x) && rows_aligned(y), Add{x, y});
 }
 
+void CudaBackend::add_scaled(TensorView x, ConstTensorView y, ConstTensorView scale) {
+    contracts::add_scaled(x, y, scale);
+    for_each_pack(stream(), {x.rows, x.cols},
+                  rows_aligned(x) && rows_aligned(y) && rows_aligned(scale),
+                  AddScaled{x, y, scale});
+}
+
 void CudaBackend::round(ConstTensorView x, TensorView y) {
     contracts::round(x, y);
     Area const area = join_rows({x.rows, x.cols}, x, y);
@@ -120,6 +175,25 @@ void CudaBackend::gather_rows(ConstTensorView x, std::span<std::size_t const> ro
     contracts::gather_rows(x, rows, y);
     if (rows.empty() || y.cols == 0) return;
     copy_rows(stream(), x, upload(rows), y);
+}
+
+void CudaBackend::scatter_rows(ConstTensorView x, std::span<std::size_t const> rows, TensorView y) {
+    contracts::scatter_rows(x, rows, y);
+    if (rows.empty() || x.cols == 0) return;
+    for_each_pack(stream(), {x.rows, x.cols}, rows_aligned(x) && rows_aligned(y),
+                  ScatterRows{x, upload(rows), y});
+}
+
+void CudaBackend::activation(Activation kind, ConstTensorView x, TensorView y) {
+    contracts::activation(x, y);
+    switch (kind) {
+        case Activation::silu:
+            return launch_activation<Activation::silu>(stream(), x, y);
+        case Activation::gelu:
+            return launch_activation<Activation::gelu>(stream(), x, y);
+        case Activation::gelu_tanh:
+            return launch_activation<Activation::gelu_tanh>(stream(), x, y);
+    }
 }
 
 void CudaBackend::gated_activation(Activation kind, ConstTensorView gate, ConstTensorView up,

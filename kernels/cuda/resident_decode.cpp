@@ -70,12 +70,6 @@ class PinnedLanding final : public Landing {
         write_to_host(source, memory_.get(), bytes, stream_);
         check_cuda(cudaEventRecord(arrived_.get(), stream_), "cudaEventRecord");
     }
-    bool arrived() override {
-        auto const code = cudaEventQuery(arrived_.get());
-        if (code == cudaErrorNotReady) return false;
-        check_cuda(code, "cudaEventQuery");
-        return true;
-    }
     std::span<std::byte const> wait() override {
         watch_.wait_for(arrived_.get());
         return {memory_.get(), bytes_};

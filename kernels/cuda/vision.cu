@@ -2,6 +2,7 @@
 #include "kernels/cuda/cuda_backend.hpp"
 #include "kernels/cuda/device/convert.cuh"
 #include "kernels/cuda/device/launch.cuh"
+#include "kernels/cuda/packs.cuh"
 
 #include <algorithm>
 #include <cstdint>
@@ -10,9 +11,10 @@
 namespace tesserank::kernels::cuda {
 namespace {
 
-// Both operations move numbers and happen once for a picture: a block for each row that is written,
-// its threads along the row, so that writes are coalesced and reads are runs of a patch or a token.
-// Threads divide for each number: in 32 bits, which a GPU does several times faster than in 64.
+// Cutting and shuffling move numbers and happen once for a picture: a block for each row that is
+// written, its threads along the row, so that writes are coalesced and reads are runs of a patch or
+// a token. Threads divide for each number: in 32 bits, which a GPU does several times faster than
+// in 64.
 constexpr unsigned block_threads = 256;
 
 /// Blocks of a grid; each takes rows at this distance.
@@ -62,6 +64,23 @@ __global__ void pixel_shuffle_kernel(ConstTensorView x, ShuffleShape shape, Tens
     }
 }
 
+/// y = the class token or a patch, plus its position
+struct AddPositions {
+    ConstTensorView patches, class_token, positions;
+    TensorView y;
+
+    template <int Width>
+    __device__ void run(std::size_t row, std::size_t col) const {
+        std::size_t const picture = row / positions.rows, place = row % positions.rows;
+        std::size_t const patch = picture * (positions.rows - 1) + place - 1;
+        auto sums = place == 0 ? load_floats<Width>(class_token.data, class_token.dtype, col)
+                               : load_floats<Width>(row_of(patches, patch), DType::f32, col);
+        auto const terms = load_floats<Width>(row_of(positions, place), positions.dtype, col);
+        for (int i = 0; i < Width; ++i) sums.at[i] += terms.at[i];
+        store_floats<Width>(row_of(y, row), DType::f32, col, sums);
+    }
+};
+
 }  // namespace
 
 void CudaBackend::cut_patches(ConstTensorView pixels, PatchShape const& shape, TensorView y) {
@@ -69,6 +88,15 @@ void CudaBackend::cut_patches(ConstTensorView pixels, PatchShape const& shape, T
     auto* const kernel =
         y.dtype == DType::f32 ? cut_patches_kernel<float> : cut_patches_kernel<BFloat16>;
     launch(kernel, {.grid = row_blocks(y), .block = block_threads}, stream(), pixels, shape, y);
+}
+
+void CudaBackend::add_positions(ConstTensorView patches, ConstTensorView class_token,
+                                ConstTensorView positions, TensorView y) {
+    contracts::add_positions(patches, class_token, positions, y);
+    bool const aligned = rows_aligned(patches) && rows_aligned(class_token) &&
+                         rows_aligned(positions) && rows_aligned(y);
+    for_each_pack(stream(), {y.rows, y.cols}, aligned,
+                  AddPositions{patches, class_token, positions, y});
 }
 
 void CudaBackend::pixel_shuffle(ConstTensorView x, ShuffleShape const& shape, TensorView y) {

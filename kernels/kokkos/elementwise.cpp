@@ -3,6 +3,7 @@
 #include "kernels/kokkos/parallel_for.hpp"
 
 #include <algorithm>
+#include <vector>
 
 namespace tesserank::kernels::kokkos {
 
@@ -24,11 +25,31 @@ void KokkosBackend::add(TensorView x, ConstTensorView y) {
     });
 }
 
+void KokkosBackend::add_scaled(TensorView x, ConstTensorView y, ConstTensorView scale) {
+    contracts::add_scaled(x, y, scale);
+    if (x.size() == 0) return;
+    std::vector<float> widened(scale.cols);
+    kernels_->widen(scale.dtype, scale.data, widened.data(), widened.size());
+    parallel_for("add_scaled", x.rows, [=, factors = widened.data()](std::size_t t) {
+        float* const sum = x.row<float>(t);
+        float const* const term = y.row<float>(t);
+        for (std::size_t c = 0; c < x.cols; ++c) sum[c] += term[c] * factors[c];
+    });
+}
+
 void KokkosBackend::gather_rows(ConstTensorView x, std::span<std::size_t const> rows,
                                 TensorView y) {
     contracts::gather_rows(x, rows, y);
     parallel_for("gather_rows", rows.size(), [=](std::size_t i) {
         std::copy_n(x.row<float>(rows[i]), x.cols, y.row<float>(i));
+    });
+}
+
+void KokkosBackend::scatter_rows(ConstTensorView x, std::span<std::size_t const> rows,
+                                 TensorView y) {
+    contracts::scatter_rows(x, rows, y);
+    parallel_for("scatter_rows", rows.size(), [=](std::size_t i) {
+        std::copy_n(x.row<float>(i), x.cols, y.row<float>(rows[i]));
     });
 }
 

@@ -30,7 +30,9 @@ class KokkosBackend final : public HostBackend {
     void layer_norm(ConstTensorView x, ConstTensorView weight, ConstTensorView bias, float eps,
                     TensorView y) override;
     void add(TensorView x, ConstTensorView y) override;
+    void add_scaled(TensorView x, ConstTensorView y, ConstTensorView scale) override;
     void rotary(TensorView x, std::size_t head_dim, ConstTensorView cos_sin) override;
+    void activation(Activation kind, ConstTensorView x, TensorView y) override;
     void gated_activation(Activation kind, ConstTensorView gate, ConstTensorView up,
                           TensorView y) override;
     void store_kv(ConstTensorView k, ConstTensorView v, Segments const& segments,
@@ -42,8 +44,11 @@ class KokkosBackend final : public HostBackend {
                           Segments const& segments, AttentionShape const& shape,
                           TensorView y) override;
     void cut_patches(ConstTensorView pixels, PatchShape const& shape, TensorView y) override;
+    void add_positions(ConstTensorView patches, ConstTensorView class_token,
+                       ConstTensorView positions, TensorView y) override;
     void pixel_shuffle(ConstTensorView x, ShuffleShape const& shape, TensorView y) override;
     void gather_rows(ConstTensorView x, std::span<std::size_t const> rows, TensorView y) override;
+    void scatter_rows(ConstTensorView x, std::span<std::size_t const> rows, TensorView y) override;
     void round(ConstTensorView x, TensorView y) override;
     void sample(ConstTensorView logits, std::span<SamplingParams const> params,
                 std::span<TokenLogprob> chosen) override;

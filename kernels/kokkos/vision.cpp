@@ -1,6 +1,9 @@
 #include "kernels/contracts.hpp"
 #include "kernels/kokkos/kokkos_backend.hpp"
 #include "kernels/kokkos/parallel_for.hpp"
+#include "kernels/rows.hpp"
+
+#include <span>
 
 namespace tesserank::kernels::kokkos {
 namespace {
@@ -30,6 +33,23 @@ void KokkosBackend::cut_patches(ConstTensorView pixels, PatchShape const& shape,
                 store_part(plane + i * shape.width + left, shape.patch, y, row, column);
             }
         }
+    });
+}
+
+void KokkosBackend::add_positions(ConstTensorView patches, ConstTensorView class_token,
+                                  ConstTensorView positions, TensorView y) {
+    contracts::add_positions(patches, class_token, positions, y);
+    std::size_t const places = positions.rows;
+    parallel_for("add_positions", y.rows, [=](std::size_t row) {
+        std::size_t const picture = row / places, place = row % places;
+        auto const token =
+            place == 0 ? class_token : patches.rows_from(picture * (places - 1) + place - 1, 1);
+        std::span<float> const sum(y.row<float>(row), y.cols);
+        load_row(token, 0, sum);
+        visit_dtype(positions.dtype, [&]<class Element>(Element) {
+            Element const* const position = positions.row<Element>(place);
+            for (std::size_t c = 0; c < sum.size(); ++c) sum[c] += to_float(position[c]);
+        });
     });
 }
 

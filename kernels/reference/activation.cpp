@@ -14,7 +14,7 @@ double activate(Activation kind, double x) {
         case Activation::silu:
             return x / (1.0 + std::exp(-x));
         case Activation::gelu:
-            return 0.5 * x * (1.0 + std::erf(x / std::numbers::sqrt2));
+            return 0.5 * x * std::erfc(-x / std::numbers::sqrt2);
         case Activation::gelu_tanh:
             break;
     }
@@ -24,6 +24,18 @@ double activate(Activation kind, double x) {
 }
 
 }  // namespace
+
+void ReferenceBackend::activation(Activation kind, ConstTensorView x, TensorView y) {
+    contracts::activation(x, y);
+    std::vector<float> row(x.cols);
+    for (std::size_t t = 0; t < x.rows; ++t) {
+        load_row(x, t, row);
+        for (float& value : row) {
+            value = static_cast<float>(activate(kind, static_cast<double>(value)));
+        }
+        store_row(row, y, t);
+    }
+}
 
 void ReferenceBackend::gated_activation(Activation kind, ConstTensorView gate, ConstTensorView up,
                                         TensorView y) {

@@ -23,11 +23,30 @@ void ReferenceBackend::add(TensorView x, ConstTensorView y) {
     }
 }
 
+void ReferenceBackend::add_scaled(TensorView x, ConstTensorView y, ConstTensorView scale) {
+    contracts::add_scaled(x, y, scale);
+    std::vector<float> factors(scale.cols);
+    load_row(scale, 0, factors);
+    for (std::size_t t = 0; t < x.rows; ++t) {
+        for (std::size_t c = 0; c < x.cols; ++c) {
+            x.row<float>(t)[c] += y.row<float>(t)[c] * factors[c];
+        }
+    }
+}
+
 void ReferenceBackend::gather_rows(ConstTensorView x, std::span<std::size_t const> rows,
                                    TensorView y) {
     contracts::gather_rows(x, rows, y);
     for (std::size_t i = 0; i < rows.size(); ++i) {
         std::copy_n(x.row<float>(rows[i]), x.cols, y.row<float>(i));
+    }
+}
+
+void ReferenceBackend::scatter_rows(ConstTensorView x, std::span<std::size_t const> rows,
+                                    TensorView y) {
+    contracts::scatter_rows(x, rows, y);
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        std::copy_n(x.row<float>(i), x.cols, y.row<float>(rows[i]));
     }
 }
 

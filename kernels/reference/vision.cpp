@@ -26,6 +26,23 @@ void ReferenceBackend::cut_patches(ConstTensorView pixels, PatchShape const& sha
     }
 }
 
+void ReferenceBackend::add_positions(ConstTensorView patches, ConstTensorView class_token,
+                                     ConstTensorView positions, TensorView y) {
+    contracts::add_positions(patches, class_token, positions, y);
+    std::vector<float> token(y.cols), position(y.cols);
+    for (std::size_t row = 0, patch = 0; row < y.rows; ++row) {
+        std::size_t const place = row % positions.rows;
+        if (place == 0) {
+            load_row(class_token, 0, token);
+        } else {
+            load_row(patches, patch++, token);
+        }
+        load_row(positions, place, position);
+        for (std::size_t c = 0; c < y.cols; ++c) token[c] += position[c];
+        store_row(token, y, row);
+    }
+}
+
 void ReferenceBackend::pixel_shuffle(ConstTensorView x, ShuffleShape const& shape, TensorView y) {
     contracts::pixel_shuffle(x, shape, y);
     std::size_t const down = shape.height / shape.factor, across = shape.width / shape.factor;

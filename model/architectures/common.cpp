@@ -7,22 +7,6 @@
 namespace tesserank::model::architectures {
 namespace {
 
-kernels::Activation read_activation(ConfigReader& config) {
-    using kernels::Activation;
-    static constexpr std::array<std::pair<std::string_view, Activation>, 5> known{
-        {{"silu", Activation::silu},
-         {"swish", Activation::silu},
-         {"gelu", Activation::gelu},
-         {"gelu_new", Activation::gelu_tanh},
-         {"gelu_pytorch_tanh", Activation::gelu_tanh}}};
-    auto const name = config.text("hidden_act");
-    for (auto const& [text, activation] : known) {
-        if (text == name) return activation;
-    }
-    config.fail("hidden_act",
-                "is \"" + name + "\", supported are silu, gelu, gelu_new, gelu_pytorch_tanh");
-}
-
 /// Memory is taken for each layer before the weights, which would not be there, are looked for.
 std::size_t read_layers(ConfigReader& config) {
     constexpr std::size_t most = 10000;
@@ -56,6 +40,21 @@ std::vector<bool> read_layer_types(ConfigReader& config, std::size_t layers) {
 
 }  // namespace
 
+kernels::Activation read_activation(ConfigReader& config, std::string_view key) {
+    using kernels::Activation;
+    static constexpr std::array<std::pair<std::string_view, Activation>, 5> known{
+        {{"silu", Activation::silu},
+         {"swish", Activation::silu},
+         {"gelu", Activation::gelu},
+         {"gelu_new", Activation::gelu_tanh},
+         {"gelu_pytorch_tanh", Activation::gelu_tanh}}};
+    auto const name = config.text(key);
+    for (auto const& [text, activation] : known) {
+        if (text == name) return activation;
+    }
+    config.fail(key, "is \"" + name + "\", supported are silu, gelu, gelu_new, gelu_pytorch_tanh");
+}
+
 DecoderConfig describe_common(ConfigReader& config, std::optional<std::size_t> context) {
     DecoderConfig decoder;
     decoder.vocabulary = config.size("vocab_size");
@@ -71,7 +70,7 @@ DecoderConfig describe_common(ConfigReader& config, std::optional<std::size_t> c
     }
     decoder.head_dim = config.size_or("head_dim", decoder.hidden / decoder.query_heads);
     decoder.norm_eps = static_cast<float>(config.number("rms_norm_eps"));
-    decoder.activation = read_activation(config);
+    decoder.activation = read_activation(config, "hidden_act");
     decoder.tied_embeddings = config.flag_or("tie_word_embeddings", false);
     decoder.eos_ids = config.token_ids("eos_token_id");
     decoder.windows.assign(decoder.layers, 0);

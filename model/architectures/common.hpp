@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <string_view>
 
 namespace tesserank::model::architectures {
 
@@ -13,6 +14,9 @@ namespace tesserank::model::architectures {
 /// they are refused.
 DecoderConfig describe_common(ConfigReader& config,
                               std::optional<std::size_t> context = std::nullopt);
+
+/// Activations by the names that transformers gives them.
+kernels::Activation read_activation(ConfigReader& config, std::string_view key);
 
 /// Reads rope_theta with rope_scaling (transformers 4) or rope_parameters (transformers 5), and
 /// stretches the context.
@@ -25,6 +29,7 @@ void read_uniform_window(ConfigReader& config, DecoderConfig& decoder);
 /// Qwen2 and Qwen3: `use_sliding_window` with `max_window_layers`, or `layer_types`.
 void read_layered_window(ConfigReader& config, DecoderConfig& decoder);
 
+DecoderConfig describe_internlm2(ConfigReader& config);
 DecoderConfig describe_llama(ConfigReader& config);
 DecoderConfig describe_mistral(ConfigReader& config);
 DecoderConfig describe_qwen2(ConfigReader& config);

@@ -1,7 +1,9 @@
 #include "model/calibration_shapes.hpp"
 #include "model/module_work.hpp"
+#include "model/vision_work.hpp"
 
 #include <algorithm>
+#include <array>
 #include <vector>
 
 namespace tesserank::model {
@@ -12,6 +14,9 @@ void add_once(std::vector<T>& list, T const& element) {
     if (std::ranges::find(list, element) == list.end()) list.push_back(element);
 }
 
+constexpr std::array placements{Placement::shard, Placement::replicate, Placement::split_batch,
+                                Placement::single(0)};
+
 /// What a search for a plan will ask of the machine.
 class ModelShapes {
   public:
@@ -19,7 +24,7 @@ class ModelShapes {
         : request_{request},
           run_{run},
           model_{run.config, run.options, run.dtype_of, run.ranks},
-          modules_{describe_modules(run.config)} {}
+          modules_{describe_text(run.config)} {}
 
     void add() {
         for (auto const phase : {Step::Phase::prefill, Step::Phase::decode}) {
@@ -27,12 +32,12 @@ class ModelShapes {
                 add_step(load);
             }
         }
+        add_encoding();
     }
 
   private:
     void add_step(StepLoad const& load) {
-        for (auto const placement : {Placement::shard, Placement::replicate, Placement::split_batch,
-                                     Placement::single(0)}) {
+        for (auto const placement : placements) {
             for (auto const& module : modules_) {
                 if (module.kind != ModuleKind::norm) add(works_of(model_, module, placement, load));
             }
@@ -42,6 +47,30 @@ class ModelShapes {
             }
         }
         add_activations(load.shape);
+    }
+
+    void add_encoding() {
+        auto const modules = describe_vision(run_.config);
+        if (modules.empty()) return;
+        auto const compute = kernels::size_of(run_.options.compute);
+        auto const& vision = *run_.config.vision;
+        for (auto const& [load, count] :
+             vision_loads_of(run_.config, {.ranks = run_.ranks, .placements = {}, .streams = {}},
+                             run_.options, run_.workload)) {
+            for (auto const placement : placements) {
+                for (auto const& module : modules) {
+                    if (module.kind != ModuleKind::norm) {
+                        add(works_of(model_, module, placement, load));
+                    }
+                }
+            }
+            for (std::size_t const bytes : {load.shape.rows * vision.hidden * sizeof(float),
+                                            load.shape.rows * vision.hidden * compute,
+                                            load.shape.outputs * vision.shuffled() * sizeof(float),
+                                            load.shape.outputs * vision.features * sizeof(float)}) {
+                add_once(request_.message_bytes, bytes);
+            }
+        }
     }
 
     void add(RanksWork const& ranks) {

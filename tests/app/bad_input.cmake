@@ -14,3 +14,7 @@ foreach(case IN ITEMS
   program_test(app/bad_usage/${case}@3 LABEL mpi SCRIPT bad_usage.py
                ARGUMENTS --golden ${PROJECT_SOURCE_DIR}/tests/golden --ranks 3 --mpiexec ${MPIEXEC_EXECUTABLE} ${case})
 endforeach()
+foreach(case IN ITEMS files urls limits prompts)
+  program_test(app/bad_pictures/${case}@3 LABEL mpi SCRIPT bad_pictures.py
+               ARGUMENTS --golden ${PROJECT_SOURCE_DIR}/tests/golden --ranks 3 --mpiexec ${MPIEXEC_EXECUTABLE} ${case})
+endforeach()

@@ -2,12 +2,12 @@
 # a test holds the list against what the program says and against the folder: nothing is skipped in silence.
 set(GOLDEN_MODELS ${PROJECT_SOURCE_DIR}/tests/golden/models)
 set(GOLDEN_COVERED llama-5heads-kv1 llama-gqa-rope3 llama-gqa-rope3-bf16 mistral-swa8 qwen2-tied-kv3 qwen3-qknorm)
-set(GOLDEN_NOT_COVERED internvl-hf internvl-orig-25heads-bf16 internvl-orig-psv1-bf16 internvl-orig-qwen2
-                       mixtral-4x2-bf16 qwen3moe-6x2)
+set(GOLDEN_VISION internvl-hf internvl-orig-25heads-bf16 internvl-orig-psv1-bf16 internvl-orig-qwen2)
+set(GOLDEN_NOT_COVERED mixtral-4x2-bf16 qwen3moe-6x2)
 
 # golden_test(case ranks [option ...])
 function(golden_test case ranks)
-  list(JOIN ARGN "," variant)
+  list(JOIN ARGN "" variant)
   string(REGEX REPLACE "--[a-z-]+=" "/" variant "${variant}")
   program_test(golden/${case}${variant}@${ranks} LABEL golden SCRIPT golden_case.py
                ARGUMENTS --case ${GOLDEN_MODELS}/${case} --ranks ${ranks} --mpiexec ${MPIEXEC_EXECUTABLE} ${ARGN})
@@ -29,5 +29,36 @@ foreach(case IN LISTS GOLDEN_COVERED)
   golden_test(${case} 2 --prefill-chunk=3)
 endforeach()
 
+# Pictures: every placement and rank count on some case, every case on some of them; all of them where
+# TESSERANK_EVERY_PLAN is set, which takes ten minutes.
+if(DEFINED ENV{TESSERANK_EVERY_PLAN})
+  foreach(case IN LISTS GOLDEN_VISION)
+    foreach(placement IN ITEMS shard replicate replicate-attention split-batch)
+      foreach(ranks IN ITEMS 1 2 3 4 5)
+        golden_test(${case} ${ranks} --placement=${placement})
+      endforeach()
+      golden_test(${case} 3 --placement=${placement} --backend=reference)
+    endforeach()
+  endforeach()
+else()
+  foreach(case IN LISTS GOLDEN_VISION)
+    golden_test(${case} 1 --placement=shard)
+    golden_test(${case} 3 --placement=shard)
+    golden_test(${case} 2 --placement=replicate-attention)
+    golden_test(${case} 4 --placement=split-batch)
+  endforeach()
+  golden_test(internvl-hf 5 --placement=shard)
+  golden_test(internvl-orig-25heads-bf16 5 --placement=replicate-attention)
+  golden_test(internvl-orig-psv1-bf16 3 --placement=replicate)
+  golden_test(internvl-orig-qwen2 5 --placement=split-batch)
+  golden_test(internvl-hf 2 --placement=shard --backend=reference)
+  golden_test(internvl-orig-25heads-bf16 3 --placement=split-batch --backend=reference)
+endif()
+golden_test(internvl-hf 3 --placement=vision.*=single:1)
+golden_test(internvl-orig-qwen2 3 --placement=vision.*.attention=split-batch)
+golden_test(internvl-orig-25heads-bf16 2 --dtype=bf16)
+golden_test(internvl-orig-qwen2 2 --prefill-chunk=3)
+golden_test(internvl-hf 3 --batch=2)
+
 program_test(golden/not-covered-yet LABEL golden SCRIPT golden_not_covered.py
-             ARGUMENTS --models ${GOLDEN_MODELS} --covered ${GOLDEN_COVERED} --not-covered ${GOLDEN_NOT_COVERED})
+             ARGUMENTS --models ${GOLDEN_MODELS} --covered ${GOLDEN_COVERED} ${GOLDEN_VISION} --not-covered ${GOLDEN_NOT_COVERED})

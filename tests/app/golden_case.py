@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -86,17 +87,42 @@ def check_same(folder: pathlib.Path) -> list[str]:
     return problems
 
 
-def make_inputs(expected: pathlib.Path, folder: pathlib.Path) -> tuple[list[dict], list[dict]]:
+def images_of(prompt: dict, case: pathlib.Path) -> dict:
+    """The part of a request that says which pictures it has."""
+    paths = [str(case.resolve() / "images" / f"image{index}.png") for index in prompt.get("images", [])]
+    return {"images": paths} if paths else {}
+
+
+def image_options(case: pathlib.Path) -> list:
+    """The id of the placeholder, for a model that has it neither in its config nor in a tokenizer."""
+    facts = json.loads((case / "expected" / "case.json").read_text())
+    known = facts["kind"] != "orig" or (case / "tokenizer.json").exists()
+    return [] if known else ["--image-token", facts["vision"]["ctx"]]
+
+
+def features_options(case: pathlib.Path, folder: pathlib.Path) -> list:
+    facts = json.loads((case / "expected" / "case.json").read_text())
+    return ["--image-features", folder / "features.h5"] if "vision" in facts else []
+
+
+def with_marks(text: str) -> str:
+    """As a user writes it: the placeholders are not counted yet."""
+    return re.sub("<img>(<IMG_CONTEXT>)+</img>", "<image>", text)
+
+
+def make_inputs(expected: pathlib.Path, folder: pathlib.Path, case: pathlib.Path) -> tuple[list[dict], list[dict]]:
     """Requests for generate: by tokens, and by text where the case has it; for score: the given completions, and each
     prompt with a one-token completion, whose logits cover all positions of the prompt."""
     prompts, scores = read_lines(expected / "prompts.jsonl"), read_lines(expected / "scores.jsonl")
-    requests = [{"id": p["id"], "tokens": p["prompt_tokens"], "max_new_tokens": p["max_new_tokens"], "logprobs": True}
-                for p in prompts]
-    requests += [{"id": p["id"] + "-text", "prompt": p["text"], "max_new_tokens": p["max_new_tokens"]}
-                 for p in prompts if "text" in p]
+    requests = [{"id": p["id"], "tokens": p["prompt_tokens"], "max_new_tokens": p["max_new_tokens"], "logprobs": True,
+                 **images_of(p, case)} for p in prompts]
+    requests += [{"id": p["id"] + "-text", "prompt": with_marks(p["text"]), "max_new_tokens": p["max_new_tokens"],
+                  **images_of(p, case)} for p in prompts if "text" in p]
     write_lines(folder / "prompts.jsonl", requests)
-    lines = [{"id": s["id"], "tokens": s["prompt_tokens"], "completion_tokens": s["completion_tokens"]} for s in scores]
-    lines += [{"id": p["id"] + "-all", "tokens": p["prompt_tokens"], "completion_tokens": [0]} for p in prompts]
+    lines = [{"id": s["id"], "tokens": s["prompt_tokens"], "completion_tokens": s["completion_tokens"],
+              **images_of(prompts[s["prompt_index"]], case)} for s in scores]
+    lines += [{"id": p["id"] + "-all", "tokens": p["prompt_tokens"], "completion_tokens": [0], **images_of(p, case)}
+              for p in prompts]
     write_lines(folder / "scores.jsonl", lines)
     return requests, lines
 
@@ -110,6 +136,23 @@ def collect_logits(expected: pathlib.Path, folder: pathlib.Path) -> None:
         out["logits/last"] = np.stack([new[f"{i}/logits"][0] for i in ids])
         # The last row predicts what follows the one-token completion.
         out["logits/all"] = scored[f"{ids[case['all_positions_prompt']]}-all/logits"][:-1]
+
+
+def collect_features(expected: pathlib.Path, folder: pathlib.Path) -> None:
+    """The features of each picture under their names in expected.h5: the same in every request that has it."""
+    case = json.loads((expected / "case.json").read_text())
+    if "vision" not in case:
+        return
+    places = [(prompt["id"], place, image) for prompt in read_lines(expected / "prompts.jsonl")
+              for place, image in enumerate(prompt["images"])]
+    with h5py.File(folder / "features.h5") as got, h5py.File(folder / "logits.h5", "a") as out:
+        for request, place, image in places:
+            features = got[f"features/{request}/{place}"][:]
+            name = f"vision/image{image}/features"
+            if name not in out:
+                out[name] = features.reshape(-1, case["vision"]["n"], features.shape[-1])
+            elif not np.allclose(out[name][:].reshape(features.shape), features, rtol=0, atol=1e-4):
+                sys.exit(f"the features of image {image} in {request} are others than elsewhere")
 
 
 def check_text(expected: pathlib.Path, folder: pathlib.Path, exact: bool) -> list[str]:
@@ -149,15 +192,18 @@ def main() -> int:
         folder = pathlib.Path(name)
         if options.new_tokens:
             expected = shorten(expected, folder, options.new_tokens)
-        requests, lines = make_inputs(expected, folder)
+        requests, lines = make_inputs(expected, folder, options.case)
         model = folder / "model.h5"
         program.run("convert", options.case, model, "--quiet")
         program.run_ranks("generate", model, "--input", folder / "prompts.jsonl", "--output", folder / "out.jsonl",
-                          "--logits", folder / "generated.h5")
-        program.run_ranks("generate", model, "--input", folder / "prompts.jsonl", "--output", folder / "chosen.jsonl")
+                          "--logits", folder / "generated.h5", *image_options(options.case),
+                          *features_options(options.case, folder))
+        program.run_ranks("generate", model, "--input", folder / "prompts.jsonl", "--output", folder / "chosen.jsonl",
+                          *image_options(options.case))
         program.run_ranks("score", model, "--input", folder / "scores.jsonl", "--output", folder / "scored.jsonl",
-                          "--logits", folder / "scored.h5")
+                          "--logits", folder / "scored.h5", *image_options(options.case))
         collect_logits(expected, folder)
+        collect_features(expected, folder)
         results, scores = read_lines(folder / "out.jsonl"), read_lines(folder / "scored.jsonl")
         if [r["id"] for r in results] != [r["id"] for r in requests]:
             sys.exit("the results are not in the order of the requests")

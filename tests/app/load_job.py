@@ -126,6 +126,34 @@ def write_checkpoint(folder: pathlib.Path, vocabulary: int, zeros: bool = False)
         file.truncate(8 + len(text) + end)
 
 
+# Read and written as they are.
+BYTES = {"F32": "<u4", "BF16": "<u2"}
+
+
+def read_tensors(folder: pathlib.Path) -> tuple[str, dict]:
+    """The dtype of a checkpoint, and its tensors."""
+    tensors = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        data = path.read_bytes()
+        size = struct.unpack("<Q", data[:8])[0]
+        for name, info in json.loads(data[8:8 + size]).items():
+            if name == "__metadata__":
+                continue
+            begin, end = (8 + size + offset for offset in info["data_offsets"])
+            dtype = info["dtype"]
+            tensors[name] = np.frombuffer(data[begin:end], BYTES[dtype]).reshape(info["shape"])
+    return dtype, tensors
+
+
+def write_tensors(path: pathlib.Path, dtype: str, tensors: dict) -> None:
+    header, end = {}, 0
+    for name, array in tensors.items():
+        begin, end = end, end + array.nbytes
+        header[name] = {"dtype": dtype, "shape": array.shape, "data_offsets": [begin, end]}
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(array.tobytes() for array in tensors.values()))
+
+
 def sum_of_weights(path: pathlib.Path) -> int:
     total = []
     with h5py.File(path) as file:

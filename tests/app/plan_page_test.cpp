@@ -28,7 +28,7 @@ std::string page(std::string_view title) {
         config, plan, {.compute = kernels::DType::f32, .max_rows = 64, .max_logit_rows = 64},
         {.batch = 2, .prompt = 8, .new_tokens = 4, .candidates = 1},
         [](std::string_view) { return kernels::DType::f32; });
-    return plan_page(facts, {"a machine", {}, {}}, title);
+    return plan_page(facts, {"a machine", {}, {}, {}}, title);
 }
 
 /// As a browser finds it: up to the first end of a script element.

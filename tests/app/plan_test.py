@@ -19,7 +19,7 @@ LLAMA_70B = {"model_type": "llama", "vocab_size": 128256, "hidden_size": 8192, "
                               "original_max_position_embeddings": 8192}}
 LLAMA_405B = dict(LLAMA_70B, hidden_size=16384, intermediate_size=53248, num_hidden_layers=126,
                   num_attention_heads=128)
-UNKNOWN = {"qwen3_moe": {"model_type": "qwen3_moe"}, "internvl_chat": {"model_type": "internvl_chat"}}
+UNKNOWN = {"qwen3_moe": {"model_type": "qwen3_moe"}, "phi3": {"model_type": "phi3"}}
 
 
 def expect(condition: bool, message: str) -> None:

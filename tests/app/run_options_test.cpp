@@ -55,6 +55,27 @@ TEST(RunOptions, SayHowWeightsAreHeld) {
     expect_refused({"--weights", "int4"}, "--weights is \"int4\", expected file or fp8");
 }
 
+TEST(RunOptions, SayWhetherTheVisionEncoderStays) {
+    EXPECT_EQ(parse({}).keep_vision, "auto");
+    EXPECT_EQ(parse({"--keep-vision", "no", "--vision-chunk", "4"}).keep_vision, "no");
+    EXPECT_EQ(parse({"--vision-chunk", "4"}).vision_chunk, 4U);
+    expect_refused({"--keep-vision", "maybe"},
+                   "--keep-vision is \"maybe\", expected auto, yes or no");
+}
+
+TEST(RunOptions, BoundWhatPicturesCost) {
+    auto const options = parse({"--max-tiles", "6", "--max-image-pixels=1000", "--max-image-bytes",
+                                "2M", "--image-token=0", "--image-features", "f.h5"});
+    EXPECT_EQ(options.max_tiles, 6U);
+    EXPECT_EQ(options.max_image_pixels, 1000U);
+    EXPECT_EQ(options.max_image_bytes, 2U << 20U);
+    EXPECT_EQ(options.image_token, 0U);
+    EXPECT_EQ(options.image_features, "f.h5");
+    EXPECT_EQ(parse({}).max_tiles, std::nullopt);
+    expect_refused({"--max-tiles", "0"}, "--max-tiles is 0, expected an integer from 1 to 2^31");
+    expect_refused({"--image-token", "-1"}, "--image-token is -1, expected an integer from 0 to");
+}
+
 TEST(RunOptions, KnowWhetherAPlacementIsGiven) {
     EXPECT_FALSE(parse({}).placement_given);
     EXPECT_EQ(parse({}).placement, "shard");
@@ -100,6 +121,9 @@ TEST(CheckPaths, RefusesAFileThatIsTwoThings) {
     expect_clash(with_files("a", "b/../a"), "--input and --output");
     expect_clash(with_files("a", "m.h5"), "the model and --output");
     expect_clash(with_files("a", "b", "b"), "--output and --logits");
+    auto features = with_files("a", "b");
+    features.image_features = "b";
+    expect_clash(features, "--output and --image-features");
     expect_clash(with_files("b.partial", "b"), "--input and --output while it is written");
     expect_clash(with_files("a", "b", "b.partial"), "--output while it is written and --logits");
 }

@@ -10,6 +10,7 @@ namespace tesserank::emulation {
 int capability();  ///< 80 for 8.0
 std::size_t device_memory();
 int current_device();
+std::size_t captures_begun();  ///< by this process
 /// Dynamic shared memory that a block may have.
 std::size_t largest_shared_memory();
 

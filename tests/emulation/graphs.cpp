@@ -1,3 +1,4 @@
+#include "tests/emulation/device.hpp"
 #include "tests/emulation/streams.hpp"
 
 #include <algorithm>
@@ -6,6 +7,17 @@
 using namespace tesserank::emulation;
 using Lock = std::lock_guard<std::recursive_mutex>;
 
+namespace {
+
+std::size_t captures_so_far = 0;
+
+}  // namespace
+
+std::size_t tesserank::emulation::captures_begun() {
+    Lock const lock(runtime_mutex());
+    return captures_so_far;
+}
+
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode) {
     Lock const lock(runtime_mutex());
     if (stream == nullptr) return result(cudaErrorStreamCaptureUnsupported);
@@ -13,6 +25,7 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mo
     stream->capture = std::make_shared<Capture>(
         Capture{.origin = stream, .mode = mode, .graph = std::make_shared<CUgraph_st>()});
     stream->joined = true;
+    ++captures_so_far;
     return result(device_state());
 }
 

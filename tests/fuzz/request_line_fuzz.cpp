@@ -4,6 +4,10 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
 
 namespace {
 
@@ -12,6 +16,29 @@ using namespace tesserank;
 void check(bool holds) {
     if (!holds) std::abort();
 }
+
+bool is_utf8(std::string_view text) {
+    return io::detail::find_invalid_utf8(text) == std::string_view::npos;
+}
+
+struct CheckPrompt {
+    std::size_t images;
+
+    void operator()(std::string const& text) const { check(is_utf8(text)); }
+    void operator()(std::vector<std::int32_t> const& tokens) const {
+        for (auto const token : tokens) check(token >= 0);
+    }
+    /// Every image has a place in a conversation, and every place an image.
+    void operator()(std::vector<io::ChatMessage> const& messages) const {
+        check(!messages.empty());
+        std::size_t places = 0;
+        for (auto const& message : messages) {
+            places += message.content.pictures();
+            for (auto const& text : message.content.texts) check(is_utf8(text));
+        }
+        check(places == images);
+    }
+};
 
 void check_line(io::RequestLine const& line, io::Task task) {
     check(!line.id.empty() && line.id.size() <= io::longest_id);
@@ -22,11 +49,8 @@ void check_line(io::RequestLine const& line, io::Task task) {
     check(!line.max_new_tokens || *line.max_new_tokens > 0);
     check(line.stop.size() <= 16 && line.logprobs.value_or(0) <= 20);
     for (auto const token : line.stop_token_ids) check(token >= 0);
-    if (auto const* tokens = std::get_if<1>(&line.prompt)) {
-        for (auto const token : *tokens) check(token >= 0);
-    } else {
-        check(io::detail::find_invalid_utf8(std::get<0>(line.prompt)) == std::string_view::npos);
-    }
+    for (auto const& image : line.images) check(!image.empty() && is_utf8(image));
+    std::visit(CheckPrompt{line.images.size()}, line.prompt);
 }
 
 }  // namespace
@@ -40,7 +64,7 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
         } else {
             auto const& error = std::get<io::RequestError>(parsed);
             check(!error.message.empty() && error.message.size() < 1000);
-            check(io::detail::find_invalid_utf8(error.message) == std::string_view::npos);
+            check(is_utf8(error.message));
             check(!error.id || (!error.id->empty() && error.id->size() <= io::longest_id));
         }
     }

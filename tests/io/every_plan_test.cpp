@@ -3,6 +3,7 @@
 #include "model/residual_route.hpp"
 #include "tests/io/golden_model.hpp"
 #include "tests/support/mpi_test.hpp"
+#include "tests/support/swallows_one.hpp"
 
 #include <gtest/gtest.h>
 
@@ -18,58 +19,6 @@ namespace {
 using kernels::DType;
 using test::GoldenModel;
 
-/// Hands everything on, but for one collective, which it swallows on every rank.
-class SwallowsOne final : public parallel::Communicator {
-  public:
-    SwallowsOne(parallel::Communicator& ranks, std::size_t swallowed)
-        : ranks_{ranks}, swallowed_{swallowed} {}
-    std::size_t calls() const { return calls_; }
-
-    int rank() const override { return ranks_.rank(); }
-    int size() const override { return ranks_.size(); }
-    void all_reduce(std::span<std::byte> data, DType dtype) override {
-        if (passes()) ranks_.all_reduce(data, dtype);
-    }
-    void reduce_scatter(std::span<std::byte> data, DType dtype, std::span<std::size_t const> counts,
-                        std::span<std::byte> mine) override {
-        if (passes()) ranks_.reduce_scatter(data, dtype, counts, mine);
-    }
-    void reduce(std::span<std::byte> data, DType dtype, int root) override {
-        if (passes()) ranks_.reduce(data, dtype, root);
-    }
-    void all_gather(std::span<std::byte const> mine, std::span<std::size_t const> bytes,
-                    std::span<std::byte> all) override {
-        if (passes()) ranks_.all_gather(mine, bytes, all);
-    }
-    void gather(std::span<std::byte const> mine, std::span<std::size_t const> bytes,
-                std::span<std::byte> all, int root) override {
-        if (passes()) ranks_.gather(mine, bytes, all, root);
-    }
-    void scatter(std::span<std::byte const> all, std::span<std::size_t const> bytes,
-                 std::span<std::byte> mine, int root) override {
-        if (passes()) ranks_.scatter(all, bytes, mine, root);
-    }
-    void transfer(std::span<std::byte> data, int from, int to) override {
-        if (passes()) ranks_.transfer(data, from, to);
-    }
-    void broadcast(std::span<std::byte> data, int root) override {
-        if (passes()) ranks_.broadcast(data, root);
-    }
-    void all_to_all(std::span<std::byte const> send, std::span<std::size_t const> send_bytes,
-                    std::span<std::byte> received,
-                    std::span<std::size_t const> received_bytes) override {
-        if (passes()) ranks_.all_to_all(send, send_bytes, received, received_bytes);
-    }
-
-  private:
-    bool passes() { return calls_++ != swallowed_; }
-
-    parallel::Communicator& ranks_;
-    std::size_t swallowed_;
-    std::size_t calls_ = 0;
-};
-
-constexpr std::size_t none = static_cast<std::size_t>(-1);
 constexpr std::size_t most_new_tokens = 5;
 
 class KeepFirst final : public LogitsSink {
@@ -96,15 +45,15 @@ class EveryPlan : public test::MpiTest, public ::testing::WithParamInterface<cha
 
     /// The largest error of a logit behind a prompt; on rank 0. Greedy tokens are checked too
     /// unless a collective is swallowed.
-    double run(PlacementPlan const& plan, std::size_t swallowed = none) {
-        SwallowsOne ranks(world, swallowed);
+    double run(PlacementPlan const& plan, std::size_t swallowed = test::SwallowsOne::none) {
+        test::SwallowsOne ranks(world, swallowed);
         Transformer transformer(golden.config, plan, *backend, ranks, golden, {});
         transformer.load();
         KeepFirst sink;
         static_cast<void>(generate(transformer, world, requests(1),
                                    {.eos_ids = golden.eos, .text = nullptr, .logits = &sink}));
         calls = ranks.calls();
-        if (swallowed == none) check_tokens(transformer);
+        if (swallowed == test::SwallowsOne::none) check_tokens(transformer);
         double worst = 0.0;
         for (auto const& [index, row] : sink.rows) {
             for (std::size_t v = 0; v < row.size(); ++v) {

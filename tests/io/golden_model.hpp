@@ -6,8 +6,7 @@
 #include "kernels/error.hpp"
 #include "model/architecture.hpp"
 #include "model/weight_source.hpp"
-
-#include <hdf5.h>
+#include "tests/io/expected_file.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -37,6 +36,8 @@ class GoldenModel final : public model::WeightSource {
     std::vector<std::int32_t> eos;
     double tolerance = 0.0;  ///< of a logit in f32
 
+    std::string const& folder() const { return folder_; }
+
     std::map<std::string, model::TensorInfo, std::less<>> const& tensors() const override {
         return infos_;
     }
@@ -46,8 +47,7 @@ class GoldenModel final : public model::WeightSource {
             auto const& region = request.regions[static_cast<std::size_t>(rank_)];
             auto const& info = infos_.at(request.tensor);
             std::size_t const size = kernels::size_of(info.dtype);
-            std::size_t width = 1;
-            for (std::size_t i = 1; i < info.shape.size(); ++i) width *= info.shape[i];
+            std::size_t const width = model::matrix_of(info.shape).cols;
             for (std::size_t r = 0; r < region.rows.count && region.cols.count > 0; ++r) {
                 auto const from = ((region.rows.begin + r) * width + region.cols.begin) * size;
                 std::memcpy(request.destination.data + r * request.destination.stride * size,
@@ -68,29 +68,14 @@ class GoldenModel final : public model::WeightSource {
         }
     }
 
-    template <class T>
-    std::vector<T> read(hid_t file, char const* path, hid_t type) {
-        auto const dataset = H5Dopen2(file, path, H5P_DEFAULT);
-        auto const space = H5Dget_space(dataset);
-        std::vector<T> values(static_cast<std::size_t>(H5Sget_simple_extent_npoints(space)));
-        bool const good = H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) >= 0;
-        H5Sclose(space);
-        H5Dclose(dataset);
-        kernels::require(good, "an expected result cannot be read");
-        return values;
-    }
-
     void read_expected() {
-        auto const path = folder_ + "/expected/expected.h5";
-        auto const file = H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
-        kernels::require(file >= 0, "there are no expected results");
-        auto const flat = read<std::int32_t>(file, "prompts/tokens", H5T_NATIVE_INT32);
-        auto const offsets = read<std::int64_t>(file, "prompts/offsets", H5T_NATIVE_INT64);
-        auto const greedy = read<std::int32_t>(file, "greedy/tokens", H5T_NATIVE_INT32);
-        auto const lengths = read<std::int32_t>(file, "greedy/lengths", H5T_NATIVE_INT32);
-        auto const logits = read<float>(file, "logits/last", H5T_NATIVE_FLOAT);
-        eos = read<std::int32_t>(file, "eos", H5T_NATIVE_INT32);
-        H5Fclose(file);
+        ExpectedFile const file(folder_ + "/expected/expected.h5");
+        auto const flat = file.integers("prompts/tokens");
+        auto const offsets = file.integers("prompts/offsets");
+        auto const greedy = file.integers("greedy/tokens");
+        auto const lengths = file.integers("greedy/lengths");
+        auto const logits = file.floats("logits/last");
+        eos = file.integers("eos");
         std::size_t const count = lengths.size(), most = greedy.size() / count;
         for (std::size_t i = 0; i < count; ++i) {
             prompts.emplace_back(flat.begin() + offsets[i], flat.begin() + offsets[i + 1]);

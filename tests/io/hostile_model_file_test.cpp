@@ -66,6 +66,31 @@ TEST(HostileModelFile, MissingPartsAreNamed) {
                 HasSubstr("/weights/good: attribute \"checksum\" is missing"));
 }
 
+// The tensor is [2, 2].
+TEST(HostileModelFile, RegionsMustMakeTheShape) {
+    auto const with = [](std::vector<std::uint64_t> const& numbers) {
+        return error_after([&](hid_t file) {
+            auto const dataset = checked(H5Dopen2(file, "weights/good", H5P_DEFAULT));
+            add_numbers(dataset, "region", numbers);
+            H5Dclose(dataset);
+        });
+    };
+    EXPECT_EQ(with({5, 2, 3, 2}), "no error");
+    EXPECT_EQ(with({5, 1, 3, 2, 9, 1, 3, 2}), "no error");
+    constexpr std::uint64_t huge = std::uint64_t{1} << 60;
+    for (auto const& wrong : {std::vector<std::uint64_t>{},
+                              {5, 2},
+                              {5, 3, 3, 2},
+                              {5, 1, 3, 2},
+                              {5, 2, 3, 1},
+                              {5, 1, 3, 2, 5, 1, 3, 2},
+                              {huge, 2, 0, 2},
+                              {0, 2, huge, 2},
+                              {0, huge, 0, 2, huge, huge, 0, 2}}) {
+        EXPECT_THAT(with(wrong), HasSubstr("/weights/good: ")) << ::testing::PrintToString(wrong);
+    }
+}
+
 TEST(HostileModelFile, ElementTypesAreChecked) {
     for (auto const type : {H5T_IEEE_F64LE, H5T_STD_I32LE, H5T_IEEE_F32BE}) {
         EXPECT_THAT(error_after([&](hid_t file) { add_raw_tensor(file, "bad", type, {4}, {0}); }),

@@ -91,6 +91,24 @@ TEST(LoadRounds, WhatAllRanksWantWholeIsSentOnce) {
     EXPECT_FALSE(cut.goes_to_all(cut.blocks()[0]));
 }
 
+// q, k and v that are one tensor are three requests.
+TEST(LoadRounds, WhatAllRanksWantInSlicesIsSentOnce) {
+    auto const tensor = make_tensor(400, 0);
+    auto const slice = [](std::size_t first, std::size_t rows) {
+        return WeightRequest{"t", std::vector<Region>(40, Region{{first, rows}, {0, 4}}), {}};
+    };
+    auto const q = slice(0, 200), k = slice(200, 100), v = slice(300, 100);
+    LoadRounds rounds({{&tensor, {&k, &q, &v}}}, 40, 1024);
+    EXPECT_TRUE(rounds.goes_to_all(rounds.blocks()[0]));
+    EXPECT_LE(count_rounds(rounds, 40, 1024), 8U);
+    LoadRounds const gap({{&tensor, {&q, &v}}}, 40, 1024);
+    EXPECT_FALSE(gap.goes_to_all(gap.blocks()[0]));
+    auto one_has_less = k;
+    one_has_less.regions[7].rows.count = 99;
+    LoadRounds const less({{&tensor, {&q, &one_has_less, &v}}}, 40, 1024);
+    EXPECT_FALSE(less.goes_to_all(less.blocks()[0]));
+}
+
 TEST(LoadRounds, RanksOfAnotherNodeShareOneCopy) {
     auto const tensor = make_tensor(400, 0);
     auto const request = replicated(400, 5);

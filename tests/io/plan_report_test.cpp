@@ -28,7 +28,7 @@ JsonDocument report(std::string const& wish, int ranks) {
         {.batch = 5, .prompt = 8, .new_tokens = 4, .candidates = 1},
         [](std::string_view) { return kernels::DType::bf16; });
     PlanPrediction const prediction{
-        "a machine", {{1.5, 0.25}, 3, "arithmetic"}, {{2.0, 1.0}, 4, "attention"}};
+        "a machine", {}, {{1.5, 0.25}, 3, "arithmetic"}, {{2.0, 1.0}, 4, "attention"}};
     return {plan_report_json(facts, prediction, "a title"), "report"};
 }
 

@@ -120,7 +120,7 @@ INSTANTIATE_TEST_SUITE_P(
     WrongKeys, BadRequestLine,
     ::testing::Values(
         BadLine{R"({"prompt": "p"})", "the key \"id\" is missing"},
-        BadLine{R"({"id": "a"})", "\"prompt\" and \"tokens\" are missing"},
+        BadLine{R"({"id": "a"})", R"(expected one of the keys "prompt", "tokens" and "messages")"},
         BadLine{R"({"id": "a", "prompt": "p", "tokens": [1]})",
                 "both \"prompt\" and \"tokens\" are given"},
         BadLine{with(R"("max_tokens": 5)"),
@@ -128,22 +128,28 @@ INSTANTIATE_TEST_SUITE_P(
         BadLine{with(R"("temprature": 5)"), "did you mean \"temperature\"?"},
         BadLine{with(R"("Top_P": 5)"), "did you mean \"top_p\"?"},
         BadLine{with(R"("frequency_penalty": 5)"),
-                "unknown key \"frequency_penalty\", expected one of id, prompt, tokens, max_new"},
+                "unknown key \"frequency_penalty\", expected one of id, custom_id, prompt, "
+                "tokens, messages, images, method, url, body, max_new"},
         BadLine{with(R"("completion": "c")"), "\"completion\" has no meaning for generate"},
         BadLine{with(R"("temperature": 1)"), "\"temperature\" has no meaning for score",
                 Task::score},
         BadLine{with(R"("logprob": 1)"),
-                "expected one of id, prompt, tokens, completion, "
+                "expected one of id, custom_id, prompt, tokens, messages, images, completion, "
                 "completion_tokens",
                 Task::score},
         BadLine{R"({"id": "a", "prompt": "p"})", "\"completion_tokens\" are missing", Task::score},
         BadLine{with(R"("completion": "c", "completion_tokens": [1])"),
                 "both \"completion\" and \"completion_tokens\" are given", Task::score},
-        BadLine{R"({"id": "a", "messages": [{"role": "user", "content": "x"}]})",
-                "chat messages are not supported yet"},
-        BadLine{with(R"("images": ["a.png"])"), "images are not supported yet"},
-        BadLine{R"({"custom_id": "d", "method": "POST", "body": {}})",
-                "OpenAI batch lines are not supported yet: this version takes \"prompt\" or"}));
+        BadLine{R"({"id": "a", "prompt": "p", "messages": []})",
+                "both \"prompt\" and \"messages\" are given"},
+        BadLine{with(R"("image": ["a.png"])"), "did you mean \"images\"?"},
+        BadLine{R"({"id": "a", "custom_id": "b", "prompt": "p"})",
+                "both \"id\" and \"custom_id\" are given"},
+        BadLine{R"({"custom_id": "d", "method": "POST"})", "the key \"body\" is missing"},
+        BadLine{R"({"custom_id": "d", "temperature": 1, "body": {"messages": []}})",
+                "the key \"temperature\" stands beside \"body\", expected it within"},
+        BadLine{R"({"custom_id": "d", "body": {"messages": []}})",
+                "\"body\" has no meaning for score", Task::score}));
 
 INSTANTIATE_TEST_SUITE_P(
     WrongValues, BadRequestLine,
@@ -186,6 +192,15 @@ INSTANTIATE_TEST_SUITE_P(
                      "]"),
                 "stop: more than 16 strings"},
         BadLine{with(R"("stop_token_ids": 3)"), "stop_token_ids: found 3, expected a list"},
+        BadLine{with(R"("images": "a.png")"), "images: found \"a.png\", expected a list of paths"},
+        BadLine{with(R"("images": ["a.png", ""])"), "images[1]: found \"\", expected a path or"},
+        BadLine{with(R"("images": [{"url": "a.png"}])"), "images[0]: found an object"},
+        BadLine{R"({"id": "a", "messages": "x"})", "messages: found \"x\", expected a list"},
+        BadLine{R"({"custom_id": "a", "body": [1]})", "body: found a list, expected an object"},
+        BadLine{R"({"custom_id": "a", "method": "GET", "body": {}})",
+                "method: found \"GET\", expected \"POST\""},
+        BadLine{R"({"custom_id": "a", "url": "/v1/embeddings", "body": {}})",
+                "url: found \"/v1/embeddings\", expected \"/v1/chat/completions\""},
         BadLine{with(R"("ignore_eos": 1)"), "ignore_eos: found 1, expected true or false"},
         BadLine{with(R"("logprobs": 21)"),
                 "logprobs: found 21, expected true, false or a whole number from 0 to 20"},
@@ -206,9 +221,20 @@ TEST(RequestLine, LongGarbageGivesAShortMessage) {
     EXPECT_LT(refuse("{" + std::string(1000000, 'x')).message.size(), 400U);
 }
 
-TEST(RequestLine, NestingWithinAKeyThatIsRefusedIsLimited) {
+TEST(RequestLine, NestingIsLimited) {
     EXPECT_THAT(refuse("{\"id\": \"a\", \"messages\": " + std::string(1000000, '[')).message,
-                HasSubstr("chat messages"));
+                HasSubstr("more than 64 levels"));
+}
+
+TEST(RequestLine, MessagesOfManyValuesAreRefusedBeforeTheyTakeMemory) {
+    std::string line = R"({"id": "a", "messages": [[])";
+    for (int i = 0; i < 70'000; ++i) line += ",[]";
+    EXPECT_THAT(refuse(line + "]}").message, HasSubstr("has more than 65536 values"));
+}
+
+TEST(RequestLine, TakesPathsAndDataUrlsOfImages) {
+    auto const line = parse(R"({"id": "a", "images": ["b.png", "data:x"], "tokens": [1]})");
+    EXPECT_THAT(line.images, ElementsAre("b.png", "data:x"));
 }
 
 }  // namespace

@@ -47,20 +47,23 @@ Lines read(std::string const& text, RequestLimits const& limits, Tokenizer const
            Task task = Task::generate) {
     TemporaryFolder const folder;
     RequestReader reader(LineReader(folder.write("in.jsonl", text), longest_request_line), limits,
-                         tokenizer);
+                         {.tokenizer = tokenizer});
     Lines lines;
     auto const take = [&](auto& requests, auto next) {
-        for (auto item = next(); item; item = next()) {
-            if (item->index() == 0)
-                requests.push_back(std::get<0>(std::move(*item)));
-            else
-                lines.errors.push_back(std::get<1>(std::move(*item)));
+        for (auto some = next(); !some.empty(); some = next()) {
+            for (auto& item : some) {
+                if (item.content.index() == 0)
+                    requests.push_back(std::get<0>(std::move(item.content)));
+                else
+                    lines.errors.push_back(std::get<1>(std::move(item.content)));
+            }
         }
     };
+    constexpr std::size_t at_once = 5;
     if (task == Task::generate)
-        take(lines.requests, [&] { return reader.next_generate(); });
+        take(lines.requests, [&] { return reader.next_generate(at_once); });
     else
-        take(lines.scores, [&] { return reader.next_score(); });
+        take(lines.scores, [&] { return reader.next_score(at_once); });
     return lines;
 }
 

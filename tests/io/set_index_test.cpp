@@ -96,7 +96,7 @@ TEST(SetIndex, TheHashesSayWhatIsInAModel) {
             index.tensors[0].shape = {4, 3};
         },
         [](ModelIndex& index) {
-            index.tensors[0].region = model::Region{{1, 3}, {0, 4}};
+            index.tensors[0].regions = {model::Region{{1, 3}, {0, 4}}};
         },
         [](ModelIndex& index) { index.tensors.clear(); }};
     EXPECT_EQ(content_sha256(file), content_sha256(file));

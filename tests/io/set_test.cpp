@@ -18,11 +18,28 @@ using ::testing::HasSubstr;
 
 class Set : public WeightSourceTest {
   protected:
-    model::HeldTensor held(std::size_t rows, std::size_t cols,
-                           std::vector<Region> const& cut) const {
-        return {rows, cols, cut};
+    static model::HeldTensor held(std::size_t rows, std::size_t cols,
+                                  std::vector<Region> const& cut) {
+        model::HeldTensor tensor{rows, cols, {}};
+        for (auto const& region : cut) {
+            tensor.regions.emplace_back();
+            if (region.rows.count > 0) tensor.regions.back().push_back(region);
+        }
+        return tensor;
     }
-    /// "rows" and "cols" are cut, "last" is on the last rank alone, "whole" is everywhere.
+    /// Rows of each rank in each half of the tensor.
+    model::HeldTensor held_in_halves() const {
+        auto tensor = held(60, 50, by_rows(30, 50));
+        for (auto& regions : tensor.regions) {
+            if (regions.empty()) continue;
+            auto second = regions.front();
+            second.rows.begin += 30;
+            regions.push_back(second);
+        }
+        return tensor;
+    }
+    /// "rows" and "cols" are cut, "halves" in two parts, "table" has a dimension of 1 in front,
+    /// "last" is on the last rank alone, "whole" is everywhere.
     SetPlan plan() const {
         auto const last = regions([&](int rank) {
             return rank == world.size() - 1 ? Region{{0, 11}, {0, 1}} : Region{};
@@ -32,6 +49,8 @@ class Set : public WeightSourceTest {
                 .plan = "a plan",
                 .tensors = {{"rows", held(300, 300, by_rows(300, 300))},
                             {"cols", held(200, 400, by_cols(200, 400))},
+                            {"halves", held_in_halves()},
+                            {"table", held(20, 30, by_cols(20, 30))},
                             {"last", held(11, 1, last)},
                             {"whole", held(30, 7, everywhere(30, 7))}}};
     }
@@ -53,6 +72,8 @@ class Set : public WeightSourceTest {
         };
         add("rows", DType::bf16, {300, 300}, seed + 1);
         add("cols", DType::f16, {200, 400}, seed + 2);
+        add("halves", DType::bf16, {60, 50}, seed + 6);
+        add("table", DType::bf16, {1, 20, 30}, seed + 7);
         add("last", DType::bf16, {11}, seed + 3);
         add("whole", DType::bf16, {30, 7}, seed + 4);
         add("unknown", DType::bf16, {5}, seed + 5);
@@ -95,18 +116,23 @@ TEST_F(Set, EveryRankGetsItsRegionAndTheFilesAreReadOnce) {
     auto const last = regions([&](int rank) {
         return rank == world.size() - 1 ? Region{{0, 11}, {0, 1}} : Region{};
     });
+    auto const first_half = by_rows(30, 50);
+    auto second_half = first_half;
+    for (auto& region : second_half) region.rows.begin += 30;
     for (auto const mode : {LoadMode::cooperative, LoadMode::direct}) {
         SetWeightSource source(index, world, *backend, {.mode = mode, .staging_bytes = 1000});
-        EXPECT_EQ(source.tensors().size(), 5U);
+        EXPECT_EQ(source.tensors().size(), 7U);
         EXPECT_EQ(source.tensors().at("cols").shape, (std::vector<std::size_t>{200, 400}));
-        load_and_compare(source,
-                         {want(whole, "rows", 1, by_rows(300, 300), 3),
-                          want(whole, "cols", 2, by_cols(200, 400)), want(whole, "last", 3, last),
-                          want(whole, "whole", 4, by_rows(30, 7)),
-                          want(whole, "whole", 4, everywhere(30, 7), 1)});
+        load_and_compare(
+            source,
+            {want(whole, "rows", 1, by_rows(300, 300), 3),
+             want(whole, "cols", 2, by_cols(200, 400)), want(whole, "last", 3, last),
+             want(whole, "halves", 6, second_half), want(whole, "halves", 6, first_half),
+             want(whole, "table", 7, by_cols(20, 30)), want(whole, "whole", 4, by_rows(30, 7)),
+             want(whole, "whole", 4, everywhere(30, 7), 1)});
         auto const read = world.all_sum(static_cast<long long>(source.report().bytes_read));
         auto const copies = mode == LoadMode::direct ? world.size() : 1;
-        EXPECT_EQ(read, 2 * (300 * 300 + 200 * 400 + 11 + 30 * 7 * copies));
+        EXPECT_EQ(read, 2 * (300 * 300 + 200 * 400 + 60 * 50 + 20 * 30 + 11 + 30 * 7 * copies));
     }
 }
 

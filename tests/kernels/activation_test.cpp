@@ -9,12 +9,9 @@ class ActivationTest : public BackendTest {
                                            Activation::gelu_tanh};
 
     float apply(Activation kind, float x) {
-        Matrix gate(1, 1);
-        gate.set(0, 0, x);
-        Matrix up(1, 1);
-        up.set(0, 0, 1.0F);
         Matrix y(1, 1);
-        backend->gated_activation(kind, gate.view(), up.view(), y.view());
+        y.set(0, 0, x);
+        backend->activation(kind, y.view(), y.view());
         return y.at(0, 0);
     }
 };
@@ -50,7 +47,7 @@ TEST_P(ActivationTest, AgreesWithReference) {
                 Matrix expected(4, cols, y_type);
                 backend->gated_activation(kind, gate.view(), up.view(), y.view());
                 reference->gated_activation(kind, gate.view(), up.view(), expected.view());
-                // 1 + erf cancels where it is small, so that the error is that of 1. A bf16 result
+                // 1 + tanh cancels where it is small, so that the error is that of 1. A bf16 result
                 // may be rounded to the other neighbour.
                 Tolerance tolerance{.relative = 16 * unit_roundoff(DType::f32),
                                     .absolute = 64 * unit_roundoff(DType::f32)};
@@ -63,6 +60,57 @@ TEST_P(ActivationTest, AgreesWithReference) {
                 expect_close(y, expected, tolerance);
             }
         }
+    }
+}
+
+TEST_P(ActivationTest, WithoutAGateAgreesWithReference) {
+    for (Activation const kind : kinds) {
+        for (DType const x_type : activation_dtypes) {
+            for (DType const y_type : activation_dtypes) {
+                for (std::size_t const cols : Sizes{0, 1, 15, 16, 17, 301}) {
+                    Matrix const x = random(4, cols, x_type, 4.0F);
+                    Matrix y(4, cols, y_type), expected(4, cols, y_type);
+                    backend->activation(kind, x.view(), y.view());
+                    reference->activation(kind, x.view(), expected.view());
+                    // As above.
+                    expect_close(y, expected,
+                                 {.relative = y_type == DType::bf16 ? 2 * unit_roundoff(y_type)
+                                                                    : 16 * unit_roundoff(y_type),
+                                  .absolute = 64 * unit_roundoff(DType::f32)});
+                }
+            }
+        }
+    }
+}
+
+/// Rows without gaps that begin at multiples of 16 bytes.
+TEST_P(ActivationTest, AlignedRowsGiveTheNumbersOfOthers) {
+    constexpr std::size_t cols = 64 - Matrix::gap;
+    Matrix const x = random(4, cols);
+    Matrix y(4, cols), wide(4, cols);
+    auto const aligned = [](auto view) { return view.cols_from(0, 60); };
+    auto const odd = [](auto view) { return view.cols_from(1, 59); };
+    for (Activation const kind : kinds) {
+        backend->activation(kind, aligned(x.view()), aligned(wide.view()));
+        backend->activation(kind, odd(x.view()), odd(y.view()));
+        for (std::size_t r = 0; r < 4; ++r) {
+            for (std::size_t c = 1; c < 60; ++c) EXPECT_EQ(wide.at(r, c), y.at(r, c)) << c;
+        }
+    }
+}
+
+/// Down to where results are no normal numbers any more.
+TEST_P(ActivationTest, TheExactGeluKeepsItsDigitsInTheTail) {
+    constexpr std::size_t steps = 26'000;
+    Matrix x(1, steps + 1), y(1, steps + 1);
+    for (std::size_t i = 0; i <= steps; ++i) {
+        x.set(0, i, static_cast<float>(i) * 0.001F - 12.9F);
+    }
+    backend->activation(Activation::gelu, x.view(), y.view());
+    for (std::size_t i = 0; i <= steps; ++i) {
+        double const at = double{x.at(0, i)};
+        double const expected = 0.5 * at * std::erfc(-at / std::sqrt(2.0));
+        ASSERT_NEAR(double{y.at(0, i)}, expected, 1e-6 * std::abs(expected)) << at;
     }
 }
 
@@ -83,6 +131,7 @@ TEST_P(ActivationTest, RefusesPartsThatDiffer) {
     auto const call = [&](Matrix const& other) {
         backend->gated_activation(Activation::silu, gate.view(), other.view(), y.view());
     };
+    EXPECT_THROW(backend->activation(Activation::silu, narrow.view(), y.view()), LogicError);
     EXPECT_THROW(call(up), LogicError);
     EXPECT_THROW(call(narrow), LogicError);
 }

@@ -244,6 +244,39 @@ TEST_P(AttentionPrefillTest, ChunksGiveTheBitsOfTheWholePrompt) {
     }
 }
 
+/// A vision encoder has no cache: each picture's queries see its own keys, and all three are
+/// columns of one tensor, whose rows begin at multiples of 16 bytes when `spare` fills the gap
+/// between them.
+TEST_P(AttentionPrefillTest, KeysAndValuesMayStandBesideTheQueries) {
+    constexpr std::size_t pictures = 3, tokens = 65, count = 3;
+    for (DType const dtype : activation_dtypes) {
+        for (std::size_t const dim : Sizes{16, 64, 80, 128}) {
+            std::size_t const width = count * dim;
+            std::size_t const spare = dim == 80 ? 0 : 8 - Matrix::gap;
+            Matrix const qkv = random(pictures * tokens, 3 * width + spare, dtype);
+            auto const part = [&](std::size_t i) { return qkv.view().cols_from(i * width, width); };
+            AttentionShape shape = heads(count, 1, 0, dim);
+            shape.causal = false;
+            std::vector<Segment> segments;
+            for (std::size_t row = 0; row < qkv.rows(); row += tokens) {
+                segments.push_back({.row = row, .tokens = tokens, .cache_row = row});
+            }
+            auto const attend = [&](Backend& place) {
+                Matrix y(qkv.rows(), width, dtype);
+                place.attention_prefill(part(0), part(1), part(2), segments_on(place, segments),
+                                        shape, y.view());
+                return y;
+            };
+            // f32 is not rounded on its way: as in attention_test.cpp.
+            auto const tolerance =
+                dtype == DType::bf16
+                    ? tensor_core_tolerance(dtype)
+                    : Tolerance{.absolute = 16 * unit_roundoff(dtype) * static_cast<float>(dim)};
+            expect_close(attend(*backend), attend(*reference), tolerance);
+        }
+    }
+}
+
 TEST_P(AttentionPrefillTest, RefusesAWindowWithoutOrder) {
     Case c{.shape = heads(1, 1, 0, 8), .segments = {}};
     c.shape.causal = false;

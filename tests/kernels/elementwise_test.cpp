@@ -18,6 +18,29 @@ TEST_P(ElementwiseTest, AddAddsEveryElementOnce) {
     }
 }
 
+TEST_P(ElementwiseTest, AddScaledScalesByColumn) {
+    for (DType const dtype : all_dtypes) {
+        for (std::size_t const cols : Sizes{0, 1, 7, 61, 64}) {
+            Matrix x = random(5, cols);
+            Matrix const y = random(5, cols), scale = random(1, cols, dtype);
+            Matrix expected(5, cols);
+            for (std::size_t r = 0; r < 5; ++r) {
+                for (std::size_t c = 0; c < cols; ++c) {
+                    expected.set(r, c, x.at(r, c) + y.at(r, c) * scale.at(0, c));
+                }
+            }
+            backend->add_scaled(x.view(), y.view(), scale.view());
+            // Rounded once or twice: of numbers that may cancel, and are not beyond 16.
+            expect_close(x, expected, {.absolute = 16 * unit_roundoff(DType::f32)});
+        }
+    }
+    Matrix x(2, 3);
+    EXPECT_THROW(backend->add_scaled(x.view(), Matrix(2, 3).view(), Matrix(1, 2).view()),
+                 LogicError);
+    EXPECT_THROW(backend->add_scaled(x.view(), Matrix(1, 3).view(), Matrix(1, 3).view()),
+                 LogicError);
+}
+
 TEST_P(ElementwiseTest, CopyKeepsEveryBitBetweenStridedViews) {
     for (DType const dtype : all_dtypes) {
         Matrix const from = random(6, 21, dtype);
@@ -63,6 +86,26 @@ TEST_P(ElementwiseTest, GatherTakesRowsInAnyOrderAndTwice) {
     std::vector<std::size_t> const outside{4};
     EXPECT_THROW(backend->gather_rows(x.view(), outside, y.view().rows_from(0, 1)), LogicError);
     EXPECT_NO_THROW(backend->gather_rows(x.view(), {}, y.view().rows_from(0, 0)));
+}
+
+TEST_P(ElementwiseTest, ScatterPutsRowsWhereTheyAreToStand) {
+    for (std::size_t const cols : Sizes{0, 1, 13, 64}) {
+        Matrix const x = random(3, cols);
+        Matrix y = random(5, cols), expected = y;
+        std::vector<std::size_t> const rows{4, 0, 3};
+        backend->scatter_rows(x.view(), rows, y.view());
+        for (std::size_t i = 0; i < 3; ++i) {
+            for (std::size_t c = 0; c < cols; ++c) expected.set(rows[i], c, x.at(i, c));
+        }
+        expect_close(y, expected, {});
+        EXPECT_NO_THROW(backend->scatter_rows(Matrix(0, cols).view(), {}, y.view()));
+    }
+    Matrix const x(2, 3);
+    Matrix y(5, 3);
+    std::vector<std::size_t> const outside{1, 5}, twice{2, 2}, one{2};
+    EXPECT_THROW(backend->scatter_rows(x.view(), outside, y.view()), LogicError);
+    EXPECT_THROW(backend->scatter_rows(x.view(), twice, y.view()), LogicError);
+    EXPECT_THROW(backend->scatter_rows(x.view(), one, y.view()), LogicError);
 }
 
 TEST_P(ElementwiseTest, RoundGoesToTheNearestEvenBf16) {

@@ -64,6 +64,29 @@ TEST_P(VisionTest, AShuffledTokenHoldsASquareOfTheGrid) {
     }
 }
 
+TEST_P(VisionTest, EveryPictureGetsItsClassTokenAndAllPositions) {
+    for (DType const dtype : all_dtypes) {
+        for (std::size_t const hidden : Sizes{1, 13, 61}) {
+            constexpr std::size_t pictures = 3, places = 5;
+            Matrix const patches = random(pictures * (places - 1), hidden);
+            Matrix const class_token = random(1, hidden, dtype);
+            Matrix const positions = random(places, hidden, dtype);
+            Matrix y(pictures * places, hidden), expected(pictures * places, hidden);
+            for (std::size_t n = 0; n < pictures; ++n) {
+                for (std::size_t c = 0; c < hidden; ++c) {
+                    expected.set(n * places, c, class_token.at(0, c) + positions.at(0, c));
+                    for (std::size_t p = 1; p < places; ++p) {
+                        float const patch = patches.at(n * (places - 1) + p - 1, c);
+                        expected.set(n * places + p, c, patch + positions.at(p, c));
+                    }
+                }
+            }
+            backend->add_positions(patches.view(), class_token.view(), positions.view(), y.view());
+            expect_close(y, expected, {});
+        }
+    }
+}
+
 TEST_P(VisionTest, AgreesWithTheReferenceOnRealShapes) {
     PatchShape const patches{.channels = 3, .height = 56, .width = 28, .patch = 14};
     Matrix const pixels = random(3 * 3, 56 * 28);
@@ -85,6 +108,15 @@ TEST_P(VisionTest, WrongShapesAreRefusedAndNoPicturesAreFine) {
                  LogicError);
     EXPECT_THROW(backend->cut_patches(Matrix(3, 16).view(), shape, Matrix(3, 12).view()),
                  LogicError);
+    Matrix const token(1, 4), positions(3, 4);
+    auto const add = [&](Matrix const& patches, std::size_t rows) {
+        backend->add_positions(patches.view(), token.view(), positions.view(),
+                               Matrix(rows, 4).view());
+    };
+    EXPECT_NO_THROW(add(Matrix(0, 4), 0));
+    EXPECT_THROW(add(Matrix(4, 4), 7), LogicError);
+    EXPECT_THROW(add(Matrix(5, 4), 6), LogicError);
+    EXPECT_THROW(add(Matrix(4, 3), 6), LogicError);
     EXPECT_NO_THROW(
         backend->pixel_shuffle(Matrix(0, 5).view(), {4, 4, 2, false}, Matrix(0, 20).view()));
     EXPECT_THROW(

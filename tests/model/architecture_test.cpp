@@ -72,12 +72,14 @@ TEST_P(EveryFamily, HasNoWindowWhenSlidingWindowIsNull) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, EveryFamily,
-                         ::testing::Values("llama", "mistral", "qwen2", "qwen3"),
+                         ::testing::Values("internlm2", "llama", "mistral", "qwen2", "qwen3"),
                          [](auto const& param) { return std::string(param.param); });
 
 TEST(Architecture, ListsTheFamiliesWhenOneIsUnknown) {
-    EXPECT_THAT(refusal(tiny_config("mamba")),
-                AllOf(HasSubstr("\"mamba\""), HasSubstr("llama, mistral, qwen2, qwen3")));
+    EXPECT_THAT(
+        refusal(tiny_config("mamba")),
+        AllOf(HasSubstr("\"mamba\""),
+              HasSubstr("internlm2, llama, mistral, qwen2, qwen3, internvl, internvl_chat")));
 }
 
 TEST(Architecture, RefusesAConfigThatIsNoObject) {
@@ -143,6 +145,18 @@ TEST(Architecture, ReadsTheBiasesOfLlamaAndQwen3) {
     EXPECT_TRUE(qwen3.qkv_bias);
     EXPECT_TRUE(qwen3.output_bias);
     EXPECT_FALSE(qwen3.mlp_bias);
+}
+
+TEST(Architecture, ReadsTheBiasesOfInternLm2) {
+    auto const config = describe_model(json(with(tiny_config("internlm2"), {{"bias", true}})));
+    EXPECT_TRUE(config.qkv_bias);
+    EXPECT_TRUE(config.output_bias);
+    EXPECT_FALSE(config.mlp_bias);
+    EXPECT_EQ(config.names.qkv, "attention.wqkv");
+}
+
+TEST(Architecture, LeavesOutAKeyThatIsNull) {
+    EXPECT_EQ(refusal(with(tiny_config("llama"), {{"moe_config", nullptr}})), "no InputError");
 }
 
 TEST(Architecture, ReadsTiedEmbeddings) {

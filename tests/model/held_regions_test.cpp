@@ -35,7 +35,7 @@ TEST(HeldRegions, RowsOfAShardedTableAddUp) {
     EXPECT_FALSE(table.whole_everywhere());
     EXPECT_EQ(table.rows, config.vocabulary);
     std::size_t rows = 0;
-    for (auto const& region : table.regions) rows += region.rows.count;
+    for (auto const& held : table.regions) rows += held.front().rows.count;
     EXPECT_EQ(rows, config.vocabulary);
 }
 
@@ -43,9 +43,9 @@ TEST(HeldRegions, OneRankHoldsASingleModule) {
     auto const config = tiny_decoder();
     auto const tensors = held(config, "lm_head=single:1");
     auto const& regions = tensors.at(config.names.lm_head).regions;
-    EXPECT_EQ(regions[1], (Region{{0, config.vocabulary}, {0, config.hidden}}));
-    EXPECT_EQ(regions[0].rows.count, 0U);
-    EXPECT_EQ(regions[2].rows.count, 0U);
+    EXPECT_EQ(regions[1], (std::vector{Region{{0, config.vocabulary}, {0, config.hidden}}}));
+    EXPECT_TRUE(regions[0].empty());
+    EXPECT_TRUE(regions[2].empty());
 }
 
 TEST(HeldRegions, ATiedTableHasWhatEitherUseNeeds) {
@@ -55,9 +55,9 @@ TEST(HeldRegions, ATiedTableHasWhatEitherUseNeeds) {
     auto const& name = modules.front().weights.front().tensor;
     auto const tensors = held(config, "embedding=shard,lm_head=single:2");
     auto const& regions = tensors.at(name).regions;
-    EXPECT_EQ(regions[2].rows.count, config.vocabulary);
-    EXPECT_LT(regions[0].rows.count, config.vocabulary);
-    EXPECT_GT(regions[0].rows.count, 0U);
+    EXPECT_EQ(regions[2].front().rows.count, config.vocabulary);
+    EXPECT_LT(regions[0].front().rows.count, config.vocabulary);
+    EXPECT_GT(regions[0].front().rows.count, 0U);
 }
 
 }  // namespace

@@ -33,6 +33,18 @@ TEST(KvCache, HoldsOfADealtLayerWhatTheRankOwns) {
     EXPECT_EQ(cache.bytes(9, 2), 2 * 4 * sizeof(float) * (9 + 2));
 }
 
+TEST(KvCache, GivesItsMemoryBackAndTakesItAgain) {
+    auto const backend = kernels::make_reference_backend();
+    KvCache cache(*backend, DType::f32, {layer_of(4)});
+    cache.reserve(7, 7);
+    cache.release();
+    EXPECT_EQ(cache.keys(0).rows, 0);
+    EXPECT_EQ(cache.values(0).data, nullptr);
+    cache.reserve(2, 2);
+    EXPECT_EQ(cache.keys(0).rows, 2);
+    EXPECT_EQ(cache.values(0).cols, 4);
+}
+
 TEST(KvCache, GrowsButNeverShrinks) {
     auto const backend = kernels::make_reference_backend();
     KvCache cache(*backend, DType::f32, {layer_of(4)});

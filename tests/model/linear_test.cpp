@@ -1,6 +1,7 @@
 #include "model/linear.hpp"
 
 #include "model/module.hpp"
+#include "model/text_context.hpp"
 
 #include <gtest/gtest.h>
 
@@ -41,8 +42,9 @@ static_assert(!takes<WholeLinear, Partial>, "sum up first");
 
 // A module takes the layout of its spread alone, and units never leave it.
 template <class Spread, class Layout>
-constexpr bool module_takes = requires(PlacedModule<Spread> const& module, Context& context,
-                                       TensorView y, Activation<Layout> const& x) {
+constexpr bool module_takes = requires(PlacedModule<Spread, TextContext> const& module,
+                                       TextContext& context, TensorView y,
+                                       Activation<Layout> const& x) {
     module.compute(context, x, y);
 };
 static_assert(module_takes<Sharded, Replicated> && module_takes<Whole, Replicated>);

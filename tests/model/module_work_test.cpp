@@ -96,7 +96,7 @@ TEST_F(ModuleWorkTest, AWindowBoundsTheContext) {
 TEST_F(ModuleWorkTest, ANormRunsWhereTheStreamLies) {
     PlannedWork const model{config_, options_, dtype_of_, ranks_};
     auto const bytes = [&](parallel::LayoutKind stream, int rank) {
-        return norm_work_of(model, stream, rank, load(4)).pass_bytes;
+        return norm_work_of(model, config_.hidden, stream, rank, load(4)).pass_bytes;
     };
     using Kind = parallel::LayoutKind::Kind;
     EXPECT_EQ(bytes({Kind::replicated}, 3), 4 * bytes({Kind::batch_sharded}, 3));

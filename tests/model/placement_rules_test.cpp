@@ -2,6 +2,7 @@
 
 #include "tests/model/support_config.hpp"
 #include "tests/model/support_model.hpp"
+#include "tests/model/support_vision.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -88,6 +89,45 @@ TEST(MakePlan, NamesAWrongPlacementOrRank) {
 TEST(MakePlan, ListsThePresetsForAnUnknownWord) {
     for (auto const* wish : {"Shard", "", "shard,*.mlp=replicate"}) {
         EXPECT_THAT(refusal(wish), HasSubstr("split-batch-attention")) << wish;
+    }
+}
+
+TEST(MakePlan, PlacesTheEncoderAndTheTextModelApart) {
+    auto const both = describe_modules(test::vision_decoder());
+    auto const preset = make_plan(both, "replicate-attention", 3);
+    EXPECT_EQ(preset.of("vision.layers.1.attention"), Placement::replicate);
+    EXPECT_EQ(preset.of("vision.layers.1.mlp"), Placement::shard);
+    EXPECT_EQ(preset.of("vision.embedding"), Placement::shard);
+    EXPECT_EQ(preset.of("layers.1.attention"), Placement::replicate);
+    auto const rules = make_plan(both, "vision.*=split-batch,vision.projector=single:2", 3);
+    EXPECT_EQ(rules.of("vision.embedding"), Placement::split_batch);
+    EXPECT_EQ(rules.of("vision.layers.0.mlp_norm"), Placement::replicate);
+    EXPECT_EQ(rules.of("vision.projector"), Placement::single(2));
+    EXPECT_EQ(rules.of("embedding"), Placement::shard);
+}
+
+// Tiles and sequences are two batches.
+TEST(MakePlan, DealsOutTilesWithoutSequencesAndTheOtherWayRound) {
+    auto const both = describe_modules(test::vision_decoder());
+    auto const tiles = make_plan(both, "vision.*=split-batch", 3);
+    EXPECT_TRUE(tiles.deals_tiles());
+    EXPECT_FALSE(tiles.deals_sequences());
+    EXPECT_EQ(tiles.owners(), 1);
+    auto const sequences = make_plan(both, "layers.*.attention=split-batch", 3);
+    EXPECT_FALSE(sequences.deals_tiles());
+    EXPECT_TRUE(sequences.deals_sequences());
+    auto const neither = make_plan(both, "shard", 3);
+    EXPECT_FALSE(neither.deals_tiles());
+    EXPECT_FALSE(neither.deals_sequences());
+}
+
+TEST(WishFor, MakesThePlanOfAnEncoderAgain) {
+    auto const both = describe_modules(test::vision_decoder());
+    for (auto const* wish : {"vision.*=split-batch", "*.attention=split-batch",
+                             "vision.layers.0.*=single:0,layers.0.*=single:1"}) {
+        auto const plan = make_plan(both, wish, 3);
+        auto const again = wish_for(plan, both);
+        EXPECT_EQ(make_plan(both, again, 3).placements, plan.placements) << again;
     }
 }
 

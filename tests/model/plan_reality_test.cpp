@@ -1,7 +1,7 @@
 #include "model/plan_facts.hpp"
+#include "tests/model/support_calls.hpp"
 #include "tests/model/support_run.hpp"
 #include "tests/support/mpi_test.hpp"
-#include "tests/support/pmpi_counter.hpp"
 #include "tests/support/queued_world.hpp"
 #include "tests/support/resident_reference.hpp"
 
@@ -36,37 +36,18 @@ class PlanRealityTest : public test::MpiTest {
     /// What this rank should see of the exchanges.
     std::vector<CountedCall> expected_calls(PlanFacts const& facts) const {
         std::vector<CountedCall> calls;
-        add(calls, facts.start);
+        test::add_calls(calls, world.rank(), facts.start);
         // Steps of a kind are listed together; here they run in their order.
         for (auto const& shape : prefill_shapes(workload, facts.plan.owners(), options.max_rows)) {
-            add(calls, exchanges_of(config, facts.plan, options, shape));
+            test::add_calls(calls, world.rank(), exchanges_of(config, facts.plan, options, shape));
         }
         for (std::size_t token = 1; token < workload.new_tokens; ++token) {
             for (auto const& shape : decode_shapes(workload, options)) {
-                add(calls, exchanges_of(config, facts.plan, options, shape));
+                test::add_calls(calls, world.rank(),
+                                exchanges_of(config, facts.plan, options, shape));
             }
         }
         return calls;
-    }
-
-    void add(std::vector<CountedCall>& calls, std::vector<Exchange> const& exchanges) const {
-        for (auto const& exchange : exchanges) {
-            bool const transfer = exchange.kind == Collective::transfer;
-            bool const here =
-                exchange.from.rank == world.rank() || exchange.to.rank == world.rank();
-            if (!transfer || here) calls.push_back({exchange.kind, exchange.bytes, true});
-        }
-    }
-
-    static void expect_equal(std::vector<CountedCall> const& found,
-                             std::vector<CountedCall> const& wanted) {
-        EXPECT_EQ(found.size(), wanted.size());
-        for (std::size_t i = 0; i < std::min(found.size(), wanted.size()); ++i) {
-            EXPECT_EQ(name_of(found[i].kind), name_of(wanted[i].kind)) << "call " << i;
-            if (!found[i].bytes_known) continue;
-            EXPECT_EQ(found[i].bytes, wanted[i].bytes)
-                << "call " << i << ", " << name_of(found[i].kind);
-        }
     }
 
     /// Sums up the listed steps: what a report prints must be the sum of what is run.
@@ -95,7 +76,7 @@ class PlanRealityTest : public test::MpiTest {
         static_cast<void>(test::take_counted_calls());
         auto const requests = test::on_rank_0(world, requests_of(config));
         static_cast<void>(generate(transformer, world, requests, {}));
-        expect_equal(test::take_counted_calls(), expected_calls(facts));
+        test::expect_equal_calls(test::take_counted_calls(), expected_calls(facts));
         EXPECT_EQ(backend.allocated, mine.cache_bytes);
         EXPECT_EQ(backend.steps > 0, options.resident);
         std::size_t exchanges = facts.start.size();

@@ -3,6 +3,7 @@
 #include "model/resident_loop.hpp"
 #include "parallel/nccl.hpp"
 #include "parallel/self_communicator.hpp"
+#include "tests/emulation/device.hpp"
 #include "tests/model/support_resident.hpp"
 #include "tests/model/support_run.hpp"
 #include "tests/model/support_text.hpp"
@@ -12,6 +13,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <string>
@@ -50,19 +52,30 @@ class ResidentEmulatedTest : public test::MpiTest {
         return found;
     }
 
-    std::unique_ptr<parallel::Communicator> connect(double seconds = 60.0) {
-        if (world.size() == 1) return std::make_unique<parallel::SelfCommunicator>(*backend);
-        return parallel::make_nccl_communicator(world, kernels::cuda_stream_of(*backend),
-                                                {.library = NCCL_DOUBLE, .seconds = seconds});
+    /// As app/rank_device.cpp does it.
+    void connect(double seconds = 60.0) {
+        if (world.size() == 1) {
+            ranks = std::make_unique<parallel::SelfCommunicator>(*backend);
+        } else {
+            ranks = parallel::make_nccl_communicator(world, kernels::cuda_stream_of(*backend),
+                                                     {.library = NCCL_DOUBLE, .seconds = seconds});
+        }
+        backend->set_watch([this](double waited) { ranks->check(waited); });
+    }
+    void disconnect() {
+        backend->set_watch(nullptr);
+        ranks.reset();
     }
 
+    void SetUp() override { connect(); }
     void TearDown() override {
+        disconnect();
         EXPECT_THAT(test::nccl_double(NCCL_DOUBLE).misuse, ::testing::IsEmpty());
         MpiTest::TearDown();
     }
 
     std::unique_ptr<kernels::Backend> backend = kernels::make_cuda_backend(0);
-    std::unique_ptr<parallel::Communicator> ranks = connect();
+    std::unique_ptr<parallel::Communicator> ranks;
 };
 
 TEST_F(ResidentEmulatedTest, ChoosesTheTokensOfTheHostsLoop) {
@@ -73,6 +86,30 @@ TEST_F(ResidentEmulatedTest, ChoosesTheTokensOfTheHostsLoop) {
         auto const plan = test::preset_plan(config, wish, world.size());
         compare(config, plan, test::mixed_requests(config));
     }
+}
+
+TEST_F(ResidentEmulatedTest, LaterBatchesReplayWhatEarlierOnesRecorded) {
+    auto const config = test::decoder_with_everything();
+    auto const plan = test::preset_plan(config, "shard", world.size());
+    test::PseudoWeights source(test::tensors_of(config), world.rank());
+    Transformer model(config, plan, *backend, *ranks, source, {.resident = true});
+    backend->synchronize();
+    model.load();
+    auto const new_captures = [&](Requests const& requests) {
+        auto const wanted = run(config, plan, requests, {}, {});
+        auto const before = emulation::captures_begun();
+        test::expect_same(generate(model, world, test::on_rank_0(world, requests), {}), wanted);
+        backend->synchronize();
+        return emulation::captures_begun() - before;
+    };
+    auto requests = test::ragged_requests(config);
+    requests.resize(3);
+    EXPECT_GT(new_captures(requests), 0U);
+    for (auto& request : requests) std::ranges::reverse(request.prompt);
+    EXPECT_EQ(new_captures(requests), 0U);
+    requests[0].prompt.push_back(5);
+    EXPECT_GT(new_captures(requests), 0U) << "the cache is another one";
+    EXPECT_EQ(new_captures(requests), 0U);
 }
 
 TEST_F(ResidentEmulatedTest, ChoosesThemInBf16AndSeveralBlocks) {
@@ -140,8 +177,8 @@ TEST_F(ResidentEmulatedTest, EndsSequencesByIdAndByText) {
 TEST_F(ResidentEmulatedTest, ARankThatStopsDecodingEndsTheOthers) {
     if (world.size() == 1) GTEST_SKIP() << "no others";
     auto& nccl = test::nccl_double(NCCL_DOUBLE);
-    ranks.reset();
-    ranks = connect(1.0);
+    disconnect();
+    connect(1.0);
     auto const config = test::tiny_decoder();
     auto const plan = test::preset_plan(config, "shard", world.size());
     Requests const requests{test::request_of(config, "a", 4, 12)};
@@ -169,7 +206,7 @@ TEST_F(ResidentEmulatedTest, ARankThatStopsDecodingEndsTheOthers) {
     bool const is_last = world.rank() + 1 == world.size();
     EXPECT_THAT(text, ::testing::HasSubstr(is_last ? "stopped" : "no end after 1 s"));
     // What was recorded is gone by now, or this would not return.
-    ranks.reset();
+    disconnect();
     EXPECT_EQ(nccl.aborted, is_last ? 0 : 1);
 }
 

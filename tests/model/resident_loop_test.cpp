@@ -109,6 +109,52 @@ TEST_F(ResidentLoopTest, RecordsOnceForEachNumberOfRowsAndRunsNoStepTooMany) {
     EXPECT_EQ(recordings, 2U);
 }
 
+TEST_F(ResidentLoopTest, LaterBatchesReplayWhatEarlierOnesRecorded) {
+    auto const config = test::decoder_with_everything();
+    for (auto const* wish : {"shard", "split-batch"}) {
+        SCOPED_TRACE(wish);
+        auto const plan = test::preset_plan(config, wish, world.size());
+        test::LoadedModel host(config, plan, world);
+        test::ResidentReference backend;
+        test::QueuedWorld ranks(world);
+        test::PseudoWeights source(test::tensors_of(config), world.rank());
+        Transformer model(config, plan, backend, ranks, source, {.resident = true});
+        model.load();
+        auto const new_recordings = [&](Requests const& requests) {
+            auto const before = backend.recordings;
+            auto const mine = test::on_rank_0(world, requests);
+            test::expect_same(generate(model, world, mine, {}),
+                              generate(host.transformer, world, mine, {}));
+            auto const made = static_cast<long long>(backend.recordings - before);
+            EXPECT_EQ(world.all_min(made), made) << "ranks do not record together";
+            EXPECT_EQ(world.all_min(-made), -made);
+            return made;
+        };
+        auto const requests = ragged_requests(config);
+        EXPECT_GT(new_recordings(requests), 0);
+        EXPECT_EQ(new_recordings(requests), 0);
+        auto others = requests;
+        for (auto& request : others) {
+            std::ranges::reverse(request.prompt);
+            request.stop.token_ids = {997, 998, 999};  // never chosen
+        }
+        EXPECT_EQ(new_recordings(others), 0) << "other tokens, and more stop ids";
+        for (auto& request : others) request.sampling = {.temperature = 1.0F, .top_k = 4};
+        EXPECT_EQ(new_recordings(others) > 0, world.size() > 1) << "other candidates";
+        others[2].top_logprobs = 3;
+        EXPECT_GT(new_recordings(others), 0) << "other results";
+        EXPECT_EQ(new_recordings(requests), 0) << "all kinds are kept";
+        others = requests;
+        others[0].prompt.push_back(5);
+        EXPECT_GT(new_recordings(others), 0) << "the cache has grown";
+        EXPECT_EQ(new_recordings(requests), 0);
+        others.insert(others.end(), requests.begin(), requests.end());
+        EXPECT_GT(new_recordings(others), 0) << "more rows";
+        model.load();
+        EXPECT_GT(new_recordings(others), 0) << "the memory is registered anew";
+    }
+}
+
 TEST_F(ResidentLoopTest, EndsSequencesAtTheirIds) {
     auto const config = test::decoder_with_everything();
     for (auto const* wish : {"shard", "split-batch"}) {

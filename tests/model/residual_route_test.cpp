@@ -2,6 +2,7 @@
 
 #include "model/placement_rules.hpp"
 #include "tests/model/support_model.hpp"
+#include "tests/model/support_vision.hpp"
 
 #include <gtest/gtest.h>
 
@@ -48,6 +49,37 @@ TEST(SettleStreams, ScattersSumsBetweenModulesThatSplitTheBatch) {
 TEST(SettleStreams, FollowsAPipelineFromRankToRank) {
     EXPECT_EQ(streams(settled("layers.0.*=single:0,layers.1.*=single:1")),
               "OnRank(0) OnRank(0) OnRank(1) OnRank(1)");
+}
+
+/// Of the vision encoder under a plan for both parts.
+std::string vision_streams(std::string_view wish) {
+    auto const modules = describe_modules(test::vision_decoder());
+    auto plan = make_plan(modules, wish, 3);
+    settle_streams(plan, modules, DType::f32);
+    std::string text;
+    for (auto const& module : describe_vision(test::vision_decoder())) {
+        if (!module.has_stream()) continue;
+        text += (text.empty() ? "" : " ") + name_of(plan.stream_of(module.name));
+    }
+    EXPECT_EQ(plan.streams.size(), 2U * (3 + 4)) << "of both parts";
+    return text;
+}
+
+TEST(SettleStreams, HasAStreamOfItsOwnForTheEncoder) {
+    std::string const replicated =
+        "Replicated Replicated Replicated Replicated Replicated Replicated";
+    EXPECT_EQ(vision_streams("shard"), replicated);
+    EXPECT_EQ(vision_streams("layers.*=split-batch"), replicated);
+    EXPECT_EQ(vision_streams("vision.*=split-batch"),
+              "BatchSharded BatchSharded BatchSharded BatchSharded BatchSharded BatchSharded");
+    EXPECT_EQ(vision_streams("vision.*=single:1"),
+              "OnRank(1) OnRank(1) OnRank(1) OnRank(1) OnRank(1) OnRank(1)");
+}
+
+// What the patch embedding gives by column comes to all before it is dealt out by tile.
+TEST(SettleStreams, DealsTilesOutBehindAPatchEmbeddingThatIsCut) {
+    EXPECT_EQ(vision_streams("vision.layers.*=split-batch,vision.projector=split-batch"),
+              "BatchSharded BatchSharded BatchSharded BatchSharded BatchSharded BatchSharded");
 }
 
 TEST(SettleStreams, MinimisesTheGivenCost) {

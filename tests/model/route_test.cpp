@@ -26,7 +26,9 @@ class RandomCosts final : public RouteCosts {
         return 2.0 * draw(module.name + name_of(placement));
     }
     double norm(LayoutKind stream) const override { return 0.3 * draw("norm" + name_of(stream)); }
-    double choice(Placement head) const override { return draw("choice" + name_of(head)); }
+    double end(ModuleSpec const& last, Placement placement) const override {
+        return draw("end" + last.name + name_of(placement));
+    }
 
   private:
     double draw(std::string const& what) const {
@@ -152,7 +154,9 @@ TEST(CheapestRoute, TakesTheFirstOfEquallyGoodChoices) {
             return 1.0;
         }
         double norm(LayoutKind /*stream*/) const override { return 0.0; }
-        double choice(Placement /*head*/) const override { return 0.0; }
+        double end(ModuleSpec const& /*last*/, Placement /*placement*/) const override {
+            return 0.0;
+        }
     };
     auto const modules = describe_modules(test::tiny_decoder());
     auto const found = cheapest_route(stops_of(modules, few_choices), 2, NoCosts());

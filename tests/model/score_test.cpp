@@ -16,9 +16,9 @@ using test::LoadedModel;
 using ::testing::IsEmpty;
 
 std::vector<ScoreRequest> requests_of(DecoderConfig const& config) {
-    return {{"a", test::pseudo_tokens(config, 5, 1), test::pseudo_tokens(config, 4, 2)},
-            {"b", test::pseudo_tokens(config, 1, 3), test::pseudo_tokens(config, 1, 4)},
-            {"c", test::pseudo_tokens(config, 2, 5), test::pseudo_tokens(config, 7, 6)}};
+    return {{"a", test::pseudo_tokens(config, 5, 1), {}, test::pseudo_tokens(config, 4, 2)},
+            {"b", test::pseudo_tokens(config, 1, 3), {}, test::pseudo_tokens(config, 1, 4)},
+            {"c", test::pseudo_tokens(config, 2, 5), {}, test::pseudo_tokens(config, 7, 6)}};
 }
 
 double log_softmax(std::vector<float> const& logits, std::int32_t token) {
@@ -41,7 +41,7 @@ class ScoreTest : public test::MpiTest {
         if (world.rank() != 0) return;
         Alone alone(config);
         for (std::size_t i = 0; i < results.size(); ++i) {
-            auto const& [id, prompt, completion] = requests[i];
+            auto const& [id, prompt, pictures, completion] = requests[i];
             SCOPED_TRACE(id);
             auto tokens = prompt;
             tokens.insert(tokens.end(), completion.begin(), completion.end());
@@ -78,7 +78,7 @@ TEST_F(ScoreTest, GivesTheSameWithASinkAndARowOfLogitsForEachToken) {
         return;
     }
     Alone alone(config);
-    for (auto const& [id, prompt, completion] : requests) {
+    for (auto const& [id, prompt, pictures, completion] : requests) {
         auto tokens = prompt;
         tokens.insert(tokens.end(), completion.begin(), completion.end());
         test::expect_close(sink.rows.at(id), alone.logits(tokens));
@@ -106,7 +106,7 @@ TEST_F(ScoreTest, AgreesWithTheLogprobsOfGenerate) {
     auto const generated =
         generate(model.transformer, world, test::on_rank_0(world, std::vector{request}), {});
     std::vector<ScoreRequest> scored;
-    for (auto const& result : generated) scored.push_back({"a", request.prompt, result.tokens});
+    for (auto const& result : generated) scored.push_back({"a", request.prompt, {}, result.tokens});
     auto const results = run(model, scored);
     ASSERT_EQ(results.size(), world.rank() == 0 ? 1 : 0);
     for (std::size_t i = 0; i < results.size(); ++i) {

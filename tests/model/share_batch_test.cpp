@@ -21,6 +21,7 @@ class ShareSequences : public test::MpiTest {
             EXPECT_EQ(shared[i].first_output, all[i].first_output);
             EXPECT_EQ(shared[i].length, all[i].length);
             EXPECT_EQ(shared[i].candidates, all[i].candidates);
+            EXPECT_EQ(shared[i].places, all[i].places);
         }
     }
 };
@@ -28,6 +29,12 @@ class ShareSequences : public test::MpiTest {
 TEST_F(ShareSequences, GivesRankZerosSequencesToAll) {
     expect_shared(
         {{{5, 6, 7}, 10, 2, 4, 3}, {{0}, 0, 0}, {std::vector<std::int32_t>(1000, 9), 1, 999}});
+}
+
+TEST_F(ShareSequences, SharesWhereFeaturesStand) {
+    expect_shared({{.prompt = {5, 6, 7, 8}, .places = {{0, 1}, {2, 2}}},
+                   {.prompt = {1}, .max_new_tokens = 3},
+                   {.prompt = {9, 9}, .places = {{0, 2}}}});
 }
 
 TEST_F(ShareSequences, SharesNothingToo) { expect_shared({}); }

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <map>
 #include <numeric>
 #include <utility>
 #include <vector>
@@ -177,6 +178,52 @@ TEST(StaticBatch, GoesOnWhenThereAreMoreOwnersThanRowsOrSequences) {
         rows += next.step.ids.size();
     }
     EXPECT_EQ(rows, 10);
+}
+
+/// Three prompts of 6, 2 and 5 tokens. The first has features at 1, 2 and 4, the last at 0 to 3.
+std::vector<Sequence> prompts_with_features() {
+    return {{.prompt = numbered(6, 100), .places = {{1, 2}, {4, 1}}},
+            {.prompt = numbered(2, 200)},
+            {.prompt = numbered(5, 300), .places = {{0, 4}}}};
+}
+
+/// Which feature each token of the prompts takes, as steps of so many rows say; -1 for none.
+std::map<std::int32_t, int> features_by_token(int owners, std::size_t rows) {
+    auto const config = tiny_decoder();
+    StaticBatch batch(config, prompts_with_features(), owners);
+    EXPECT_EQ(batch.features(), 7);
+    std::map<std::int32_t, int> found;
+    for (auto next = batch.next_prefill(rows); !next.step.ids.empty();
+         next = batch.next_prefill(rows)) {
+        for (auto const id : next.step.ids) found[id] = -1;
+        for (auto const& [row, count, feature] : next.step.features) {
+            for (std::size_t i = 0; i < count; ++i) {
+                found[next.step.ids.at(row + i)] = static_cast<int>(feature + i);
+            }
+        }
+    }
+    return found;
+}
+
+TEST(StaticBatch, SaysWhichRowsTakeFeaturesInChunksAndDealtOut) {
+    std::map<std::int32_t, int> const wanted{{100, -1}, {101, 0},  {102, 1},  {103, -1}, {104, 2},
+                                             {105, -1}, {200, -1}, {201, -1}, {300, 3},  {301, 4},
+                                             {302, 5},  {303, 6},  {304, -1}};
+    for (int const owners : {1, 2, 3, 5}) {
+        for (std::size_t const rows : {1U, 2U, 3U, 5U, 512U}) {
+            EXPECT_EQ(features_by_token(owners, rows), wanted)
+                << owners << " owners, " << rows << " rows";
+        }
+    }
+}
+
+TEST(StaticBatch, HasNoFeaturesInDecode) {
+    auto const config = tiny_decoder();
+    auto prompts = prompts_with_features();
+    prompts[0].max_new_tokens = 1;
+    StaticBatch batch(config, prompts);
+    static_cast<void>(batch.next_prefill(512));
+    EXPECT_THAT(batch.decode(std::array<std::size_t, 1>{0}, std::array{5}).features, IsEmpty());
 }
 
 TEST(StaticBatch, RefusesATokenBeyondItsCache) {

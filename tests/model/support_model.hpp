@@ -38,9 +38,7 @@ inline std::map<std::string, model::TensorInfo, std::less<>> tensors_of(
     std::map<std::string, model::TensorInfo, std::less<>> tensors;
     for (auto const& module : describe_modules(config)) {
         for (auto const& weight : module.weights) {
-            std::vector<std::size_t> shape{weight.rows};
-            if (!weight.vector) shape.push_back(weight.cols);
-            tensors[weight.tensor] = {dtype, shape};
+            tensors[weight.tensor] = {dtype, weight.shape_in_file()};
         }
     }
     return tensors;

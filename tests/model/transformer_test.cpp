@@ -25,7 +25,7 @@ using test::RunOptions;
 std::vector<ScoreRequest> prompts_of(DecoderConfig const& config) {
     auto const first = test::pseudo_tokens(config, 11, 1),
                second = test::pseudo_tokens(config, 2, 2);
-    return {{"long", first, {1}}, {"short", second, {0}}};
+    return {{"long", first, {}, {1}}, {"short", second, {}, {0}}};
 }
 
 class TransformerTest : public test::MpiTest {
@@ -46,7 +46,7 @@ class TransformerTest : public test::MpiTest {
         std::map<std::string, Rows> logits;
         if (world.rank() != 0) return logits;
         Alone alone(config, weights);
-        for (auto const& [id, prompt, completion] : prompts_of(config)) {
+        for (auto const& [id, prompt, pictures, completion] : prompts_of(config)) {
             auto tokens = prompt;
             tokens.push_back(completion.front());
             logits[id] = alone.logits(tokens);

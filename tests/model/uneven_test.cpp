@@ -29,7 +29,7 @@ class UnevenTest : public test::MpiTest, public ::testing::WithParamInterface<te
     std::vector<ScoreRequest> requests() const {
         std::vector<ScoreRequest> all;
         for (std::size_t i = 0; i < 5; ++i) {
-            all.push_back({std::to_string(i), test::pseudo_tokens(config, 2 + i, i), {1}});
+            all.push_back({std::to_string(i), test::pseudo_tokens(config, 2 + i, i), {}, {1}});
         }
         return all;
     }
@@ -42,7 +42,7 @@ TEST_P(UnevenTest, GivesTheLogitsOfOneRankUnderEveryPlacement) {
     std::vector<test::Rows> wanted;
     if (world.rank() == 0) {
         test::Alone alone(config);
-        for (auto const& [id, prompt, completion] : all) {
+        for (auto const& [id, prompt, pictures, completion] : all) {
             auto tokens = prompt;
             tokens.push_back(completion.front());
             wanted.push_back(alone.logits(tokens));

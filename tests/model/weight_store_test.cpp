@@ -22,7 +22,6 @@ using test::PseudoWeights;
 using test::tiny_decoder;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
-using ::testing::Not;
 
 std::string const attention_prefix = "model.layers.0.self_attn.";
 
@@ -268,26 +267,6 @@ TEST(WeightStore, AcceptsDifferentDtypesInDifferentModules) {
     tensors["model.norm.weight"].dtype = DType::bf16;
     auto fixture = fixture_with(tensors);
     EXPECT_NO_THROW(fixture.add_all());
-}
-
-TEST(WeightStore, NamesTensorsThatNoModuleAskedFor) {
-    auto tensors = test::tensors_of(biased_decoder());
-    tensors["model.layers.0.self_attn.gate.weight"] = {DType::f32, {3}};
-    tensors["model.layers.2.mlp.up_proj.weight"] = {DType::f32, {29, 20}};
-    auto fixture = fixture_with(tensors);
-    fixture.add_all();
-    EXPECT_THAT(input_error_of([&] { fixture.store.check_all_used({}); }),
-                AllOf(HasSubstr("model.layers.0.self_attn.gate.weight"),
-                      HasSubstr("model.layers.2.mlp.up_proj.weight"), Not(HasSubstr("q_proj"))));
-}
-
-TEST(WeightStore, LeavesOutOldFrequenciesAndKnownExtras) {
-    auto tensors = test::tensors_of(biased_decoder());
-    tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = {DType::f32, {3}};
-    tensors["extra"] = {DType::f32, {3}};
-    auto fixture = fixture_with(tensors);
-    fixture.add_all();
-    EXPECT_NO_THROW(fixture.store.check_all_used(std::vector<std::string>{"extra"}));
 }
 
 }  // namespace

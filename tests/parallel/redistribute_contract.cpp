@@ -246,6 +246,15 @@ TEST_P(RedistributeTest, HiddenShardedToOneRankInterleavesThemThere) {
     }
 }
 
+TEST_P(RedistributeTest, HiddenShardedToBatchShardedInterleavesTheColumnsOfItsRows) {
+    for (auto const& from : cuts_of(shape.cols)) {
+        for (auto const& cut : cuts_of(shape.rows)) {
+            auto const to = turn(hidden_sharded(from, shape), BatchSharded{cut});
+            expect_part(local<BatchSharded>(to), cut.of(world.rank()), cols);
+        }
+    }
+}
+
 TEST_P(RedistributeTest, OneRankToReplicatedBroadcasts) {
     for (int const rank : ranks()) {
         expect_part(local<Replicated>(turn(on_rank(rank), Replicated{})), rows, cols);
@@ -299,7 +308,6 @@ TEST_F(RedistributorTest, RefusesPairsThatThePlanNeverAsksFor) {
         EXPECT_THROW(redistribute(from, to, 6, 10), LogicError);
     };
     refuses(rows, by_column);
-    refuses(columns, by_row);
     refuses(replicated(shape), Partial{});
     refuses(rows, Partial{});
     refuses(columns, Partial{});

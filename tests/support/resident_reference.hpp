@@ -135,8 +135,8 @@ class ResidentReference final : public kernels::reference::ReferenceBackend,
             bytes_.assign(source, source + bytes);
             under_way_ = true;
         }
-        bool arrived() override { return under_way_; }
         std::span<std::byte const> wait() override {
+            kernels::require(under_way_, "nothing is to land");
             under_way_ = false;
             return bytes_;
         }

@@ -8,6 +8,7 @@
 #include "io/images/tiling.hpp"
 #include "io/input_file.hpp"
 #include "kernels/error.hpp"
+#include "model/vision/pixels.hpp"
 
 #include <cstdio>
 #include <cstdlib>
@@ -25,10 +26,13 @@ int main(int argc, char** argv) {
         auto const picture = tesserank::io::decode_picture(bytes);
         auto const grid = tesserank::io::choose_grid(picture.width, picture.height, options);
         auto const tiles = tesserank::io::cut_tiles(picture, options);
-        auto const values = tesserank::io::pixel_values(tiles, options);
         std::printf("%zu %zu %zu %zu\n", grid.columns, grid.rows, tiles.size(), options.tile);
         for (auto const& tile : tiles) std::fwrite(tile.rgb.data(), 1, tile.rgb.size(), stdout);
-        std::fwrite(values.data(), sizeof(float), values.size(), stdout);
+        std::vector<float> planes(3 * options.tile * options.tile);
+        for (auto const& tile : tiles) {
+            tesserank::model::scale_pixels(tile.rgb, {}, planes);
+            std::fwrite(planes.data(), sizeof(float), planes.size(), stdout);
+        }
     } catch (tesserank::kernels::InputError const& error) {
         std::fprintf(stderr, "%s\n", error.what());
         return 2;

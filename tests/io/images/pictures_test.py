@@ -1,21 +1,24 @@
 #!/usr/bin/env python3
 """Pictures of all formats, sizes and ratios: what tesserank makes of them, and what Pillow does.
 
-  pictures_test.py DUMP_TILES
+  pictures_test.py DUMP_TILES GOLDEN_MODELS
 
 The reference is what transformers' InternVL preprocessing does: exif_transpose, convert("RGB"), the grid
 with the nearest aspect ratio, Pillow's bicubic resize, cut, mean and deviation.
 """
+import json
 import pathlib
 import subprocess
 import sys
 import tempfile
 import unittest
 
+import h5py
 import numpy as np
 from PIL import Image, ImageOps
 
 DUMP_TILES = sys.argv.pop(1)
+GOLDEN_MODELS = pathlib.Path(sys.argv.pop(1))
 SIDE, MOST = 56, 12
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
@@ -83,19 +86,26 @@ def choose_grid(width: int, height: int) -> tuple[int, int]:
     return best
 
 
+def resize(image: Image.Image, width: int, height: int) -> Image.Image:
+    """In the order of the passes that Pillow 13 has, whatever version is here."""
+    if image.height - height > max(0, 2 * (image.width - width)):
+        image = image.resize((image.width, height), Image.BICUBIC)
+    return image.resize((width, height), Image.BICUBIC)
+
+
 def expected_tiles(image: Image.Image) -> tuple[tuple[int, int], np.ndarray]:
     image = ImageOps.exif_transpose(image).convert("RGB")
     columns, rows = choose_grid(*image.size)
-    whole = image.resize((columns * SIDE, rows * SIDE), Image.BICUBIC)
+    whole = resize(image, columns * SIDE, rows * SIDE)
     tiles = [whole.crop((c * SIDE, r * SIDE, (c + 1) * SIDE, (r + 1) * SIDE)) for r in range(rows)
              for c in range(columns)]
     if len(tiles) > 1:
-        tiles.append(image.resize((SIDE, SIDE), Image.BICUBIC))
+        tiles.append(resize(image, SIDE, SIDE))
     return (columns, rows), np.stack([np.asarray(tile) for tile in tiles])
 
 
-def dump(path: pathlib.Path) -> tuple[tuple[int, int], np.ndarray, np.ndarray]:
-    output = subprocess.run([DUMP_TILES, path, str(SIDE), str(MOST)], stdout=subprocess.PIPE, check=True).stdout
+def dump(path: pathlib.Path, side: int = SIDE, most: int = MOST) -> tuple[tuple[int, int], np.ndarray, np.ndarray]:
+    output = subprocess.run([DUMP_TILES, path, str(side), str(most)], stdout=subprocess.PIPE, check=True).stdout
     line, content = output.split(b"\n", 1)
     columns, rows, count, side = map(int, line.split())
     size = count * side * side * 3
@@ -120,6 +130,23 @@ class Pictures(unittest.TestCase):
                     self.assertLessEqual(difference.mean() / 255, 1e-3)
                     normal = (tiles.astype(np.float32) / 255 - MEAN) / DEVIATION
                     np.testing.assert_allclose(values, normal.transpose(0, 3, 1, 2), atol=1e-6)
+
+    def test_golden_pictures_have_the_same_tiles_and_pixel_values(self):
+        cases = sorted(GOLDEN_MODELS.glob("internvl-*"))
+        self.assertEqual(len(cases), 4)
+        for case in cases:
+            facts = json.loads((case / "expected" / "case.json").read_text())["vision"]
+            most = facts["max"] if facts["dynamic"] else 1
+            with h5py.File(case / "expected" / "expected.h5") as expected:
+                for image in range(4):
+                    with self.subTest(f"{case.name}: {image}"):
+                        want = expected[f"vision/image{image}"]
+                        grid, tiles, values = dump(case / "images" / f"image{image}.png", facts["size"], most)
+                        self.assertEqual(grid, tuple(want["grid"]))
+                        # Whether there is a thumbnail is not this program's to know.
+                        count = len(want["tiles"])
+                        np.testing.assert_array_equal(tiles[:count], want["tiles"])
+                        np.testing.assert_allclose(values[:count], want["pixel_values"], atol=1e-6)
 
     def test_of_sixteen_bits_the_upper_eight_count(self):
         values = np.random.default_rng(1).integers(0, 65536, (90, 120), np.uint16)

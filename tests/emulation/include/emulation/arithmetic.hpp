@@ -6,6 +6,10 @@ using std::max;
 using std::min;
 
 inline float rsqrtf(float x) { return 1.0F / std::sqrt(x); }
+/// The share of the normal distribution below x.
+inline float normcdff(float x) {
+    return static_cast<float>(0.5 * std::erfc(-static_cast<double>(x) / std::numbers::sqrt2));
+}
 inline float fdividef(float x, float y) { return x / y; }
 inline float __fdividef(float x, float y) { return x / y; }
 inline float __expf(float x) { return std::exp(x); }

@@ -1,0 +1,56 @@
+#pragma once
+
+#include "kernels/trace.hpp"
+#include "model/module.hpp"
+#include "model/norm.hpp"
+#include "model/residual_stream.hpp"
+#include "model/row_layout.hpp"
+#include "parallel/collective.hpp"
+#include "parallel/partition.hpp"
+
+#include <memory>
+#include <string>
+
+namespace tesserank::model {
+
+/// An attention or MLP block: the norm before it, where it runs, and where the residual stream lies
+/// meanwhile.
+template <class Context>
+struct Block {
+    std::string name;
+    Norm norm;
+    std::unique_ptr<Module<Context>> module;
+    kernels::ConstTensorView scale;  ///< [1, H] of what it adds, by column; no data: not scaled
+    parallel::LayoutKind input, output, stream;
+};
+
+/// What passes through blocks use besides the stream: memory for all rows on every rank, of the
+/// longest pass.
+struct BlockMemory {
+    kernels::TensorView normed;  ///< [T, H] in the compute dtype
+    kernels::TensorView delta;   ///< [T, H] f32
+    kernels::TensorView sum;     ///< [T, H] f32, where sums are scattered
+};
+
+/// stream += module(norm(stream)), on rows that are dealt out in this way. Collective, unless all
+/// the layouts are alike.
+template <class Context>
+void run_block(Block<Context> const& block, Context& context, ResidualStream& stream,
+               BlockMemory const& memory, parallel::Partition const& deal, int rank) {
+    kernels::TraceRange const range(block.name.c_str());
+    auto const rows = [&](kernels::TensorView const& whole) {
+        return whole.rows_from(0, deal.units());
+    };
+    auto const normed = rows(memory.normed), delta = rows(memory.delta);
+    auto const place = layout_for(block.stream, deal), input = layout_for(block.input, deal);
+    stream.move_to(place);
+    auto const x =
+        context.redistribute(stream.normed(block.norm, normed), input, {.whole = normed});
+    auto const y = parallel::local_of(parallel::part_of(delta, input, rank));
+    bool const scatter = parallel::scatters(block.output, block.stream);
+    stream.add(context.redistribute(block.module->forward(context, x, y), place,
+                                    {.whole = scatter ? rows(memory.sum) : delta}),
+               block.scale);
+}
+
+}  // namespace tesserank::model
