@@ -5,7 +5,7 @@ that a state dict is such a checkpoint. tests/golden/README.md states the mathem
 needs no cache of keys and values, and neither do answers of ten tokens.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn

@@ -40,7 +40,7 @@ def font_of(name: str, size: int) -> ImageFont.FreeTypeFont:
 
 
 def random_size(rng: random.Random) -> tuple[int, int]:
-    """Width and height. A square of more than two tiles' area would be cut into four: kept below."""
+    """Width and height, small enough that no square is cut into four."""
     (columns, least, most, _), = rng.choices(SHAPES, [shape[-1] for shape in SHAPES])
     area = columns * SIDE * SIDE * rng.uniform(0.9, 1.9)
     ratio = rng.uniform(least, most)

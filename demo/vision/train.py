@@ -29,7 +29,7 @@ from muon import Muon  # noqa: E402
 
 
 class Reader(torch.nn.Module):
-    """Names the character, or none, in each half of each patch: [t, 1 + P, E] -> [t, P, 2, names]"""
+    """Names the character in each half of each patch: [t, 1 + P, E] -> [t, P, 2, names]"""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -132,7 +132,7 @@ def train(model: InternVL, tokenizer: Tokenizer, options: argparse.Namespace) ->
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "model")
-    parser.add_argument("--steps", type=int, default=2200)
+    parser.add_argument("--steps", type=int, default=3300)
     parser.add_argument("--done", type=int, default=0,
                         help="of these steps, when --out has the checkpoint of a stopped run")
     parser.add_argument("--pictures", type=int, default=48, help="of a batch")

@@ -54,7 +54,8 @@ def main() -> int:
         subprocess.run([options.tesserank, "convert", options.demo / "model", model, "--quiet"], check=True)
         subprocess.run([options.mpiexec, "--oversubscribe", "--bind-to", "none", "-n", str(options.ranks),
                         options.tesserank, "generate", model, "--input", questions, "--output", output, "--dtype",
-                        options.dtype, "--weights", options.weights, "--placement", options.placement], check=True, env=environment)
+                        options.dtype, "--weights", options.weights, "--placement", options.placement],
+                       check=True, env=environment)
         results = read_lines(output)
     if len(results) != len(answers) or len(answers) != demo.questions:
         print(f"FAIL {len(results)} results for {len(answers)} answers, expected {demo.questions} of both")
