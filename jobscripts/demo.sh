@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# From nothing to answers: installs what is missing, builds, converts the demo model, asks it.
+# From nothing to answers: installs what is missing, builds, converts the demo models, asks them.
 set -euo pipefail
 
 usage() {
     cat <<'TEXT'
 usage: jobscripts/demo.sh [RANKS]
 
-Builds tesserank in build/release, converts demo/model into build/demo/model.h5, answers
-demo/prompts.jsonl on RANKS ranks (2 if not given) and shows each answer beside the expected one.
-Exit status 0 if all are right.
+Builds tesserank in build/release; converts demo/model and answers demo/prompts.jsonl on RANKS ranks
+(2 if not given), then the same with demo/vision, whose questions are sums in pictures; and shows each
+answer beside the expected one. Exit status 0 if all are right.
 TEXT
 }
 
@@ -35,24 +35,34 @@ if [[ $EUID -eq 0 ]]; then # Open MPI asks root, as in a container, to confirm
     export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 fi
 PATH=$PWD/build/release/app:$PATH
-mkdir -p build/demo
-run tesserank convert demo/model build/demo/model.h5 --force
-run mpirun --oversubscribe --bind-to none -n "$ranks" tesserank generate build/demo/model.h5 \
-    --input demo/prompts.jsonl --output build/demo/out.jsonl
+
+# answer FOLDER NAME [OPTION ...]: converts the model of a demo and answers its prompts, into build/demo/NAME.jsonl
+answer() {
+    local folder=$1 name=$2
+    shift 2
+    run tesserank convert "$folder/model" "build/demo/$name.h5" --force
+    run mpirun --oversubscribe --bind-to none -n "$ranks" tesserank generate "build/demo/$name.h5" \
+        --input "$folder/prompts.jsonl" --output "build/demo/$name.jsonl" "$@"
+}
 
 # Three files with the same ids -> question, answer, expected, "yes" or "NO", separated by tabs.
 table() {
     jq --null-input --raw-output \
-        --slurpfile asked demo/prompts.jsonl --slurpfile expected demo/expected.jsonl \
-        --slurpfile got build/demo/out.jsonl '
+        --slurpfile asked "$1/prompts.jsonl" --slurpfile expected "$1/expected.jsonl" \
+        --slurpfile got "build/demo/$2.jsonl" '
             def trim: gsub("^\\s+|\\s+$"; "");
             INDEX($got[]; .id) as $got | INDEX($expected[]; .id) as $expected | $asked[]
             | ($got[.id] | .text // .error // "nothing" | trim) as $answer
             | ($expected[.id].answer | trim) as $right
-            | [.prompt, $answer, $right, (if $answer == $right then "yes" else "NO" end)] | @tsv'
+            | (.prompt | sub("<image>\n"; "")) as $question
+            | [([$question, .images[]?] | join("  ")), $answer, $right,
+               (if $answer == $right then "yes" else "NO" end)] | @tsv'
 }
 
-rows=$(table)
+mkdir -p build/demo
+answer demo text
+answer demo/vision vision --placement 'vision.*=split-batch'
+rows=$(table demo text && table demo/vision vision)
 echo
 printf '%-50s %-38s %-38s %s\n' question answer expected same
 while IFS=$'\t' read -r question answer expected same; do
