@@ -37,8 +37,7 @@ struct BlockMemory {
 /// `look` is shown what the module gives.
 template <class Context, class Look>
 void run_block(Block<Context> const& block, Context& context, ResidualStream& stream,
-               BlockMemory const& memory, parallel::Partition const& deal, int rank,
-               Look const& look) {
+               BlockMemory const& memory, parallel::Partition const& deal, Look const& look) {
     kernels::TraceRange const range(block.name.c_str());
     auto const rows = [&](kernels::TensorView const& whole) {
         return whole.rows_from(0, deal.units());
@@ -48,7 +47,7 @@ void run_block(Block<Context> const& block, Context& context, ResidualStream& st
     stream.move_to(place);
     auto const x =
         context.redistribute(stream.normed(block.norm, normed), input, {.whole = normed});
-    auto const y = parallel::local_of(parallel::part_of(delta, input, rank));
+    auto const y = parallel::local_of(parallel::part_of(delta, input, stream.rank()));
     bool const scatter = parallel::scatters(block.output, block.stream);
     auto const output = block.module->forward(context, x, y);
     look(block.name, output);

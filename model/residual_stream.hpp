@@ -35,6 +35,8 @@ class ResidualStream {
     /// This rank's part, complete.
     kernels::TensorView local();
     parallel::Layout const& layout() const { return layout_; }
+    /// This one.
+    int rank() const { return rank_; }
 
   private:
     struct Pending {

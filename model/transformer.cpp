@@ -185,7 +185,7 @@ class Transformer::Pass {
         place_features();
         BlockMemory const memory{model.normed_.view, model.delta_.view, model.sum_.view};
         for (auto const& block : model.blocks_) {
-            run_block(block, context_, stream_, memory, step_.deal, model.rank_,
+            run_block(block, context_, stream_, memory, step_.deal,
                       [this](auto const& module, auto const& y) { look(module, y); });
         }
     }

@@ -119,7 +119,7 @@ class VisionEncoder::Pass {
         auto const deal = dealt(config_.rows_per_tile());
         BlockMemory const memory{encoder_.normed_.view, encoder_.delta_.view, encoder_.sum_.view};
         for (auto const& block : encoder_.blocks_) {
-            run_block(block, context_, stream_, memory, deal, encoder_.rank_,
+            run_block(block, context_, stream_, memory, deal,
                       [](auto const& /*module*/, auto const& /*y*/) {});
         }
         project(shuffled(), features);
