@@ -33,6 +33,7 @@ int run_merge(std::span<std::string const> arguments) {
     auto const parts = (*values)["RESULTS.jsonl"].as<std::vector<std::string>>();
     auto const path = (*values)["output"].as<std::string>();
     std::vector<NamedFile> files;
+    files.reserve(parts.size() + 2);
     for (auto const& part : parts) files.emplace_back("a file to be merged", part);
     add_output(files, "--output", path);
     check_distinct(files);

@@ -37,7 +37,8 @@ std::optional<std::int64_t> seconds_in(std::string_view text) {
         auto const days = number(text.substr(0, dash));
         auto const rest = clock_seconds(text.substr(dash + 1));
         if (!days || !rest) return std::nullopt;
-        return 24 * 3600 * *days + *rest;
+        constexpr std::int64_t day = 24LL * 3600;
+        return day * *days + *rest;
     }
     if (text.find(':') != std::string_view::npos) return clock_seconds(text);
     if (text.empty()) return std::nullopt;
