@@ -241,9 +241,6 @@ class Backend {
     /// y[i] = x[rows[i]].  x, y f32.
     virtual void gather_rows(ConstTensorView x, std::span<std::size_t const> rows,
                              TensorView y) = 0;
-    /// y[rows[i]] = x[i]; no row twice, and the others stay as they are.  x, y f32.
-    virtual void scatter_rows(ConstTensorView x, std::span<std::size_t const> rows,
-                              TensorView y) = 0;
 
     /// Rounds f32 to bf16 (nearest even).  x [T, H] f32, y [T, H] bf16.
     virtual void round(ConstTensorView x, TensorView y) = 0;

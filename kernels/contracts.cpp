@@ -248,19 +248,6 @@ void gather_rows(ConstTensorView const& x, std::span<std::size_t const> rows, Te
             "a row to gather lies outside the tensor");
 }
 
-void scatter_rows(ConstTensorView const& x, std::span<std::size_t const> rows,
-                  TensorView const& y) {
-    is_f32(x);
-    is_f32(y);
-    require(x.rows == rows.size() && y.cols == x.cols, "scatter_rows of shapes that do not fit");
-    std::vector<bool> written(y.rows);
-    for (std::size_t const row : rows) {
-        require(row < y.rows, "a row to scatter to lies outside the tensor");
-        require(!written[row], "a row to scatter to is named twice");
-        written[row] = true;
-    }
-}
-
 void round(ConstTensorView const& x, TensorView const& y) {
     is_f32(x);
     same_shape(x, y);

@@ -52,7 +52,6 @@ void add_positions(ConstTensorView const& patches, ConstTensorView const& class_
                    ConstTensorView const& positions, TensorView const& y);
 void pixel_shuffle(ConstTensorView const& x, ShuffleShape const& shape, TensorView const& y);
 void gather_rows(ConstTensorView const& x, std::span<std::size_t const> rows, TensorView const& y);
-void scatter_rows(ConstTensorView const& x, std::span<std::size_t const> rows, TensorView const& y);
 void round(ConstTensorView const& x, TensorView const& y);
 void sample(ConstTensorView const& logits, std::span<SamplingParams const> params,
             std::span<TokenLogprob> chosen);

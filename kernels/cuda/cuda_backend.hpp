@@ -67,7 +67,6 @@ class CudaBackend final : public Backend, public ResidentDecode {
     void gated_activation(Activation kind, ConstTensorView gate, ConstTensorView up,
                           TensorView y) override;
     void gather_rows(ConstTensorView x, std::span<std::size_t const> rows, TensorView y) override;
-    void scatter_rows(ConstTensorView x, std::span<std::size_t const> rows, TensorView y) override;
     void round(ConstTensorView x, TensorView y) override;
     // prepare_attention.cu
     void head_rms_norm(TensorView x, std::size_t head_dim, ConstTensorView weight,

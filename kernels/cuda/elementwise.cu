@@ -63,19 +63,6 @@ struct CopyRows {
     }
 };
 
-/// y[rows[r]] = x[r]
-struct ScatterRows {
-    ConstTensorView x;
-    DeviceSpan<std::size_t const> rows;
-    TensorView y;
-
-    template <int Width>
-    __device__ void run(std::size_t row, std::size_t col) const {
-        store_floats<Width>(row_of(y, rows.data[row]), DType::f32, col,
-                            load_floats<Width>(row_of(x, row), DType::f32, col));
-    }
-};
-
 template <Activation kind>
 __device__ __forceinline__ float activate(float x) {
     constexpr float root_of_2_over_pi = 0.797884560802865356F;
@@ -175,13 +162,6 @@ void CudaBackend::gather_rows(ConstTensorView x, std::span<std::size_t const> ro
     contracts::gather_rows(x, rows, y);
     if (rows.empty() || y.cols == 0) return;
     copy_rows(stream(), x, upload(rows), y);
-}
-
-void CudaBackend::scatter_rows(ConstTensorView x, std::span<std::size_t const> rows, TensorView y) {
-    contracts::scatter_rows(x, rows, y);
-    if (rows.empty() || x.cols == 0) return;
-    for_each_pack(stream(), {x.rows, x.cols}, rows_aligned(x) && rows_aligned(y),
-                  ScatterRows{x, upload(rows), y});
 }
 
 void CudaBackend::activation(Activation kind, ConstTensorView x, TensorView y) {

@@ -45,14 +45,6 @@ void KokkosBackend::gather_rows(ConstTensorView x, std::span<std::size_t const> 
     });
 }
 
-void KokkosBackend::scatter_rows(ConstTensorView x, std::span<std::size_t const> rows,
-                                 TensorView y) {
-    contracts::scatter_rows(x, rows, y);
-    parallel_for("scatter_rows", rows.size(), [=](std::size_t i) {
-        std::copy_n(x.row<float>(i), x.cols, y.row<float>(rows[i]));
-    });
-}
-
 void KokkosBackend::round(ConstTensorView x, TensorView y) {
     contracts::round(x, y);
     parallel_for("round", x.rows, [=](std::size_t t) {

@@ -42,14 +42,6 @@ void ReferenceBackend::gather_rows(ConstTensorView x, std::span<std::size_t cons
     }
 }
 
-void ReferenceBackend::scatter_rows(ConstTensorView x, std::span<std::size_t const> rows,
-                                    TensorView y) {
-    contracts::scatter_rows(x, rows, y);
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-        std::copy_n(x.row<float>(i), x.cols, y.row<float>(rows[i]));
-    }
-}
-
 void ReferenceBackend::round(ConstTensorView x, TensorView y) {
     contracts::round(x, y);
     std::vector<float> row(x.cols);

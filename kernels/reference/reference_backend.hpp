@@ -42,7 +42,6 @@ class ReferenceBackend : public HostBackend {
                        ConstTensorView positions, TensorView y) override;
     void pixel_shuffle(ConstTensorView x, ShuffleShape const& shape, TensorView y) override;
     void gather_rows(ConstTensorView x, std::span<std::size_t const> rows, TensorView y) override;
-    void scatter_rows(ConstTensorView x, std::span<std::size_t const> rows, TensorView y) override;
     void round(ConstTensorView x, TensorView y) override;
     void sample(ConstTensorView logits, std::span<SamplingParams const> params,
                 std::span<TokenLogprob> chosen) override;

@@ -88,26 +88,6 @@ TEST_P(ElementwiseTest, GatherTakesRowsInAnyOrderAndTwice) {
     EXPECT_NO_THROW(backend->gather_rows(x.view(), {}, y.view().rows_from(0, 0)));
 }
 
-TEST_P(ElementwiseTest, ScatterPutsRowsWhereTheyAreToStand) {
-    for (std::size_t const cols : Sizes{0, 1, 13, 64}) {
-        Matrix const x = random(3, cols);
-        Matrix y = random(5, cols), expected = y;
-        std::vector<std::size_t> const rows{4, 0, 3};
-        backend->scatter_rows(x.view(), rows, y.view());
-        for (std::size_t i = 0; i < 3; ++i) {
-            for (std::size_t c = 0; c < cols; ++c) expected.set(rows[i], c, x.at(i, c));
-        }
-        expect_close(y, expected, {});
-        EXPECT_NO_THROW(backend->scatter_rows(Matrix(0, cols).view(), {}, y.view()));
-    }
-    Matrix const x(2, 3);
-    Matrix y(5, 3);
-    std::vector<std::size_t> const outside{1, 5}, twice{2, 2}, one{2};
-    EXPECT_THROW(backend->scatter_rows(x.view(), outside, y.view()), LogicError);
-    EXPECT_THROW(backend->scatter_rows(x.view(), twice, y.view()), LogicError);
-    EXPECT_THROW(backend->scatter_rows(x.view(), one, y.view()), LogicError);
-}
-
 TEST_P(ElementwiseTest, RoundGoesToTheNearestEvenBf16) {
     Matrix x(2, 3);
     float const values[2][3] = {{1.0F + 0x1p-8F, 1.0F + 0x3p-8F, NAN},
