@@ -33,12 +33,16 @@ std::size_t gathered_bytes(DecoderConfig const& config, Placement head, int rank
 
 }  // namespace
 
-std::vector<Exchange> exchanges_within(DecoderConfig const& config, std::string const& name,
-                                       ModuleKind kind, Placement placement,
-                                       StepShape const& shape) {
+std::vector<Exchange> exchanges_within(QkNorm norm, std::string const& name, ModuleKind kind,
+                                       Placement placement, std::size_t rows) {
     bool const cut = kind == ModuleKind::attention && placement == Placement::shard;
-    if (!cut || config.qk_norm != QkNorm::whole) return {};
-    return exchange_of_sums(name, shape.rows);
+    if (!cut || norm != QkNorm::whole || rows == 0) return {};
+    return {{name,
+             Place::within,
+             Collective::all_reduce,
+             2 * rows * sizeof(float),
+             {LayoutKind::Kind::partial},
+             {LayoutKind::Kind::replicated}}};
 }
 
 std::vector<Exchange> exchanges_of_choice(DecoderConfig const& config, Placement head, int ranks,
@@ -82,7 +86,8 @@ std::vector<Exchange> exchanges_of(DecoderConfig const& config, PlacementPlan co
              {std::pair("attention", ModuleKind::attention), std::pair("mlp", ModuleKind::mlp)}) {
             auto const name = layer_module(layer, part);
             list.add_block(plan, name, kind, bytes,
-                           exchanges_within(config, name, kind, plan.of(name), shape), stream);
+                           exchanges_within(config.qk_norm, name, kind, plan.of(name), shape.rows),
+                           stream);
         }
     }
     auto const head = plan.of("lm_head");

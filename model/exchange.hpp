@@ -38,10 +38,10 @@ struct StepShape {
 std::vector<Exchange> exchanges_of(DecoderConfig const& config, PlacementPlan const& plan,
                                    TransformerOptions const& options, StepShape const& shape);
 
-/// The part of it within a module of this name and kind. On more than one rank.
-std::vector<Exchange> exchanges_within(DecoderConfig const& config, std::string const& name,
-                                       ModuleKind kind, Placement placement,
-                                       StepShape const& shape);
+/// The part of it within a module of this name and kind, for so many rows: a norm of all heads of
+/// q and k together has to know the sums of all ranks. On more than one rank.
+std::vector<Exchange> exchanges_within(QkNorm norm, std::string const& name, ModuleKind kind,
+                                       Placement placement, std::size_t rows);
 
 /// The part of it behind the lm_head: logits or candidates come together, and all ranks learn what
 /// was chosen. On more than one rank.

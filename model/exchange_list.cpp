@@ -30,14 +30,4 @@ void ExchangeList::add_block(PlacementPlan const& plan, std::string const& name,
     add({name, Place::behind}, output_of(placement, kind), stream, bytes.stream);
 }
 
-std::vector<Exchange> exchange_of_sums(std::string const& module, std::size_t rows) {
-    if (rows == 0) return {};
-    return {{module,
-             Place::within,
-             Collective::all_reduce,
-             2 * rows * sizeof(float),
-             {LayoutKind::Kind::partial},
-             {LayoutKind::Kind::replicated}}};
-}
-
 }  // namespace tesserank::model

@@ -39,7 +39,4 @@ class ExchangeList {
     std::vector<Exchange> list_;
 };
 
-/// The sums of squares of a norm over columns that are cut: two numbers for each of so many rows.
-std::vector<Exchange> exchange_of_sums(std::string const& module, std::size_t rows);
-
 }  // namespace tesserank::model

@@ -1,23 +1,13 @@
 #include "model/finite_check.hpp"
 
 #include "model/forward_memory.hpp"
+#include "model/row_layout.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <span>
-#include <variant>
 
 namespace tesserank::model {
-namespace {
-
-/// Which row of the whole is the first of a rank's part.
-std::size_t first_row_of(parallel::Layout const& layout, int rank) {
-    auto const* const dealt = std::get_if<parallel::BatchSharded>(&layout);
-    return dealt == nullptr ? 0 : dealt->cut.of(rank).begin;
-}
-
-}  // namespace
-
 FiniteCheck::FiniteCheck(kernels::Backend& backend, std::size_t max_rows)
     : backend_{backend}, sums_{make_tensor(backend, kernels::DType::f32, max_rows, 1)} {}
 
@@ -41,7 +31,7 @@ void FiniteCheck::look(std::string const& module, parallel::AnyActivation const&
     backend_.square_sums(local, sums);
     host_sums_.resize(local.rows);
     backend_.copy_to_host(sums.data, std::as_writable_bytes(std::span(host_sums_)));
-    std::size_t const first = first_row_of(parallel::layout_of(y), rank);
+    std::size_t const first = rows_in(parallel::layout_of(y), local.rows, rank).begin;
     for (std::size_t row = 0; row < local.rows; ++row) {
         if (std::isfinite(host_sums_[row])) continue;
         auto& bad = first_bad_[sequence_of(first + row)];

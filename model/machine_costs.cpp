@@ -138,7 +138,8 @@ std::size_t TextCosts::exchange_bytes(StepLoad const& load, Rows rows) const {
 
 std::vector<Exchange> TextCosts::exchanges_of_module(ModuleSpec const& module, Placement placement,
                                                      StepLoad const& load) const {
-    return exchanges_within(model().config, module.name, module.kind, placement, load.shape);
+    return exchanges_within(model().config.qk_norm, module.name, module.kind, placement,
+                            load.shape.rows);
 }
 
 std::vector<Exchange> TextCosts::exchanges_at_end(Placement placement, StepLoad const& load) const {
@@ -158,14 +159,13 @@ std::vector<Exchange> VisionCosts::exchanges_of_module(ModuleSpec const& module,
                                                        StepLoad const& load) const {
     ExchangeList list;
     if (module.kind == ModuleKind::patch_embedding) {
-        std::size_t const pixels = load.batch * config().channels * config().side * config().side;
+        std::size_t const pixels = load.batch * config().patches() * config().patch_width();
         list.add({module.name, Exchange::Place::before},
                  parallel::LayoutKind::on_rank(choosing_rank), input_of(placement),
                  pixels * kernels::size_of(model().options.compute));
     }
-    bool const sums = module.kind == ModuleKind::attention && config().qk_norm == QkNorm::whole &&
-                      placement == Placement::shard;
-    if (sums) list.add(exchange_of_sums(module.name, load.shape.rows));
+    list.add(
+        exchanges_within(config().qk_norm, module.name, module.kind, placement, load.shape.rows));
     return list.take();
 }
 

@@ -56,6 +56,8 @@ struct VisionConfig {
     kernels::Activation projector_activation = kernels::Activation::gelu;
     VisionNames names;
 
+    /// Numbers of a patch, a row of the patch embedding's product.
+    std::size_t patch_width() const { return channels * patch * patch; }
     std::size_t patches_across() const { return side / patch; }
     std::size_t patches() const { return patches_across() * patches_across(); }  ///< of a tile
     std::size_t table_patches() const {

@@ -9,12 +9,12 @@ namespace {
 ModuleSpec patch_embedding(VisionConfig const& config) {
     auto const& names = config.names;
     std::size_t const hidden = config.hidden, rows = 1 + config.table_patches();
-    std::size_t const pixels = config.channels * config.patch * config.patch;
     ModuleSpec module{.name = "vision.embedding",
                       .kind = ModuleKind::patch_embedding,
                       .units = hidden,
                       .weights = {}};
-    add_linear(module, names.patch, {Role::patch, Role::patch_bias, hidden, pixels}, true);
+    add_linear(module, names.patch, {Role::patch, Role::patch_bias, hidden, config.patch_width()},
+               true);
     module.weights.front().shape = {hidden, config.channels, config.patch, config.patch};
     module.weights.push_back({.tensor = names.class_token,
                               .role = Role::class_token,

@@ -44,7 +44,7 @@ class Work {
     /// Rank 0 cuts the patches of all tiles, whoever embeds them; a product is written, then read
     /// and written with its positions.
     ModuleWork embedding() const {
-        std::size_t const width = config_.channels * config_.patch * config_.patch;
+        std::size_t const width = config_.patch_width();
         std::size_t const patches = tiles_ * config_.patches();
         std::size_t const cut = rank_ == choosing_rank ? load_.batch * config_.patches() : 0;
         ModuleWork work{.gemms = {},

@@ -135,8 +135,7 @@ class VisionEncoder::Pass {
         kernels::TraceRange const range("vision.embedding");
         Workspace::Frame const frame(context_.workspace);
         std::size_t const count = tiles_.units() * config_.patches();
-        auto const whole = context_.workspace.take(
-            context_.compute, count, config_.channels * config_.patch * config_.patch);
+        auto const whole = context_.workspace.take(context_.compute, count, config_.patch_width());
         bool const here = encoder_.rank_ == choosing_rank;
         if (here) cut(tiles, whole);
         Activation<OnRank> const cut_here{whole.rows_from(0, here ? count : 0),

@@ -21,10 +21,6 @@ using Place = Exchange::Place;
 constexpr std::array<std::pair<std::string_view, ModuleKind>, 2> blocks{
     {{"attention", ModuleKind::attention}, {"mlp", ModuleKind::mlp}}};
 
-std::size_t patch_width(VisionConfig const& config) {
-    return config.channels * config.patch * config.patch;
-}
-
 bool scatters_sums(VisionConfig const& config, PlacementPlan const& plan) {
     for (std::size_t layer = 0; layer < config.layers; ++layer) {
         for (auto const& [part, kind] : blocks) {
@@ -73,7 +69,7 @@ class Demand {
             Workspace::bytes_of(DType::f32, rank_ == choosing_rank ? config_.channels : 0, pixels);
         std::size_t const product =
             patch_embedding_workspace(patches, units("vision.embedding", config_.hidden));
-        return Workspace::bytes_of(options_.compute, patches, patch_width(config_)) +
+        return Workspace::bytes_of(options_.compute, patches, config_.patch_width()) +
                std::max(tile, product);
     }
 
@@ -147,15 +143,14 @@ std::vector<Exchange> exchanges_of_tiles(DecoderConfig const& config, PlacementP
     ExchangeList::BlockBytes const bytes{.stream = rows * vision.hidden * sizeof(float),
                                          .input = rows * vision.hidden * compute};
     list.add({"vision.embedding", Place::before}, LayoutKind::on_rank(choosing_rank),
-             input_of(embedding), patches * patch_width(vision) * compute);
+             input_of(embedding), patches * vision.patch_width() * compute);
     list.add({"vision.embedding", Place::behind}, output_of(embedding, ModuleKind::patch_embedding),
              stream, bytes.stream);
     for (std::size_t layer = 0; layer < vision.layers; ++layer) {
         for (auto const& [part, kind] : blocks) {
             auto const name = vision_layer_module(layer, part);
-            bool const sums = kind == ModuleKind::attention && vision.qk_norm == QkNorm::whole &&
-                              plan.of(name) == Placement::shard;
-            list.add_block(plan, name, kind, bytes, exchange_of_sums(name, sums ? rows : 0),
+            list.add_block(plan, name, kind, bytes,
+                           exchanges_within(vision.qk_norm, name, kind, plan.of(name), rows),
                            stream);
         }
     }
