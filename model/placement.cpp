@@ -114,6 +114,12 @@ bool PlacementPlan::deals_sequences() const { return deals(*this, false); }
 
 bool PlacementPlan::deals_tiles() const { return deals(*this, true); }
 
+void replicate_norms(PlacementPlan& plan, std::span<ModuleSpec const> modules) {
+    for (auto const& module : modules) {
+        if (module.kind == ModuleKind::norm) plan.placements[module.name] = Placement::replicate;
+    }
+}
+
 std::vector<Region> regions_of(WeightSpec const& weight, std::size_t units, Placement placement,
                                int ranks) {
     Region const whole{{weight.first_row, weight.rows}, {0, weight.cols}};

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -68,6 +69,9 @@ struct PlacementPlan {
     /// Which of the owners a rank is; where none are dealt out, all ranks are the one owner.
     int owner_of(int rank) const { return deals_sequences() ? rank : 0; }
 };
+
+/// Places the norms among these modules, which are whole on every rank in any plan.
+void replicate_norms(PlacementPlan& plan, std::span<ModuleSpec const> modules);
 
 /// What each rank holds of a weight; empty regions where it holds nothing.
 std::vector<Region> regions_of(WeightSpec const& weight, std::size_t units, Placement placement,

@@ -79,10 +79,7 @@ class Planner {
                                        std::optional<RouteMemory> const& memory = {}) const {
         auto plan = cheapest_route(stops, ranks(), predictor_.batch_costs(), memory);
         if (!plan) return std::nullopt;
-        for (auto const& module : modules_) {
-            if (module.kind != ModuleKind::norm) continue;
-            plan->placements[module.name] = Placement::replicate;
-        }
+        replicate_norms(*plan, modules_);
         return plan;
     }
 

@@ -49,11 +49,7 @@ class VisionPlanner {
             stops.push_back({&module, kind == fixed.end() ? choices : std::vector{kind->second}});
         }
         auto plan = *cheapest_route(stops, ranks(), costs_);
-        for (auto const& module : modules_) {
-            if (module.kind == ModuleKind::norm) {
-                plan.placements[module.name] = Placement::replicate;
-            }
-        }
+        replicate_norms(plan, modules_);
         return plan;
     }
 
