@@ -138,7 +138,7 @@ class BatchLoop {
         check_paths(options_);
         lines_.emplace(options_.input, io::longest_request_line);
         record_.emplace(options_, Work::task, session_.tokenizer());
-        record_->check_complete(identity());
+        if (record_->is_complete()) record_->check_complete(identity());
         if (session_.tokenizer() != nullptr) text_.emplace(*session_.tokenizer());
         auto const& config = session_.transformer().config();
         if (!options_.logits.empty()) {

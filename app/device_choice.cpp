@@ -1,5 +1,6 @@
 #include "app/device_choice.hpp"
 
+#include "io/hex.hpp"
 #include "kernels/error.hpp"
 
 #include <algorithm>
@@ -131,13 +132,10 @@ std::vector<int> ranks_on_device(std::span<RankGpu const> gpus, int rank) {
 }
 
 std::string uuid_text(std::array<std::byte, 16> const& uuid) {
-    constexpr std::string_view digits = "0123456789abcdef";
     std::string text = "GPU";
     for (std::size_t i = 0; i < uuid.size(); ++i) {
         if (i == 0 || i == 4 || i == 6 || i == 8 || i == 10) text += '-';
-        auto const value = std::to_integer<std::size_t>(uuid[i]);
-        text += digits[value / 16];
-        text += digits[value % 16];
+        text += io::hex_text(std::span(uuid).subspan(i, 1));
     }
     return text;
 }

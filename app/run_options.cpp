@@ -5,6 +5,7 @@
 #include "app/plan_options.hpp"
 #include "app/time_limit.hpp"
 #include "app/usage_error.hpp"
+#include "io/journal/journal.hpp"
 #include "io/model_file/set_index.hpp"
 #include "io/requests/partial_file.hpp"
 #include "kernels/error.hpp"
@@ -156,7 +157,7 @@ void check_paths(RunOptions const& options) {
     if (!options.machine.empty()) files.emplace_back("--machine", options.machine);
     if (names_plan_file(options.placement)) files.emplace_back("--placement", options.placement);
     add_output(files, "--output", options.output);
-    files.emplace_back("the journal of --output", options.output + ".journal");
+    files.emplace_back("the journal of --output", io::journal_of(options.output));
     if (!options.logits.empty()) add_output(files, "--logits", options.logits);
     if (!options.image_features.empty()) {
         add_output(files, "--image-features", options.image_features);

@@ -59,7 +59,7 @@ RunRecord::RunRecord(RunOptions const& options, io::Task task, io::Tokenizer con
     }
     // Beside the partial file, where a link leads, so that every name of an output finds it.
     input_hash_ = content_of(options.input);
-    journal_path_ = io::follow_links(options.output) + ".journal";
+    journal_path_ = io::journal_of(options.output);
     if (options.resume != "no") {
         earlier_ = io::read_journal(journal_path_);
         if (!earlier_) check_nothing_is_lost(options.output);
@@ -119,7 +119,6 @@ void RunRecord::check_same(io::RunIdentity const& identity) const {
 }
 
 void RunRecord::check_complete(io::RunIdentity identity) const {
-    if (!is_complete()) return;
     identity.bound["input"] = input_hash_;
     // They are settled when the model is loaded, which is not needed any more.
     for (auto const* const name : {"batch", "max-length"}) {

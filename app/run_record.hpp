@@ -32,7 +32,7 @@ class RunRecord {
     /// Whether a run that stops now can be continued by a later one.
     bool goes_on() const { return !journal_path_.empty(); }
 
-    /// Errors: InputError when an earlier run has done everything, and it was another one.
+    /// Where is_complete(). Errors: InputError when the earlier run was another one.
     void check_complete(io::RunIdentity identity) const;
 
     /// Before the first batch; the input's content joins the identity. Errors: InputError naming

@@ -11,9 +11,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
-#include <charconv>
+#include <cinttypes>
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
 #include <limits>
 #include <span>
@@ -30,13 +32,10 @@ constexpr std::size_t longest_line = std::size_t{1} << 20;
 constexpr std::size_t check_digits = 16;
 
 std::string check_of(std::string_view json) {
-    std::string text(check_digits, '0');
-    std::string digits(check_digits, '\0');
-    auto const sum = checksum_of(std::as_bytes(std::span(json)));
-    auto const end = std::to_chars(digits.data(), digits.data() + digits.size(), sum, 16).ptr;
-    auto const count = static_cast<std::size_t>(end - digits.data());
-    text.replace(check_digits - count, count, digits, 0, count);
-    return text;
+    std::array<char, check_digits + 1> text{};
+    std::snprintf(text.data(), text.size(), "%016" PRIx64,
+                  checksum_of(std::as_bytes(std::span(json))));
+    return text.data();
 }
 
 /// The JSON of a line; nullopt when its check is wrong.
@@ -149,6 +148,8 @@ class Parser {
 };
 
 }  // namespace
+
+std::string journal_of(std::string const& output) { return follow_links(output) + ".journal"; }
 
 std::optional<JournalContent> read_journal(std::string const& path) {
     struct stat status {};

@@ -35,6 +35,10 @@ struct JournalContent {
     std::size_t bytes = 0;  ///< of the journal that hold it; what is behind was not written whole
 };
 
+/// Where the journal of a run with this output is: beside the file that a link leads to, so that
+/// every name of it finds it.
+std::string journal_of(std::string const& output);
+
 /// nullopt when there is no journal, or one that was killed before its first line was durable.
 /// Errors: InputError naming the line when it is damaged or of a newer format.
 std::optional<JournalContent> read_journal(std::string const& path);

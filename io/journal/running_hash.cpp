@@ -1,11 +1,11 @@
 #include "io/journal/running_hash.hpp"
 
+#include "io/hex.hpp"
 #include "io/input_file.hpp"
 
 #include <xxhash.h>
 
 #include <algorithm>
-#include <array>
 #include <new>
 #include <vector>
 
@@ -34,13 +34,7 @@ void RunningHash::append(std::span<std::byte const> bytes) {
 std::string RunningHash::digest() const {
     XXH128_canonical_t canonical{};
     XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state_->xxh));
-    constexpr std::string_view digits = "0123456789abcdef";
-    std::string text;
-    for (unsigned char const byte : canonical.digest) {
-        text += digits[byte >> 4U];
-        text += digits[byte & 15U];
-    }
-    return text;
+    return hex_text(std::as_bytes(std::span(canonical.digest)));
 }
 
 RunningHash hash_of_file(std::string const& path, std::size_t bytes) {

@@ -1,5 +1,6 @@
 #include "io/model_file/sha256.hpp"
 
+#include "io/hex.hpp"
 #include "kernels/error.hpp"
 
 #include <openssl/evp.h>
@@ -38,13 +39,7 @@ std::string Sha256::finish() {
     std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
     unsigned length = 0;
     check(EVP_DigestFinal_ex(context_->digest, digest.data(), &length), "EVP_DigestFinal_ex");
-    constexpr std::string_view digits = "0123456789abcdef";
-    std::string text;
-    for (unsigned i = 0; i < length; ++i) {
-        text += digits[digest[i] >> 4];
-        text += digits[digest[i] & 15U];
-    }
-    return text;
+    return hex_text(std::as_bytes(std::span(digest)).first(length));
 }
 
 std::string sha256_of(std::string_view text) {

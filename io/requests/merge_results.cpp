@@ -1,5 +1,6 @@
 #include "io/requests/merge_results.hpp"
 
+#include "io/journal/journal.hpp"
 #include "io/json_reader.hpp"
 #include "io/requests/id_set.hpp"
 #include "io/requests/json_text.hpp"
@@ -15,7 +16,7 @@ namespace {
 using kernels::InputError;
 
 void check_run_is_over(std::string const& path) {
-    auto const journal = follow_links(path) + ".journal";
+    auto const journal = journal_of(path);
     std::error_code ignored;
     if (!std::filesystem::exists(journal, ignored)) return;
     throw InputError(path + ": its run is not over (" + journal +
