@@ -57,7 +57,6 @@ RunRecord::RunRecord(RunOptions const& options, io::Task task, io::Tokenizer con
         writer_.emplace(options.output, task, tokenizer);
         return;
     }
-    // Beside the partial file, where a link leads, so that every name of an output finds it.
     input_hash_ = content_of(options.input);
     journal_path_ = io::journal_of(options.output);
     if (options.resume != "no") {

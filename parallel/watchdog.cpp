@@ -25,6 +25,8 @@ using Seconds = std::chrono::duration<double>;
 
 /// A rank that lives answers within milliseconds.
 constexpr double answer_seconds = 1.5;
+/// A thread that should wake up wakes up sooner than this late, however busy the cores are.
+constexpr double overslept = 1.0;  // seconds
 
 /// How long this process has given no sign of progress, as seen by a thread that looks at times.
 class StillClock {
@@ -35,6 +37,8 @@ class StillClock {
         last_ = now;
         if (moves) since_ = Clock::now();
     }
+    /// As if there had been progress just now.
+    void restart() { since_ = Clock::now(); }
     double seconds() const { return Seconds(Clock::now() - since_.load()).count(); }
 
   private:
@@ -84,8 +88,14 @@ class Watchdog::Thread {
 
     void watch(std::stop_token const& stop) {
         std::unique_lock lock(mutex_);
-        while (!wake_.wait_for(lock, stop, Seconds(interval_),
-                               [&] { return stop.stop_requested(); })) {
+        while (true) {
+            auto const asleep = Clock::now();
+            if (wake_.wait_for(lock, stop, Seconds(interval_),
+                               [&] { return stop.stop_requested(); }))
+                return;
+            // All of the process was stopped meanwhile, as Slurm suspends a job: that time was
+            // nobody's. A rank that wakes up only to be killed has nothing to tell either.
+            if (Seconds(Clock::now() - asleep).count() > interval_ + overslept) clock_.restart();
             clock_.look();
             bool const waits_too_long = clock_.seconds() > options_.seconds &&
                                         ring_.state() != CollectiveRing::State::outside;

@@ -131,6 +131,9 @@ class Soak:
             if status == SOME_FAILED or (self.output.exists() and not self.journal.exists()):
                 break
             ended += 1
+            # Before it watches for signals a run dies of them; mpirun that gets SIGTERM itself gives 1.
+            stopped = (STOPPED, 1, 128 + signal.SIGTERM, 128 + signal.SIGUSR1)
+            expect(kills or status in stopped, f"a stopped run ended with {status}: {errors}")
             expect(disturbed, f"an undisturbed run ended with {status}: {errors}")
             whole = not self.output.exists() or self.output.read_bytes() == self.expected
             expect(whole, "there is an output before the run is done")
