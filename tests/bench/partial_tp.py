@@ -30,7 +30,7 @@ SHAPES = {
 COMMON = {"hidden_act": "silu", "max_position_embeddings": 4096, "rope_theta": 10000.0, "torch_dtype": "bfloat16"}
 LINKS = {"shared": "shared memory", "10gbit": "10 Gbit/s", "1gbit": "1 Gbit/s", "latency": "shared memory + 1 ms"}
 WORKLOADS = {"prefill": "prefill", "decode-1": "decode, batch 1", "decode-16": "decode, batch 16"}
-BEGIN, END = "<!-- partial_tp.py: begin -->", "<!-- partial_tp.py: end -->"
+MARK = "partial_tp.py"
 NEAR = 1.05
 
 
@@ -248,16 +248,23 @@ def document(cells: list[Cell]) -> str:
     return "\n\n".join(parts)
 
 
+def replace_between(path: pathlib.Path, mark: str, text: str) -> None:
+    """Between the lines <!-- MARK: begin --> and <!-- MARK: end --> of a document there is then that text alone."""
+    begin, end = f"<!-- {mark}: begin -->", f"<!-- {mark}: end -->"
+    old = path.read_text()
+    if old.count(begin) != 1 or old.count(end) != 1 or old.index(begin) > old.index(end):
+        sys.exit(f"{mark}: {path} has no lines {begin} and {end}")
+    path.write_text(f"{old.split(begin)[0]}{begin}\n{text}\n{end}{old.split(end)[1]}")
+
+
 def report(folder: pathlib.Path, path: pathlib.Path, plot: pathlib.Path) -> None:
     cells = cells_in(folder)
     if not cells:
         sys.exit(f"partial_tp.py: {folder} holds no results")
-    image = f"![Times of plans that cut all, some or no modules, by link, workload and model]({plot.name})"
-    old = path.read_text() if path.exists() else f"# Partial tensor parallelism\n\n{image}\n\n{BEGIN}\n{END}\n"
-    if old.count(BEGIN) != 1 or old.count(END) != 1 or old.index(BEGIN) > old.index(END):
-        sys.exit(f"partial_tp.py: {path} has no lines {BEGIN} and {END}")
-    before, after = old.split(BEGIN)[0], old.split(END)[1]
-    path.write_text(f"{before}{BEGIN}\n{document(cells)}\n{END}{after}")
+    if not path.exists():
+        image = f"![Times of plans that cut all, some or no modules, by link, workload and model]({plot.name})"
+        path.write_text(f"# Partial tensor parallelism\n\n{image}\n\n<!-- {MARK}: begin -->\n<!-- {MARK}: end -->\n")
+    replace_between(path, MARK, document(cells))
     plot.write_text(partial_tp_plot.draw(cells, LINKS, WORKLOADS))
 
 

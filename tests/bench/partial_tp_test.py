@@ -57,7 +57,7 @@ def the_document_says_who_wins(folder: pathlib.Path) -> None:
     write_cell(folder, "wide-mlp", "1gbit", {"shard": 1.0, "replicate-attention": 0.5}, "lm_head=single:1", 0.6)
     write_cell(folder, "25-heads", "latency", {"split-batch": 0.25}, "split-batch", 0.27)
     document, plot = folder / "doc.md", folder / "plot.svg"
-    document.write_text(f"Mine.\n{partial_tp.BEGIN}\nold\n{partial_tp.END}\nMine too.\n")
+    document.write_text("Mine.\n<!-- partial_tp.py: begin -->\nold\n<!-- partial_tp.py: end -->\nMine too.\n")
     partial_tp.report(folder, document, plot)
     text = document.read_text()
     expect(text.startswith("Mine.\n") and text.endswith("Mine too.\n") and "old" not in text, "the prose has changed")
