@@ -20,7 +20,7 @@ END
 }
 
 here=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
-encoder=300m rate= ranks=2 layers= repeat=3 warmup=1 tiles=1,2,4,8,16 dtype=bf16
+encoder=300m rate='' ranks=2 layers='' repeat=3 warmup=1 tiles=1,2,4,8,16 dtype=bf16
 build=$here/../../build/release out=$here/../../build/vision_placements
 while (($#)); do
     case $1 in
