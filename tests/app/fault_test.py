@@ -79,7 +79,7 @@ def stopped(job: Job, victim: int) -> None:
     run = long_run(job, 3)
     run.send(signal.SIGSTOP, victim)
     text = run.ends_soon(4)
-    once(text, "tesserank: no progress on any rank for 1.0 s: ")
+    once(text, f"tesserank: no progress on any rank for {TIMEOUT}.0 s: ")
     once(text, rf"rank {victim} \([^)]+\) does not answer: it is stopped, or its node cannot be reached")
     for other in {0, 1, 2} - {victim}:
         once(text, rf"  rank {other} \([^)]+\) waits since [0-9.]+ s in [a-z].* \(call \d+")
