@@ -1,0 +1,264 @@
+#!/usr/bin/env python3
+"""Lets generate run for an hour while ranks are paused, killed, stopped and hung at random, and looks whether memory and
+open files stay as they are.
+
+  hour.py --tesserank PROGRAM --checkpoint DIR --questions FILE [--seconds N] [--ranks N] [--seed N] [--report FILE]
+
+The input repeats one block of requests, good and bad ones, more often than the time allows: each block has to give the
+same results. A run that has ended is started again and goes on. Of every rank the resident memory and the open files are
+noted each second; from the 20th second of a run on, the files are the same at all times, and a line through the memory rises by no
+more than 2 MiB or 2 % over the whole run, but for the 43 bytes for each id that rank 0 may keep.
+"""
+import argparse
+import collections
+import json
+import os
+import pathlib
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy
+
+from kill_points import children_of, send
+
+BATCH = 8
+TIMEOUT = 10  # of the watchdog, seconds
+WARM_UP = 20
+BYTES_OF_AN_ID = 43
+GOOD_IN_BLOCK = 10 * BATCH
+BAD_LINES = ['{"id": "%s", "temperature": 200}', '{"id": "%s"', '{"id": "%s", "prompt": "\\ud800"}', '{"id": "%s", "prompt": 7}']
+
+Sample = collections.namedtuple("Sample", "seconds results memory files")
+
+
+def name_of(block: int) -> str:
+    return f"b{block:07}"
+
+
+def block_of(questions: list[str], name: str) -> list[str]:
+    """Each block is made of whole batches, so that it gives the same results wherever it stands."""
+    lines = []
+    for index, question in enumerate(questions[:GOOD_IN_BLOCK]):
+        lines.append(json.dumps({**json.loads(question), "id": f"{name}-{index}"}))
+        if index % 9 == 4:
+            lines.append(BAD_LINES[index % len(BAD_LINES)].replace("%s", f"{name}-bad{index}"))
+    return lines
+
+
+def read_status(pid: int) -> tuple[int, int] | None:
+    """Resident bytes and open files, None of a process that is gone."""
+    try:
+        status = pathlib.Path(f"/proc/{pid}/status").read_text()
+        files = len(os.listdir(f"/proc/{pid}/fd"))
+        return int(status.split("VmRSS:")[1].split()[0]) * 1024, files
+    except (OSError, IndexError):
+        return None
+
+
+def rise(samples: list[Sample]) -> float:
+    """Of a line through the resident memory, from the first sample to the last; what ids may take is not counted."""
+    seconds = numpy.array([sample.seconds for sample in samples])
+    memory = numpy.array([sample.memory - BYTES_OF_AN_ID * sample.results for sample in samples], dtype=float)
+    return float(numpy.polyfit(seconds, memory, 1)[0] * (seconds[-1] - seconds[0]))
+
+
+class Run:
+    """One start of the program, from its first rank to its end."""
+
+    def __init__(self, soak: "Soak"):
+        self.soak = soak
+        self.begin = time.monotonic()
+        self.samples: dict[int, list[Sample]] = collections.defaultdict(list)
+        self.process = soak.launch(soak.output)
+
+    def sample(self) -> None:
+        seconds = time.monotonic() - self.begin
+        results = self.soak.results()
+        for rank, pid in enumerate(self.ranks()):
+            status = read_status(pid)
+            if status and seconds > WARM_UP:
+                self.samples[rank].append(Sample(seconds, results if rank == 0 else 0, *status))
+
+    def ranks(self) -> list[int]:
+        pids = children_of(self.process.pid)
+        return pids if len(pids) == self.soak.options.ranks else []
+
+    def finish(self) -> tuple[int, str]:
+        ranks = children_of(self.process.pid)
+        _, errors = self.process.communicate(timeout=120)
+        end = time.monotonic() + 30
+        while any(pathlib.Path(f"/proc/{pid}").exists() for pid in ranks):
+            if time.monotonic() > end:
+                raise RuntimeError("ranks outlive their mpirun")
+            time.sleep(0.05)
+        return self.process.returncode, errors
+
+
+class Soak:
+    def __init__(self, options: argparse.Namespace, folder: pathlib.Path):
+        self.options = options
+        self.folder = folder
+        self.random = random.Random(options.seed)
+        self.input = folder / "in.jsonl"
+        self.output = folder / "out.jsonl"
+        self.counts: dict[str, int] = collections.Counter()
+        self.failures: list[str] = []
+        self.runs: list[dict] = []
+        self.model = folder / "model.h5"
+        subprocess.run([options.tesserank, "convert", options.checkpoint, self.model], check=True, capture_output=True)
+        questions = options.questions.read_text().splitlines()
+        self.lines = len(block_of(questions, name_of(0)))
+        self.expected = self.reference(questions)
+        with self.input.open("w") as file:
+            for block in range(options.blocks):
+                file.write("\n".join(block_of(questions, name_of(block))) + "\n")
+
+    def launch(self, output: pathlib.Path) -> subprocess.Popen:
+        options = self.options
+        environment = dict(os.environ, OMP_NUM_THREADS="1", OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
+        environment.pop("SLURM_JOB_END_TIME", None)
+        return subprocess.Popen(
+            [options.mpiexec, "--oversubscribe", "--bind-to", "none", "-n", str(options.ranks), options.tesserank, "generate",
+             str(self.model), "-i", str(self.input), "-o", str(output), "--batch", str(BATCH), "--quiet",
+             "--collective-timeout", str(TIMEOUT)],
+            env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+    def reference(self, questions: list[str]) -> list[str]:
+        self.input.write_text("\n".join(block_of(questions, name_of(0))) + "\n")
+        output = self.folder / "reference.jsonl"
+        _, errors = self.launch(output).communicate(timeout=300)
+        if not output.exists():
+            raise RuntimeError(f"the reference run failed: {errors}")
+        return output.read_text().splitlines()
+
+    def results(self) -> int:
+        """By the journal's last line; 0 before there is one."""
+        journal = self.folder / "out.jsonl.journal"
+        try:
+            return json.loads(journal.read_text().splitlines()[-1].split(" ", 1)[1]).get("results", 0)
+        except (OSError, IndexError, ValueError):
+            return 0
+
+    # What is done to a run. Each gives whether the run may go on after it.
+
+    def pause(self, run: Run) -> bool:
+        pid = self.random.choice(run.ranks())
+        send(pid, signal.SIGSTOP)
+        time.sleep(self.random.uniform(0.2, 0.5 * TIMEOUT))
+        send(pid, signal.SIGCONT)
+        return True
+
+    def hang(self, run: Run) -> bool:
+        send(self.random.choice(run.ranks()), signal.SIGSTOP)
+        return False
+
+    def kill_rank(self, run: Run) -> bool:
+        send(self.random.choice(run.ranks()), signal.SIGKILL)
+        return False
+
+    def kill_launcher(self, run: Run) -> bool:
+        send(run.process.pid, signal.SIGKILL)
+        return False
+
+    def stop(self, run: Run) -> bool:
+        send(run.process.pid, signal.SIGUSR1)
+        return False
+
+    def one_run(self, end: float) -> None:
+        run = Run(self)
+        last = min(end, time.monotonic() + self.random.uniform(*self.options.run_seconds))
+        disturb = time.monotonic() + self.random.uniform(3, 30)
+        while time.monotonic() < last and run.process.poll() is None:
+            time.sleep(1)
+            run.sample()
+            if time.monotonic() > disturb and run.ranks():
+                self.pause(run)
+                self.counts["pause"] += 1
+                disturb = time.monotonic() + self.random.uniform(3, 30)
+        if run.process.poll() is not None:
+            self.failures.append(f"a run ended by itself with {run.process.returncode}: {run.process.stderr.read()}")
+            return
+        fault = self.stop
+        if run.ranks() and last < end:
+            fault = self.random.choice([self.hang, self.kill_rank, self.kill_launcher, self.stop])
+        fault(run)
+        self.counts[fault.__name__] += 1
+        began = time.monotonic()
+        status, errors = run.finish()
+        self.judge(run, fault.__name__, status, errors, time.monotonic() - began)
+
+    def judge(self, run: Run, fault: str, status: int, errors: str, seconds: float) -> None:
+        report = {"fault": fault, "status": status, "seconds_to_end": round(seconds, 1), "results": self.results(), "ranks": []}
+        for rank, samples in sorted(run.samples.items()):
+            if len(samples) < 10:
+                continue
+            files = sorted({sample.files for sample in samples})
+            grown = rise(samples)
+            report["ranks"].append({"rank": rank, "seconds": round(samples[-1].seconds - samples[0].seconds),
+                                    "memory": samples[-1].memory, "rise": round(grown), "files": files})
+            if grown > max(2 << 20, 0.02 * samples[0].memory):
+                self.failures.append(f"rank {rank} has grown by {grown / 2**20:.1f} MiB")
+            if len(files) > 1:
+                self.failures.append(f"rank {rank} has had {files} open files")
+        self.runs.append(report)
+        print(json.dumps(report), flush=True)
+        if status == 0 or (fault == "hang" and errors.count("no progress on any rank") != 1):
+            self.failures.append(f"{fault}: status {status}, {errors}")
+        if seconds > 30 + TIMEOUT:
+            self.failures.append(f"{fault}: the run ended after {seconds:.0f} s only")
+
+    def expected_at(self, place: int) -> str:
+        """Names and numbers of lines are those of the block that the result is of."""
+        block = place // len(self.expected)
+        text = self.expected[place % len(self.expected)].replace(name_of(0), name_of(block))
+        return re.sub(r"line (\d+):", lambda found: f"line {int(found[1]) + block * self.lines}:", text)
+
+    def compare(self) -> int:
+        """Every result is that of the same line of the reference, in the order of the input."""
+        partial = self.folder / "out.jsonl.partial"
+        place = -1
+        with partial.open() as file:
+            for place, line in enumerate(file):
+                expected = self.expected_at(place)
+                if line.rstrip("\n") != expected:
+                    self.failures.append(f"result {place} is {line!r}, expected {expected!r}")
+                    return place
+        return place + 1
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tesserank", required=True)
+    parser.add_argument("--checkpoint", required=True, help="folder of a model to convert, as demo/model")
+    parser.add_argument("--questions", required=True, type=pathlib.Path, help="requests, as demo/questions.jsonl")
+    parser.add_argument("--mpiexec", default="mpirun")
+    parser.add_argument("--ranks", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=3600)
+    parser.add_argument("--run-seconds", type=float, nargs=2, default=(60, 600), help="how long a run is let alone")
+    parser.add_argument("--blocks", type=int, default=20000, help="how often the input repeats its requests")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--report", type=pathlib.Path)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        soak = Soak(options, pathlib.Path(folder))
+        end = time.monotonic() + options.seconds
+        while time.monotonic() < end and not soak.failures:
+            soak.one_run(end)
+        results = soak.compare()
+    summary = {"seconds": options.seconds, "ranks": options.ranks, "seed": options.seed, "results": results,
+               "faults": dict(soak.counts), "failures": soak.failures, "runs": soak.runs}
+    if options.report:
+        options.report.write_text(json.dumps(summary, indent=1) + "\n")
+    print(f"{results} results right, faults {dict(soak.counts)}")
+    for failure in soak.failures:
+        print(f"FAILED: {failure}")
+    return 1 if soak.failures or results == 0 else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
