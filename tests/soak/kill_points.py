@@ -131,8 +131,9 @@ class Soak:
             if status == SOME_FAILED or (self.output.exists() and not self.journal.exists()):
                 break
             ended += 1
-            # Before it watches for signals a run dies of them; mpirun that gets SIGTERM itself gives 1.
-            stopped = (STOPPED, 1, 128 + signal.SIGTERM, 128 + signal.SIGUSR1)
+            # Before they watch for signals ranks and mpirun die of them; mpirun that gets SIGTERM itself gives 1.
+            stopped = (STOPPED, 1, *(sign * number + base for number in (signal.SIGTERM, signal.SIGUSR1)
+                                     for sign, base in ((1, 128), (-1, 0))))
             expect(kills or status in stopped, f"a stopped run ended with {status}: {errors}")
             expect(disturbed, f"an undisturbed run ended with {status}: {errors}")
             whole = not self.output.exists() or self.output.read_bytes() == self.expected
