@@ -18,7 +18,7 @@ import tempfile
 import time
 
 SUCCESS, SOME_FAILED, STOPPED = 0, 3, 5
-SECONDS = 200
+SECONDS = 100
 
 
 class Failure(Exception):
@@ -37,6 +37,13 @@ def children_of(pid: int) -> list[int]:
         return []
 
 
+def is_zombie(pid: int) -> bool:
+    try:
+        return "State:\tZ" in pathlib.Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def send(pid: int, number: int) -> None:
     try:
         os.kill(pid, number)
@@ -53,6 +60,7 @@ class Soak:
         self.input = folder / "in.jsonl"
         self.output = folder / "out.jsonl"
         self.journal = folder / "out.jsonl.journal"
+        self.launcher_hangs = 0
         self.write_input()
         subprocess.run([options.tesserank, "convert", options.checkpoint, self.model], check=True, capture_output=True)
 
@@ -78,8 +86,12 @@ class Soak:
         try:
             _, errors = process.communicate(timeout=SECONDS)
         except subprocess.TimeoutExpired:
+            alive = [pid for pid in children_of(process.pid) if not is_zombie(pid)]
             os.killpg(process.pid, signal.SIGKILL)
-            raise Failure("the job does not end") from None
+            expect(not alive, "the job does not end")
+            # mpirun 4.1 may lock itself up in PMIx_server_finalize when a signal ends ranks that start.
+            self.launcher_hangs += 1
+            _, errors = process.communicate()
         return process.returncode, errors
 
     def reference(self) -> float:
@@ -125,6 +137,7 @@ class Soak:
                 except subprocess.TimeoutExpired:
                     ranks = children_of(process.pid)
                     self.disturb(process, kills)
+            hangs_before = self.launcher_hangs
             status, errors = self.finish(process)
             self.wait_until_gone(process, ranks)
             # What ends a run behind its last word finds it done.
@@ -134,7 +147,8 @@ class Soak:
             # Before they watch for signals ranks and mpirun die of them; mpirun that gets SIGTERM itself gives 1.
             stopped = (STOPPED, 1, *(sign * number + base for number in (signal.SIGTERM, signal.SIGUSR1)
                                      for sign, base in ((1, 128), (-1, 0))))
-            expect(kills or status in stopped, f"a stopped run ended with {status}: {errors}")
+            hung = self.launcher_hangs > hangs_before
+            expect(kills or hung or status in stopped, f"a stopped run ended with {status}: {errors}")
             expect(disturbed, f"an undisturbed run ended with {status}: {errors}")
             whole = not self.output.exists() or self.output.read_bytes() == self.expected
             expect(whole, "there is an output before the run is done")
@@ -173,6 +187,8 @@ def main() -> int:
                     return 1
                 done += 1
             print(f"{ended} runs {name} early; all {done} outputs are right", flush=True)
+        if soak.launcher_hangs:
+            print(f"{soak.launcher_hangs} times mpirun did not end though all ranks had")
     return 0
 
 
