@@ -18,6 +18,7 @@ TEST(DecodeRoom, IsNeverExceededByWhatFits) {
     std::atomic<std::size_t> taken = 0, most = 0;
     {
         std::vector<std::jthread> threads;
+        threads.reserve(4);
         for (int thread = 0; thread < 4; ++thread) {
             threads.emplace_back([&] {
                 for (int i = 0; i < 200; ++i) {

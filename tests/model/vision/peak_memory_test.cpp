@@ -73,7 +73,7 @@ class PeakMemory : public test::MpiTest {
 
     void check_all() {
         for (auto const* wish : {"shard", "split-batch", "vision.*=single:0"}) {
-            for (std::size_t const text : {2U, 100U}) {
+            for (std::size_t const text : {2U, 160U}) {
                 SCOPED_TRACE(std::string(wish) + ", " + std::to_string(text) + " tokens");
                 check(test::preset_plan(config, wish, world.size()), workload(text));
             }
