@@ -41,6 +41,10 @@ Grammar grammar() {
     add("prompt", po::value<long long>()->value_name("N"), "tokens of each prompt (128)");
     add("tiles", po::value<long long>()->value_name("N"),
         "tiles of the picture in each prompt, for a model with a vision encoder (1)");
+    add("vision-chunk", po::value<long long>()->value_name("N"),
+        "tiles per pass of the vision encoder, as for generate");
+    add("keep-vision", po::value<std::string>()->value_name("WHEN")->default_value("yes"),
+        "whether the vision encoder stays in memory between batches: yes or no");
     add("new", po::value<long long>()->value_name("N"), "new tokens of each sequence (128)");
     add("prefill-chunk", po::value<long long>()->value_name("N"),
         "prompt tokens per forward pass (512)");
@@ -133,6 +137,14 @@ kernels::DType compute_in(po::variables_map const& values) {
     throw UsageError("--dtype is \"" + name + "\", expected f32 or bf16");
 }
 
+model::VisionOptions vision_in(po::variables_map const& values) {
+    auto const& keep = values["keep-vision"].as<std::string>();
+    if (keep != "yes" && keep != "no") {
+        throw UsageError("--keep-vision is \"" + keep + "\", expected yes or no");
+    }
+    return {.max_tiles = count_in(values, "vision-chunk", 0, 1 << 16), .keep = keep == "yes"};
+}
+
 void note_what_does_not_fit(model::PlanFacts& facts, std::optional<std::size_t> limit) {
     auto const most = std::ranges::max(facts.ranks, {}, &model::RankFacts::total).total();
     if (!limit || most <= *limit) return;
@@ -202,8 +214,9 @@ int run_plan(std::span<std::string const> arguments) {
         planned_device(values["backend"].as<std::string>(), known ? known->backend : "");
     Precision const precision{compute_in(values),
                               weight_format_of(values["weights"].as<std::string>())};
-    auto const bounds = forward_options(model.config, precision,
-                                        count_in(values, "prefill-chunk", 512, most_chunk));
+    auto bounds = forward_options(model.config, precision,
+                                  count_in(values, "prefill-chunk", 512, most_chunk));
+    bounds.vision = vision_in(values);
     bool const queued = ranks == 1 || values["comm"].as<std::string>() != "mpi";
     auto const options = device.backend == "cuda" ? options_on_gpus(bounds, queued) : bounds;
     auto const& wish = values["placement"].as<std::string>();

@@ -40,9 +40,12 @@ io::LoadMode load_mode(std::string const& name) {
     return name == "auto" ? io::LoadMode::automatic : io::LoadMode::cooperative;
 }
 
-/// Each token of a prompt may be a feature.
-std::size_t feature_bytes_per_token(model::DecoderConfig const& config) {
-    return config.vision ? config.hidden * sizeof(float) : 0;
+/// Each token of a prompt may be a feature, of a tile that rank 0 has in the host's memory.
+std::size_t picture_bytes_per_token(model::DecoderConfig const& config, bool holds_tiles) {
+    if (!config.vision) return 0;
+    std::size_t const features = config.vision->features_per_tile();
+    std::size_t const tile = (config.vision->tile_bytes() + features - 1) / features;
+    return config.hidden * sizeof(float) + (holds_tiles ? tile : 0);
 }
 
 std::string text_of(std::optional<std::size_t> const& number) {
@@ -152,6 +155,7 @@ void ModelSession::load(std::optional<model::BatchLimits> const& before) {
         if (before && !input.batch) input.batch = before->batch;
         if (before && !input.max_length) input.max_length = before->max_length;
         input.owners = transformer_->owners();
+        if (config_.vision) input.counted = "keys and values and pictures";
         input.length_for = [&](std::size_t batch) {
             return longest_sequences(rooms, batch, transformer_->plan());
         };
@@ -169,16 +173,23 @@ model::BatchLimitInput ModelSession::batch_wishes() const {
 /// Of every rank, on every rank. Collective.
 std::vector<CacheRoom> ModelSession::gather_cache_rooms() {
     std::size_t const taken = transformer_->weight_bytes() + transformer_->forward_bytes();
-    CacheRoom const mine{
+    bool const holds_tiles =
+        ranks_.rank() == model::choosing_rank && transformer_->options().on_host;
+    std::size_t const per_feature = picture_bytes_per_token(config_, holds_tiles);
+    CacheRoom mine{
         .bytes = std::min(
             static_cast<std::size_t>(static_cast<double>(device_.memory_share()) * usable_share),
             options_.memory_limit ? *options_.memory_limit - std::min(*options_.memory_limit, taken)
                                   : std::numeric_limits<std::size_t>::max()),
-        .per_token = transformer_->cache_bytes(1, 0) + feature_bytes_per_token(config_),
+        .per_token = transformer_->cache_bytes(1, 0) + per_feature,
         .per_own_token = transformer_->cache_bytes(0, 1),
         .per_row = transformer_->decode_bytes(1),
-        .per_feature = feature_bytes_per_token(config_),
+        .per_feature = per_feature,
         .encoder = transformer_->released_bytes()};
+    // Of the tile that is being scaled.
+    std::size_t const planes =
+        config_.vision && holds_tiles ? config_.vision->tile_bytes() * sizeof(float) : 0;
+    mine.bytes -= std::min(mine.bytes, planes);
     std::vector<CacheRoom> rooms(static_cast<std::size_t>(ranks_.size()));
     std::vector<std::size_t> const bytes(rooms.size(), sizeof(CacheRoom));
     ranks_.all_gather(std::as_bytes(std::span(&mine, 1)), bytes,

@@ -22,13 +22,13 @@
 
 namespace tesserank::app {
 
-/// What a rank has for keys and values and features of pictures, and what a token of a sequence
-/// takes of it: of any sequence, and besides of one that the rank owns.
+/// What a rank has for keys and values and pictures, and what a token of a sequence takes of it: of
+/// any sequence, and besides of one that the rank owns.
 struct CacheRoom {
     std::size_t bytes = 0, per_token = 0, per_own_token = 0;
     std::size_t per_row = 0;      ///< of the tables of resident decoding, at most
-    std::size_t per_feature = 0;  ///< of per_token
-    /// What a vision encoder that is not kept takes, beside the features, before there are keys and
+    std::size_t per_feature = 0;  ///< of per_token: a picture's features and its decoded tiles
+    /// What a vision encoder that is not kept takes, beside the pictures, before there are keys and
     /// values.
     std::size_t encoder = 0;
 };

@@ -91,6 +91,7 @@ model::TransformerOptions forward_options(model::DecoderConfig const& config, Pr
 
 model::TransformerOptions options_on_gpus(model::TransformerOptions bounds, bool queued) {
     bounds.inner = bounds.compute;
+    bounds.on_host = false;
     bounds.resident = queued;
     return bounds;
 }

@@ -53,7 +53,8 @@ model::TransformerOptions forward_options(model::DecoderConfig const& config, Pr
                                           std::size_t prefill_chunk);
 
 /// The same bounds with what GPUs make possible: modules keep to themselves what they compute with,
-/// and where `queued` messages travel with the device's work, decoding is resident.
+/// pictures lie in other memory, and where `queued` messages travel with the device's work,
+/// decoding is resident.
 model::TransformerOptions options_on_gpus(model::TransformerOptions bounds, bool queued);
 
 /// Errors: InputError for a batch beyond what a plan is made for: 65536 sequences, 2^30 tokens.

@@ -156,6 +156,7 @@ constexpr std::array memory_columns{
     MemoryColumn{"workspace", &model::RankFacts::forward_bytes, true},
     MemoryColumn{"encoder's", &model::RankFacts::vision_bytes},
     MemoryColumn{"features", &model::RankFacts::feature_bytes},
+    MemoryColumn{"pictures", &model::RankFacts::picture_bytes},
 };
 
 void print_ranks(std::ostream& out, model::PlanFacts const& facts) {

@@ -56,7 +56,7 @@ io::PicturePrompts picture_prompts(RunOptions const& options, io::PictureConfig 
                                .features_per_tile = config.vision->features_per_tile(),
                                .placeholder = find_placeholder(options, wishes, tokenizer)};
     check_placeholder(prompts.placeholder, config, tokenizer);
-    auto& [folder, limits, tiling] = prompts.options;
+    auto& [folder, limits, tiling, room] = prompts.options;
     if (options.input != "-") folder = std::filesystem::path(options.input).parent_path().string();
     limits.file_bytes = options.max_image_bytes.value_or(limits.file_bytes);
     limits.pixels = options.max_image_pixels.value_or(limits.pixels);

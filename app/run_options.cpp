@@ -22,6 +22,7 @@ namespace {
 namespace po = boost::program_options;
 
 NumberRange const counts{1, 1LL << 31, "1 to 2^31"};
+NumberRange const tiles_at_once{1, 1 << 16, "1 to 65536"};
 NumberRange const seeds{0, std::numeric_limits<long long>::max(), "0 to 2^63 - 1"};
 
 NumberRange const tokens{0, std::numeric_limits<std::int32_t>::max(), "0 to 2^31 - 1"};
@@ -209,7 +210,7 @@ std::optional<RunOptions> parse_run_options(std::string_view command,
     options.prefill_chunk =
         number_in(*values, "prefill-chunk", counts).value_or(options.prefill_chunk);
     options.vision_chunk =
-        number_in(*values, "vision-chunk", counts).value_or(options.vision_chunk);
+        number_in(*values, "vision-chunk", tiles_at_once).value_or(options.vision_chunk);
     options.memory_limit = bytes_in(*values, "memory-limit");
     options.scores = command == "score";
     options.max_tiles = number_in(*values, "max-tiles", counts);

@@ -56,6 +56,8 @@ std::string ranks_json(model::PlanFacts const& facts) {
             .add("workspace_bytes", rank.forward_bytes)
             .add("vision_bytes", rank.vision_bytes)
             .add("feature_bytes", rank.feature_bytes)
+            .add("picture_bytes", rank.picture_bytes)
+            .add("released_bytes", rank.released_bytes)
             .add("total_bytes", rank.total());
         if (dealt) row.add("sequences", sequences.count(number));
         if (tiles_dealt) row.add("tiles", tiles.count(number));

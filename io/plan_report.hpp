@@ -28,8 +28,10 @@ struct PlanPrediction {
 ///                       by rank: units (that it computes), unit_begins (the first), weight_bytes
 ///     by_rank           weight_bytes, load_bytes (besides, while weights are quantised, before
 ///                       there is a cache), cache_bytes, workspace_bytes; of a vision encoder
-///                       vision_bytes (its workspace), feature_bytes; total_bytes (at most at the
-///                       same time); sequences, tiles (of the batch, where the plan deals them out)
+///                       vision_bytes (its workspace), feature_bytes, picture_bytes (decoded
+///                       tiles), released_bytes (of the encoder, before there is a cache);
+///                       total_bytes (at most at the same time); sequences, tiles (of the batch,
+///                       where the plan deals them out)
 ///     batch_start       exchanges, once for a batch
 ///     encode            passes of the vision encoder: tiles, count (in a batch), exchanges
 ///     prefill, decode   steps: rows, outputs (rows whose logits are wanted), count (in a batch),

@@ -43,9 +43,9 @@ BatchLimits choose_batch_limits(BatchLimitInput const& input) {
     limits.max_length = input.max_length.value_or(std::min(input.context, room));
     if (limits.max_length > room || limits.max_length < 2) {
         throw kernels::InputError(
-            "the memory has room for the keys and values of " + to_string(limits.batch) +
-            " sequence(s) of " + to_string(room) + " tokens, too few for " +
-            to_string(std::max<std::size_t>(limits.max_length, 2)) +
+            "the memory has room for the " + std::string(input.counted) + " of " +
+            to_string(limits.batch) + " sequence(s) of " + to_string(room) +
+            " tokens, too few for " + to_string(std::max<std::size_t>(limits.max_length, 2)) +
             " tokens each; give a smaller --batch or --max-length, or more ranks");
     }
     return limits;

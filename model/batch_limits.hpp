@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <functional>
 #include <optional>
+#include <string_view>
 
 namespace tesserank::model {
 
@@ -24,11 +25,13 @@ struct BatchLimits {
 struct BatchLimitInput {
     std::size_t context = 0;  ///< of the model
     /// The most tokens that each of so many sequences may have, as every rank has memory for their
-    /// keys and values; the more sequences, the fewer.
+    /// keys and values and pictures; the more sequences, the fewer.
     std::function<std::size_t(std::size_t batch)> length_for;
     std::optional<std::size_t> batch;  ///< as the user wishes
     std::optional<std::size_t> max_length;
     int owners = 1;  ///< ranks over which the sequences are dealt out
+    /// What `length_for` counts, for messages.
+    std::string_view counted = "keys and values";
 };
 
 /// Refuses what is wrong whatever the memory is; `length_for` is not asked. Errors:

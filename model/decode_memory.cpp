@@ -62,6 +62,11 @@ void DecodeMemory::reserve(DecodeSize const& size) {
     }
 }
 
+void DecodeMemory::release() {
+    for (auto& piece : pieces_) piece = {};
+    size_ = {};
+}
+
 void DecodeMemory::make_landings(std::size_t bytes) {
     auto* const device = backend_.resident_decode();
     if (device == nullptr) return;

@@ -68,6 +68,8 @@ class DecodeMemory {
     explicit DecodeMemory(kernels::Backend& backend) : backend_{backend} {}
 
     void reserve(DecodeSize const& size);
+    /// Gives the pieces back.
+    void release();
 
     /// While one lands, the other one is read.
     static constexpr std::size_t landings = 2;

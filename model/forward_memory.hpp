@@ -25,6 +25,8 @@ struct TransformerOptions {
     WeightFormat weights = WeightFormat::file;
     /// The device keeps the state of running sequences and decodes without waiting for the host.
     bool resident = false;
+    /// The backend's memory is the host's, so that decoded pictures take of it too.
+    bool on_host = true;
     /// Its steps are recorded for contexts of so many tokens, or twice, four times as many: shorter
     /// ones would differ too little to be worth their time.
     std::size_t shortest_context = 256;

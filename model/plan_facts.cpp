@@ -112,8 +112,10 @@ std::vector<EncodeFacts> encode_steps_of(DecoderConfig const& config, PlacementP
 
 std::size_t RankFacts::total() const {
     std::size_t const kept = weight_bytes + forward_bytes + vision_bytes - released_bytes;
-    if (released_bytes == 0) return kept + std::max(load_bytes, feature_bytes + cache_bytes);
-    return kept + feature_bytes + std::max(released_bytes + load_bytes, cache_bytes);
+    // Both buffers for loading are there from the start.
+    std::size_t const loading = released_bytes + load_bytes;
+    std::size_t const encoding_or_decoding = std::max(released_bytes + reload_bytes, cache_bytes);
+    return kept + std::max(loading, picture_bytes + feature_bytes + encoding_or_decoding);
 }
 
 RankFacts& RankFacts::operator+=(RankFacts const& other) {
@@ -123,7 +125,9 @@ RankFacts& RankFacts::operator+=(RankFacts const& other) {
     forward_bytes += other.forward_bytes;
     vision_bytes += other.vision_bytes;
     feature_bytes += other.feature_bytes;
+    picture_bytes += other.picture_bytes;
     released_bytes += other.released_bytes;
+    reload_bytes += other.reload_bytes;
     return *this;
 }
 
@@ -195,7 +199,12 @@ std::vector<RankFacts> vision_memory_of(DecoderConfig const& config, PlacementPl
         auto& facts = ranks[rank];
         facts.vision_bytes = vision_memory(config, plan, options, static_cast<int>(rank)).bytes();
         facts.feature_bytes = feature_bytes(config, workload.all_tiles());
-        if (!options.vision.keep) facts.released_bytes = facts.weight_bytes + facts.vision_bytes;
+        if (options.on_host && rank == choosing_rank) {
+            facts.picture_bytes = picture_bytes(*config.vision, workload.all_tiles());
+        }
+        if (options.vision.keep) continue;
+        facts.released_bytes = facts.weight_bytes + facts.vision_bytes;
+        facts.reload_bytes = facts.load_bytes;
     }
     return ranks;
 }
@@ -238,6 +247,11 @@ PlanFacts facts_of(DecoderConfig const& config, PlacementPlan const& plan,
         for (auto& step : facts.decode) step.count *= workload.new_tokens - 1;
     }
     add_notes(facts);
+    if (!options.on_host && workload.tiles > 0) {
+        facts.notes.push_back("rank 0 has the decoded pictures of a batch in the host's memory, " +
+                              std::to_string(picture_bytes(*config.vision, workload.all_tiles())) +
+                              " bytes");
+    }
     return facts;
 }
 

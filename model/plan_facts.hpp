@@ -52,9 +52,12 @@ struct RankFacts {
     std::size_t forward_bytes = 0;
     std::size_t vision_bytes = 0;   ///< the vision encoder's workspace
     std::size_t feature_bytes = 0;  ///< of all pictures of the batch
+    std::size_t picture_bytes = 0;  ///< the decoded tiles of the batch, where the backend's memory
+                                    ///< is the host's; on rank 0
     /// Of weights and vision_bytes, what is there only while keys and values are not: of an encoder
     /// that is not kept.
     std::size_t released_bytes = 0;
+    std::size_t reload_bytes = 0;  ///< of load_bytes, what such an encoder takes again each time
 
     /// At the same time, at most.
     std::size_t total() const;

@@ -140,7 +140,9 @@ void Transformer::encode(parallel::MpiCommunicator& ranks, std::span<Tile const>
     if (!vision_->kept()) {
         recorded_.clear();
         most_cached_.clear();
+        most_decoded_.clear();
         cache_.release();
+        decode_.release();
     }
     vision_->encode(ranks, tiles, features);
 }

@@ -46,8 +46,8 @@ class Transformer {
 
     /// Turns rank 0's tiles into `features` features, as many as every rank knows there will be:
     /// those that steps refer to until the next call. Where the encoder is not kept, keys and
-    /// values give way to it. Collective. Errors: SystemError on every rank where one has no
-    /// memory.
+    /// values and the state of resident decoding give way to it. Collective. Errors: SystemError on
+    /// every rank where one has no memory.
     void encode(parallel::MpiCommunicator& ranks, std::span<Tile const> tiles,
                 std::size_t features);
     /// [all features of the batch, H] f32, the same on every rank.
@@ -92,7 +92,7 @@ class Transformer {
     /// Bytes on this rank, now.
     std::size_t weight_bytes() const;
     std::size_t forward_bytes() const;
-    /// Of a vision encoder that is not kept, while it works.
+    /// Of a vision encoder that is not kept, while it is loaded and works.
     std::size_t released_bytes() const { return vision_ ? vision_->released_bytes() : 0; }
     std::size_t cache_bytes(std::size_t all, std::size_t own) const {
         return cache_.bytes(all, own);

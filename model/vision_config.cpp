@@ -11,6 +11,12 @@ using kernels::InputError;
 using std::to_string;
 
 void check_side(std::string const& what, std::size_t side, std::size_t patch) {
+    // Its square counts rows of every activation, whose bytes have to stay within 64 bits.
+    constexpr std::size_t largest = 1 << 14;
+    if (side > largest) {
+        throw InputError("config.json: " + what + " is " + to_string(side) +
+                         " pixels, expected at most " + to_string(largest));
+    }
     if (side % patch == 0) return;
     throw InputError("config.json: " + what + " is " + to_string(side) +
                      " pixels, expected a multiple of patch_size " + to_string(patch));

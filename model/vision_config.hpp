@@ -59,6 +59,8 @@ struct VisionConfig {
     /// Numbers of a patch, a row of the patch embedding's product.
     std::size_t patch_width() const { return channels * patch * patch; }
     std::size_t patches_across() const { return side / patch; }
+    /// Of a decoded tile: 8 bits for each channel of a pixel.
+    std::size_t tile_bytes() const { return channels * side * side; }
     std::size_t patches() const { return patches_across() * patches_across(); }  ///< of a tile
     std::size_t table_patches() const {
         return (table_side / patch) * (table_side / patch);

@@ -43,6 +43,9 @@ class WeightStore {
     /// Allocates what load() needs besides, when all weights have been added.
     void prepare_load();
 
+    /// What prepare_load() has allocated and load() has not freed.
+    std::size_t load_bytes() const { return buffer_ ? buffer_.get_deleter().bytes : 0; }
+
     /// Collective; see WeightSource::load. Frees what prepare_load() has allocated.
     void load();
 

@@ -21,7 +21,7 @@ bool starts_with(std::span<std::byte const> file, std::size_t offset, std::strin
 
 namespace detail {
 
-void check_size(std::size_t width, std::size_t height, PictureLimits const& limits) {
+void admit_size(std::size_t width, std::size_t height, PictureLimits const& limits) {
     if (width == 0 || height == 0) {
         throw InputError("a picture of " + std::to_string(width) + " x " + std::to_string(height) +
                          " pixels has none");
@@ -36,6 +36,7 @@ void check_size(std::size_t width, std::size_t height, PictureLimits const& limi
                          " pixels; at most " + std::to_string(limits.pixels) +
                          " pixels are read (--max-image-pixels): make it smaller");
     }
+    if (limits.before_pixels) limits.before_pixels(width, height);
 }
 
 Picture turn_upright(Picture picture, int orientation) {

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 
 namespace tesserank::io {
@@ -14,6 +15,9 @@ struct PictureLimits {
     std::size_t pixels = std::size_t{100'000'000};
     /// Of the longer side, as in a JPEG: resizing takes memory in proportion to it.
     std::size_t side = 65'535;
+    /// Called with width and height when they are within the limits, before memory is taken for the
+    /// pixels: may wait until there is some.
+    std::function<void(std::size_t, std::size_t)> before_pixels = nullptr;
 };
 
 /// Errors: InputError for a file too large to be read as a picture.
@@ -32,8 +36,9 @@ Picture decode_jpeg(std::span<std::byte const> file, PictureLimits const& limits
 Picture decode_png(std::span<std::byte const> file, PictureLimits const& limits);
 Picture decode_webp(std::span<std::byte const> file, PictureLimits const& limits);
 
-/// Errors: InputError unless a picture of this size is within the limits.
-void check_size(std::size_t width, std::size_t height, PictureLimits const& limits);
+/// To be called by a decoder when it knows the size. Errors: InputError unless a picture of this
+/// size is within the limits.
+void admit_size(std::size_t width, std::size_t height, PictureLimits const& limits);
 
 /// The EXIF data of the file, without the letters "Exif" before it; empty when there is none.
 std::span<std::byte const> exif_of_png(std::span<std::byte const> file);

@@ -33,7 +33,7 @@ Picture decode_jpeg(std::span<std::byte const> file, PictureLimits const& limits
                             &colors) != 0) {
         throw_damaged(decompressor);
     }
-    check_size(static_cast<std::size_t>(width), static_cast<std::size_t>(height), limits);
+    admit_size(static_cast<std::size_t>(width), static_cast<std::size_t>(height), limits);
     if (colors == TJCS_CMYK || colors == TJCS_YCCK) {
         throw InputError("a JPEG in CMYK, expected RGB or grey: convert it");
     }

@@ -43,11 +43,25 @@ std::vector<std::byte> read_file(std::string const& source, PictureOptions const
     return bytes;
 }
 
+/// Until its tiles are there, about: the pixels with what progressive JPEGs and turning upright
+/// take as well; the picture in the size of its grid, twice cut into tiles.
+std::size_t bytes_to_cut(std::size_t width, std::size_t height, TilingOptions const& tiling) {
+    constexpr std::size_t channels = 3, copies = 3;
+    auto const grid = choose_grid(width, height, tiling);
+    std::size_t const tiles = grid.columns * grid.rows + 1;
+    return copies * channels * (width * height + tiles * tiling.tile * tiling.tile);
+}
+
 }  // namespace
 
 model::Picture load_tiles(std::string const& source, PictureOptions const& options) {
     auto const bytes = is_data_url(source) ? decode_data_url(source) : read_file(source, options);
-    auto const picture = decode_picture(bytes, options.limits);
+    DecodeRoom::Share share;
+    auto limits = options.limits;
+    limits.before_pixels = [&](std::size_t width, std::size_t height) {
+        share = options.room->take(bytes_to_cut(width, height, options.tiling));
+    };
+    auto const picture = decode_picture(bytes, limits);
     auto const tiles = cut_tiles(picture, options.tiling);
     model::Picture result{.tiles = tiles.size(), .rgb = {}};
     result.rgb.reserve(tiles.size() * tiles.front().rgb.size());

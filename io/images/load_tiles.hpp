@@ -1,9 +1,12 @@
 #pragma once
 
 #include "io/images/decode.hpp"
+#include "io/images/decode_room.hpp"
 #include "io/images/tiling.hpp"
 #include "model/request.hpp"
 
+#include <cstddef>
+#include <memory>
 #include <string>
 
 namespace tesserank::io {
@@ -13,6 +16,8 @@ struct PictureOptions {
     std::string folder;  ///< that relative paths start from; empty: the current one
     PictureLimits limits;
     TilingOptions tiling;
+    /// For all threads: what pictures take while they are decoded and cut.
+    std::shared_ptr<DecodeRoom> room = std::make_shared<DecodeRoom>(std::size_t{256} << 20);
 };
 
 /// The tiles of a picture that is given as a path or as a data URL; what it is, its content

@@ -61,7 +61,7 @@ Picture decode_png(std::span<std::byte const> file, PictureLimits const& limits)
     auto const context = open(file);
     spng_ihdr header{};
     check(spng_get_ihdr(context.get(), &header));
-    check_size(header.width, header.height, limits);
+    admit_size(header.width, header.height, limits);
     Picture picture(header.width, header.height);
     check(
         spng_decode_image(context.get(), picture.rgb.data(), picture.rgb.size(), SPNG_FMT_RGB8, 0));

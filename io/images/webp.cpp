@@ -41,7 +41,7 @@ Picture decode_webp(std::span<std::byte const> file, PictureLimits const& limits
     if (features.has_animation != 0) {
         throw InputError("an animated WebP, expected one picture: save a frame of it");
     }
-    check_size(static_cast<std::size_t>(features.width), static_cast<std::size_t>(features.height),
+    admit_size(static_cast<std::size_t>(features.width), static_cast<std::size_t>(features.height),
                limits);
     Picture picture(static_cast<std::size_t>(features.width),
                     static_cast<std::size_t>(features.height));

@@ -6,7 +6,10 @@
 namespace tesserank::model {
 
 Vision::Vision(VisionSetup const& setup)
-    : setup_{setup}, encoder_{std::make_unique<VisionEncoder>(setup_)} {}
+    : setup_{setup}, encoder_{std::make_unique<VisionEncoder>(setup_)} {
+    if (kept()) return;
+    released_bytes_ = encoder_->weight_bytes() + encoder_->load_bytes() + encoder_->forward_bytes();
+}
 
 void Vision::load() {
     if (kept()) {
@@ -19,7 +22,6 @@ void Vision::load() {
 void Vision::release() {
     // What was queued still reads the weights.
     setup_.backend.synchronize();
-    released_bytes_ = encoder_->weight_bytes() + encoder_->forward_bytes();
     encoder_.reset();
 }
 

@@ -32,7 +32,7 @@ class Vision {
     /// Bytes on this rank, now.
     std::size_t weight_bytes() const { return encoder_ ? encoder_->weight_bytes() : 0; }
     std::size_t forward_bytes() const { return encoder_ ? encoder_->forward_bytes() : 0; }
-    /// Of an encoder that is not kept, while it works.
+    /// Of an encoder that is not kept, while it is loaded and works.
     std::size_t released_bytes() const { return released_bytes_; }
 
   private:

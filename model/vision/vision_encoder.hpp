@@ -54,6 +54,8 @@ class VisionEncoder {
 
     /// Bytes on this rank.
     std::size_t weight_bytes() const { return weights_.bytes(); }
+    /// Besides, until load() is done.
+    std::size_t load_bytes() const { return weights_.load_bytes(); }
     std::size_t forward_bytes() const { return memory_.bytes(); }
 
   private:

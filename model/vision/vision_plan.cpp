@@ -114,6 +114,10 @@ std::size_t feature_bytes(DecoderConfig const& config, std::size_t tiles) {
     return tiles * config.vision->features_per_tile() * config.hidden * sizeof(float);
 }
 
+std::size_t picture_bytes(VisionConfig const& config, std::size_t tiles) {
+    return tiles == 0 ? 0 : (tiles + sizeof(float)) * config.tile_bytes();
+}
+
 std::size_t tiles_at_once(VisionConfig const& config, PlacementPlan const& plan,
                           VisionOptions const& options) {
     if (options.max_tiles > 0) return options.max_tiles;

@@ -34,6 +34,9 @@ VisionMemory vision_memory(DecoderConfig const& config, PlacementPlan const& pla
 /// What the features of so many tiles take on every rank.
 std::size_t feature_bytes(DecoderConfig const& config, std::size_t tiles);
 
+/// What so many decoded tiles take of rank 0's host memory, with the one that is being scaled.
+std::size_t picture_bytes(VisionConfig const& config, std::size_t tiles);
+
 /// How many tiles are encoded at once, at most: as many as the options say, or those of about 4096
 /// rows, and a whole number for each rank where the plan deals tiles out.
 std::size_t tiles_at_once(VisionConfig const& config, PlacementPlan const& plan,

@@ -59,6 +59,9 @@ golden_test(internvl-orig-qwen2 3 --placement=vision.*.attention=split-batch)
 golden_test(internvl-orig-25heads-bf16 2 --dtype=bf16)
 golden_test(internvl-orig-qwen2 2 --prefill-chunk=3)
 golden_test(internvl-hf 3 --batch=2)
+# The encoder leaves the memory between batches and comes back; tiles one by one, or in chunks that do not divide them.
+golden_test(internvl-hf 3 --batch=2 --keep-vision=no --encoder=released --vision-chunk=1)
+golden_test(internvl-orig-qwen2 3 --batch=1 --keep-vision=no --encoder=released --vision-chunk=2 --placement=vision.*=split-batch)
 
 program_test(golden/not-covered-yet LABEL golden SCRIPT golden_not_covered.py
              ARGUMENTS --models ${GOLDEN_MODELS} --covered ${GOLDEN_COVERED} ${GOLDEN_VISION} --not-covered ${GOLDEN_NOT_COVERED})

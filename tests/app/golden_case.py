@@ -2,11 +2,13 @@
 """Runs one case of tests/golden through the program and compares everything that the case holds.
 
   golden_case.py --tesserank PROGRAM --case DIR --ranks N [--placement P] [--dtype D] [--batch B]
-                 [--prefill-chunk N] [--backend B] [--comm C] [--new-tokens N] [--mpiexec M]
+                 [--prefill-chunk N] [--backend B] [--comm C] [--new-tokens N] [--vision-chunk N] [--keep-vision WHEN]
+                 [--memory-limit SIZE] [--encoder kept|released] [--mpiexec M]
 
 convert, generate (with --logits) and score (with --logits) run as a user would run them; check_outputs.py judges.
 With --dtype bf16 the tolerances for bfloat16 arithmetic apply. generate runs once more without --logits, where tokens may
 be chosen from candidates, and on a GPU without the host. --new-tokens N looks at no more than so many of each sequence.
+--encoder says what is to become of the vision encoder between batches.
 Exit status 0 only when every check was made and passed.
 """
 import argparse
@@ -31,6 +33,11 @@ def write_lines(path: pathlib.Path, rows: list[dict]) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
+# Options of generate and score that are left out where the case does not give them.
+PASSED_ON = ("batch", "vision_chunk", "keep_vision", "memory_limit")
+WORDS_FOR = {"kept": "vision encoder kept", "released": "vision encoder loaded for each batch"}
+
+
 class Program:
     """Starts tesserank, under mpirun where ranks are wanted, and stops the test when it fails."""
 
@@ -44,15 +51,20 @@ class Program:
 
     def run_ranks(self, command: str, *arguments: object) -> None:
         o = self.options
-        self.check([o.mpiexec, "--oversubscribe", "--bind-to", "none", "-n", str(o.ranks), o.tesserank, command,
-                    *map(str, arguments), "--placement", o.placement, "--backend", o.backend, "--comm", o.comm, "--dtype", o.dtype,
-                    "--prefill-chunk", str(o.prefill_chunk), "--quiet",
-                    *(["--batch", str(o.batch)] if o.batch else [])])
+        said = self.check([
+            o.mpiexec, "--oversubscribe", "--bind-to", "none", "-n", str(o.ranks), o.tesserank, command,
+            *map(str, arguments), "--placement", o.placement, "--backend", o.backend, "--comm", o.comm, "--dtype", o.dtype,
+            "--prefill-chunk", str(o.prefill_chunk), *([] if o.encoder else ["--quiet"]),
+            *(word for name in PASSED_ON if (value := getattr(o, name))
+              for word in ("--" + name.replace("_", "-"), str(value)))])
+        if o.encoder and WORDS_FOR[o.encoder] not in said:
+            sys.exit(f"{command}: the vision encoder is not {o.encoder}: {said}")
 
-    def check(self, words: list[str]) -> None:
+    def check(self, words: list[str]) -> str:
         result = subprocess.run(words, env=self.environment, capture_output=True, text=True, timeout=self.options.seconds)
         if result.returncode != 0:
             sys.exit(f"{' '.join(words)}\nended with {result.returncode}\n{result.stdout}{result.stderr}")
+        return result.stderr
 
 
 def shorten(expected: pathlib.Path, folder: pathlib.Path, tokens: int) -> pathlib.Path:
@@ -183,6 +195,10 @@ def main() -> int:
     parser.add_argument("--batch", type=int)
     parser.add_argument("--prefill-chunk", type=int, default=512)
     parser.add_argument("--new-tokens", type=int)
+    parser.add_argument("--vision-chunk", type=int)
+    parser.add_argument("--keep-vision")
+    parser.add_argument("--memory-limit")
+    parser.add_argument("--encoder", choices=WORDS_FOR)
     parser.add_argument("--seconds", type=float, default=120, help="that one command may take")
     parser.add_argument("--mpiexec", default="mpirun")
     options = parser.parse_args()

@@ -137,6 +137,39 @@ def vision(program: Program, folder: pathlib.Path) -> None:
     expect("vision.projector" in program.run(*words, "--placement", plan), "the plan that was written")
 
 
+def pictures_in_a_run(program: Program, folder: pathlib.Path) -> None:
+    """Decoded pictures take of the memory that a run on the host may take, on rank 0 alone."""
+    case = program.options.golden / "models/internvl-hf"
+    model = folder / "vision.h5"
+    program.run("convert", case, model, "--quiet")
+    (folder / "in.jsonl").write_text(json.dumps({"id": "a", "tokens": [1, 2, 3], "max_new_tokens": 1}) + "\n")
+    words = "--placement", "replicate", "--batch", 2, "--prefill-chunk", 8, "--vision-chunk", 2
+    tile, features, tiles = 3 * 56 * 56, 4, 9
+
+    def report(of_tiles: int, *more: object) -> dict:
+        return json.loads(program.run("plan", model, "--ranks", 3, *words, "--tiles", of_tiles, "--prompt", of_tiles * features,
+                                      "--new", 1, "--json", *more))
+
+    def plan(of_tiles: int, *more: object) -> list[dict]:
+        return report(of_tiles, "--backend", "kokkos", *more)["by_rank"]
+
+    for keep in ("yes", "no"):
+        ranks = plan(tiles, "--keep-vision", keep)
+        expect([rank["picture_bytes"] for rank in ranks] == [(2 * tiles + 4) * tile, 0, 0], f"{ranks}")
+        files = ("--input", folder / "in.jsonl", "--output", folder / "out.jsonl", *words, "--keep-vision", keep,
+                 "--max-length", tiles * features + 1)
+        # The run cannot know that the last token of each sequence is no picture's.
+        enough = plan(tiles + 1, "--keep-vision", keep)[0]["total_bytes"]
+        too_little = ranks[0]["total_bytes"] - 1
+        said = program.on_ranks(3, "generate", model, *files, "--memory-limit", too_little, status=2)
+        expect("has room for the keys and values and pictures of 2 sequence(s) of" in said, said)
+        program.on_ranks(3, "generate", model, *files, "--memory-limit", enough)
+    on_gpus = report(tiles, "--backend", "cuda")
+    expect(all(rank["picture_bytes"] == 0 for rank in on_gpus["by_rank"]), f"{on_gpus['by_rank']}")
+    expect(any(f"{(2 * tiles + 4) * tile} bytes" in note for note in on_gpus["notes"]), f"{on_gpus['notes']}")
+    expect("expected yes or no" in program.run("plan", model, "--ranks", 1, "--keep-vision", "auto", status=1), "auto")
+
+
 def unknown_families(program: Program, folder: pathlib.Path) -> None:
     for name, config in UNKNOWN.items():
         path = folder / "unknown.json"
@@ -260,8 +293,8 @@ def main() -> None:
     parser.add_argument("--golden", required=True, type=pathlib.Path)
     parser.add_argument("--mpiexec", default="mpirun")
     program = Program(parser.parse_args())
-    for case in (large_models, fp8_weights, fp8_runs, vision, unknown_families, plan_file, wrong_rules, nothing_is_replaced, search,
-                 search_with_a_machine_file, for_gpus, what_does_not_fit):
+    for case in (large_models, fp8_weights, fp8_runs, vision, pictures_in_a_run, unknown_families, plan_file, wrong_rules,
+                 nothing_is_replaced, search, search_with_a_machine_file, for_gpus, what_does_not_fit):
         with tempfile.TemporaryDirectory() as name:
             case(program, pathlib.Path(name))
             print("ok", case.__name__)

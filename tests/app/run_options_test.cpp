@@ -78,6 +78,8 @@ TEST(RunOptions, SayWhetherTheVisionEncoderStays) {
     EXPECT_EQ(parse({}).keep_vision, "auto");
     EXPECT_EQ(parse({"--keep-vision", "no", "--vision-chunk", "4"}).keep_vision, "no");
     EXPECT_EQ(parse({"--vision-chunk", "4"}).vision_chunk, 4U);
+    expect_refused({"--vision-chunk", "65537"},
+                   "--vision-chunk is 65537, expected an integer from 1 to 65536");
     expect_refused({"--keep-vision", "maybe"},
                    "--keep-vision is \"maybe\", expected auto, yes or no");
 }

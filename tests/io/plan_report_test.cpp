@@ -3,6 +3,7 @@
 #include "io/json_reader.hpp"
 #include "model/placement_rules.hpp"
 #include "model/residual_route.hpp"
+#include "model/vision/vision_plan.hpp"
 #include "tests/model/support_model.hpp"
 #include "tests/model/support_vision.hpp"
 
@@ -112,6 +113,9 @@ TEST(PlanReport, SaysHowPicturesAreEncoded) {
     for (auto const& rank : root.at("by_rank").elements()) {
         EXPECT_GT(rank.at("vision_bytes").integer(0, 1 << 30), 0);
         EXPECT_GT(rank.at("feature_bytes").integer(0, 1 << 30), 0);
+        auto const pictures =
+            static_cast<std::size_t>(rank.at("picture_bytes").integer(0, 1 << 30));
+        EXPECT_EQ(pictures, tiles.empty() ? model::picture_bytes(*config.vision, 4) : 0);
         EXPECT_FALSE(rank.find("sequences"));
         tiles.push_back(rank.at("tiles").integer(0, 100));
     }

@@ -9,6 +9,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstddef>
+#include <string>
 #include <string_view>
 
 namespace tesserank::model {
@@ -43,13 +45,16 @@ TEST(RankFacts, CountWhatIsThereAtTheSameTime) {
                    .cache_bytes = 20,
                    .forward_bytes = 7,
                    .vision_bytes = 30,
-                   .feature_bytes = 3};
-    EXPECT_EQ(kept.total(), 100U + 20 + 7 + 30 + 3);
+                   .feature_bytes = 3,
+                   .picture_bytes = 2};
+    EXPECT_EQ(kept.total(), 100U + 20 + 7 + 30 + 3 + 2);
     // Of an encoder that is not kept: 40 of weights and its workspace.
     kept.released_bytes = 70;
-    EXPECT_EQ(kept.total(), 60U + 7 + 3 + (70 + 5)) << "encoding takes more than the cache";
+    EXPECT_EQ(kept.total(), 60U + 7 + (70 + 5)) << "loading takes more than all that follows";
+    kept.reload_bytes = 4;
+    EXPECT_EQ(kept.total(), 60U + 7 + (3 + 2) + (70 + 4)) << "encoding takes more than the cache";
     kept.cache_bytes = 200;
-    EXPECT_EQ(kept.total(), 60U + 7 + 3 + 200);
+    EXPECT_EQ(kept.total(), 60U + 7 + (3 + 2) + 200);
 }
 
 TEST(PlanFacts, SayWhatTheEncoderTakes) {
@@ -70,6 +75,26 @@ TEST(PlanFacts, SayWhatTheEncoderTakes) {
     released.vision.keep = false;
     auto const& other = facts("replicate", {.batch = 3, .prompt = 20, .tiles = 2}, released).ranks;
     EXPECT_EQ(other[1].released_bytes, vision + rank.vision_bytes);
+    EXPECT_EQ(other[1].reload_bytes, 0U);
+    released.weights = WeightFormat::fp8;
+    auto const& scaled = facts("replicate", {.batch = 3, .prompt = 20, .tiles = 2}, released).ranks;
+    EXPECT_GT(scaled[1].reload_bytes, 0U);
+    EXPECT_LT(scaled[1].reload_bytes, scaled[1].load_bytes)
+        << "the text model's is not needed again";
+}
+
+TEST(PlanFacts, CountDecodedPicturesOnRank0OfAHost) {
+    auto const config = test::vision_decoder();
+    std::size_t const tile = 3 * config.vision->side * config.vision->side;
+    TransformerOptions options;
+    auto const on_host = facts("shard", {.batch = 3, .prompt = 20, .tiles = 2}, options);
+    EXPECT_EQ(on_host.ranks[0].picture_bytes, 6 * tile + tile * sizeof(float));
+    EXPECT_EQ(on_host.ranks[1].picture_bytes, 0U);
+    EXPECT_EQ(facts("shard", {.batch = 3, .prompt = 20}, options).ranks[0].picture_bytes, 0U);
+    options.on_host = false;
+    auto const on_gpu = facts("shard", {.batch = 3, .prompt = 20, .tiles = 2}, options);
+    EXPECT_EQ(on_gpu.ranks[0].picture_bytes, 0U);
+    EXPECT_THAT(on_gpu.notes, Contains(HasSubstr(std::to_string(10 * tile) + " bytes")));
 }
 
 TEST(PlanFacts, SayWhatEncodingSends) {

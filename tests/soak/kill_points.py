@@ -2,9 +2,11 @@
 """Ends a run at random points, goes on, and checks that the finished output is that of an undisturbed run.
 
   kill_points.py --tesserank PROGRAM --checkpoint DIR --questions FILE [--kills N] [--stops N] [--ranks N] [--seed N]
+                 [--requests N] [--with=OPTION ...]
 
 Each trial ends one run or several in a row: --kills by SIGKILL of a rank, of mpirun or of all of them, --stops by SIGTERM
 or SIGUSR1. Then the run goes on until it is done. Output: the same bytes, every id once, no journal and no partial file left.
+--with=OPTION is one of generate's, as --with=--keep-vision=no.
 """
 import argparse
 import json
@@ -66,11 +68,19 @@ class Soak:
 
     def write_input(self) -> None:
         """Good lines, with bad ones between them: those have results too."""
-        lines = self.options.questions.read_text().splitlines()[: self.options.requests]
+        lines = [self.with_whole_paths(line)
+                 for line in self.options.questions.read_text().splitlines()[: self.options.requests]]
         for place in range(len(lines), 0, -7):
             lines.insert(place, '{"id": "bad %d", "temperature": 200}' % place)
         lines.insert(5, "")
         self.input.write_text("\n".join(lines) + "\n")
+
+    def with_whole_paths(self, line: str) -> str:
+        """Pictures are looked for beside the input, which is elsewhere now."""
+        request = json.loads(line)
+        if "images" in request:
+            request["images"] = [str(self.options.questions.resolve().parent / path) for path in request["images"]]
+        return json.dumps(request)
 
     def start(self, output: pathlib.Path) -> subprocess.Popen:
         environment = dict(os.environ, OMP_NUM_THREADS="1", OMPI_ALLOW_RUN_AS_ROOT="1",
@@ -78,7 +88,7 @@ class Soak:
         environment.pop("SLURM_JOB_END_TIME", None)
         command = [self.options.mpiexec, "--oversubscribe", "--bind-to", "none", "-n", str(self.options.ranks),
                    self.options.tesserank, "generate", str(self.model), "-i", str(self.input), "-o", str(output),
-                   "--batch", "4", "--quiet"]
+                   "--batch", "4", "--quiet", *self.options.options]
         return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                                 start_new_session=True)
 
@@ -169,6 +179,7 @@ def main() -> int:
     parser.add_argument("--mpiexec", default="mpirun")
     parser.add_argument("--ranks", type=int, default=2)
     parser.add_argument("--requests", type=int, default=100)
+    parser.add_argument("--with", dest="options", action="append", default=[], metavar="OPTION")
     parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--stops", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)

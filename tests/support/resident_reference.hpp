@@ -31,7 +31,17 @@ class ResidentReference final : public kernels::reference::ReferenceBackend,
     kernels::Buffer allocate(std::size_t bytes) override {
         EXPECT_FALSE(replaying_) << "a recording that allocates";
         allocated += bytes;
-        return ReferenceBackend::allocate(bytes);
+        auto buffer = ReferenceBackend::allocate(bytes);
+        if (!buffer) return buffer;
+        held += bytes;
+        most_held = std::max(most_held, held);
+        inner_ = buffer.get_deleter();
+        auto const release = [](void* self, std::byte* memory, std::size_t size) noexcept {
+            auto& backend = *static_cast<ResidentReference*>(self);
+            backend.held -= size;
+            backend.inner_.release(backend.inner_.context, memory, size);
+        };
+        return {buffer.release(), kernels::BufferDeleter{release, this, bytes}};
     }
     void copy_from_host(std::span<std::byte const> source, std::byte* destination) override {
         EXPECT_FALSE(replaying_) << "a recording that reads host memory";
@@ -111,6 +121,7 @@ class ResidentReference final : public kernels::reference::ReferenceBackend,
     }
 
     std::size_t allocated = 0, recordings = 0, steps = 0;
+    std::size_t held = 0, most_held = 0;  ///< bytes at the same time
 
   private:
     class Again final : public kernels::Recording {
@@ -237,6 +248,7 @@ class ResidentReference final : public kernels::reference::ReferenceBackend,
     }
 
     bool replaying_ = false;
+    kernels::BufferDeleter inner_;
 };
 
 }  // namespace tesserank::test

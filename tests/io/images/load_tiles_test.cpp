@@ -7,8 +7,15 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <atomic>
+#include <chrono>
+#include <cstddef>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <optional>
 #include <string>
+#include <thread>
 
 namespace tesserank::io {
 namespace {
@@ -68,6 +75,29 @@ TEST(LoadTiles, LimitsHoldForFilesAndDataUrls) {
     options = options_for(images);
     options.limits.pixels = 5000;
     refuses("image0.png", options, "96 x 60 pixels; at most 5000 pixels are read");
+}
+
+TEST(LoadTiles, WaitsForRoomBeforeItDecodes) {
+    auto const options = options_for(images);
+    std::optional<DecodeRoom::Share> all = options.room->take(std::size_t{1} << 40);
+    std::atomic<bool> loaded = false;
+    std::jthread const other([&] {
+        load_tiles("image0.png", options);
+        loaded = true;
+    });
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    EXPECT_FALSE(loaded);
+    all.reset();
+}
+
+TEST(LoadTiles, ABadPictureGivesItsRoomBack) {
+    TemporaryFolder const folder;
+    std::ifstream file(images + "/image0.png", std::ios::binary);
+    std::string const whole((std::istreambuf_iterator<char>(file)), {});
+    folder.write("cut.png", whole.substr(0, whole.size() / 2));
+    auto const options = options_for(folder.path(""));
+    refuses("cut.png", options, "a damaged PNG");
+    options.room->take(std::size_t{1} << 40);  // waits for ever unless nobody has any
 }
 
 TEST(LoadTiles, DataUrlsArePicturesToo) {

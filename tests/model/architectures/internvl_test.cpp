@@ -154,6 +154,9 @@ TEST(InternVl, RefusesSidesThatDoNotFit) {
     EXPECT_THAT(refusal(with(tiny_internvl_chat(), {{"force_image_size", 35}})),
                 AllOf(HasSubstr("5 patches across"), HasSubstr("downsample_ratio")));
     EXPECT_THAT(refused_vision({"image_size", std::array{28, 42}}), HasSubstr("image_size"));
+    // The bytes of its rows would not fit 64 bits.
+    EXPECT_THAT(refusal(with(tiny_internvl_chat(), {{"force_image_size", 7 << 26}})),
+                HasSubstr("the side of a tile is 469762048 pixels, expected at most 16384"));
     EXPECT_THAT(refused_vision({"hidden_size", 21}),
                 AllOf(HasSubstr("hidden_size 21"), HasSubstr("num_attention_heads 5")));
     EXPECT_THAT(refused_vision({"num_channels", 4}), HasSubstr("num_channels"));
