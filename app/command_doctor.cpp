@@ -81,7 +81,9 @@ std::string gibibytes(std::size_t bytes) {
 
 std::string describe(RankPlace const& place) {
     return std::string(place.host) + ", " + std::to_string(place.cores.count()) + " core(s) (" +
-           list_cores(place.cores) + "), " + gibibytes(place.memory_bytes) + " of memory free, " +
+           list_cores(place.cores) + "), " + gibibytes(place.memory_bytes) + " of memory free (limit: " +
+           place.memory_limit + "), " + std::to_string(place.process_bytes >> 20) +
+           " MiB taken by the process itself, " +
            gibibytes(place.shm_bytes) + " in /dev/shm";
 }
 
@@ -129,6 +131,8 @@ void print_json(Report const& report) {
                                                  .add("host", std::string(place.host))
                                                  .add("cores", list_cores(place.cores))
                                                  .add("memory_bytes", place.memory_bytes)
+                                                 .add("memory_limit", std::string(place.memory_limit))
+                                                 .add("process_bytes", place.process_bytes)
                                                  .add("shm_bytes", place.shm_bytes)
                                                  .add_json("gpu", gpu_json(report.gpus[rank]))
                                                  .close();
