@@ -71,7 +71,8 @@ void tighten(HostMemoryLeft& left, std::size_t bytes, std::string const& limit) 
 void tighten_by_groups(HostMemoryLeft& left, fs::path const& mount, std::string_view group,
                        GroupFiles const& files) {
     auto const look_at = [&](fs::path const& path, std::string const& name) {
-        tighten(left, left_in_group(path, files), "control group " + name + " (" + files.version + ")");
+        tighten(left, left_in_group(path, files),
+                "control group " + name + " (" + files.version + ")");
     };
     look_at(mount, "/");
     fs::path path;
@@ -125,7 +126,8 @@ std::size_t entry_of(std::string_view list, std::size_t index) {
 std::size_t ranks_of_step() {
     if (auto const ranks = number_of("OMPI_COMM_WORLD_LOCAL_SIZE"); ranks > 0) return ranks;
     auto const* const list = std::getenv("SLURM_STEP_TASKS_PER_NODE");
-    return list == nullptr ? 1 : std::max<std::size_t>(entry_of(list, number_of("SLURM_NODEID")), 1);
+    return list == nullptr ? 1
+                           : std::max<std::size_t>(entry_of(list, number_of("SLURM_NODEID")), 1);
 }
 
 /// Pages of files are left out: they are dropped when memory is short.
@@ -145,7 +147,8 @@ void tighten_by_slurm(HostMemoryLeft& left, fs::path const& root) {
         std::size_t times;
     };
     for (auto const& [variable, times] :
-         {Limit{"SLURM_MEM_PER_NODE", 1}, Limit{"SLURM_MEM_PER_CPU", number_of("SLURM_CPUS_ON_NODE")},
+         {Limit{"SLURM_MEM_PER_NODE", 1},
+          Limit{"SLURM_MEM_PER_CPU", number_of("SLURM_CPUS_ON_NODE")},
           Limit{"SLURM_MEM_PER_GPU", number_of("SLURM_GPUS_ON_NODE")}}) {
         std::size_t const limit = (number_of(variable) * times) << 20;
         if (limit > 0) tighten(left, limit - std::min(limit, used), variable);

@@ -33,7 +33,8 @@ H5Plist link_creation() {
 /// The groups on the way to a path. HDF5 would make them by itself, but with the time of day.
 void create_groups(hid_t file, std::string const& path, H5Plist const& links) {
     auto const creation = without_times(H5P_GROUP_CREATE);
-    for (auto slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+    for (auto slash = path.find('/'); slash != std::string::npos;
+         slash = path.find('/', slash + 1)) {
         auto const group = path.substr(0, slash);
         if (check_h5(H5Lexists(file, group.c_str(), H5P_DEFAULT), group) > 0) continue;
         auto const made = own_h5<H5Object>(

@@ -56,7 +56,8 @@ void Sharing::cut_files() {
     for (std::size_t file = 0; file < files_.size(); ++file) {
         auto to = least_loaded();
         while (shares_[to][file].tensors.count == 0 && give_last_tensor(file, to)) {
-            while (give_last_tensor(file, to)) {}
+            while (give_last_tensor(file, to)) {
+            }
             to = least_loaded();
         }
     }

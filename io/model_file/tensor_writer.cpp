@@ -10,7 +10,8 @@ using kernels::require;
 void TensorWriter::begin(std::span<Place const> places, kernels::DType dtype,
                          model::HeldTensor const* cut) {
     require(parts_.empty(), "a tensor is still being written");
-    for (auto const& place : places) parts_.push_back({place, 0, BlockChecksums(place.block_bytes)});
+    for (auto const& place : places)
+        parts_.push_back({place, 0, BlockChecksums(place.block_bytes)});
     dtype_ = dtype;
     cut_ = cut;
     elements_ = 0;
@@ -26,8 +27,7 @@ std::span<std::byte const> TensorWriter::part_of(Part const& part,
     // Regions of the same columns by rising row: their elements come in the order of the file.
     for (auto const& region : cut_->regions[part.place.file - 1]) {
         visit_runs(region, cut_->cols, run, [&](ElementRun wanted) {
-            auto const from =
-                bytes.subspan((wanted.first - run.first) * size, wanted.count * size);
+            auto const from = bytes.subspan((wanted.first - run.first) * size, wanted.count * size);
             piece_.insert(piece_.end(), from.begin(), from.end());
         });
     }

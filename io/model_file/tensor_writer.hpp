@@ -17,8 +17,8 @@ class TensorWriter {
   public:
     explicit TensorWriter(std::vector<WritableFile> files) : files_(std::move(files)) {}
 
-    /// Begins a tensor; its bytes follow by append(), in whole elements. Of one that is cut, place p
-    /// gets the regions of rank `places[p].file - 1`.
+    /// Begins a tensor; its bytes follow by append(), in whole elements. Of one that is cut, place
+    /// p gets the regions of rank `places[p].file - 1`.
     void begin(std::span<Place const> places, kernels::DType dtype,
                model::HeldTensor const* cut = nullptr);
     /// Errors: SystemError when the disk is full; LogicError for more bytes than the tensor has.

@@ -51,7 +51,8 @@ class ConvertRanks : public test::MpiTest {
 
 TEST_F(ConvertRanks, TheFileIsThatOfOneProcess) {
     for (std::string const model : {"llama-gqa-rope3", "mistral-swa8", "internvl-hf"}) {
-        for (auto const dtype : {std::optional<kernels::DType>(), std::optional(kernels::DType::bf16)}) {
+        for (auto const dtype :
+             {std::optional<kernels::DType>(), std::optional(kernels::DType::bf16)}) {
             ConvertOptions options{.source_folder = golden + model,
                                    .model_path = path("ranks.h5"),
                                    .dtype = dtype,
@@ -89,12 +90,12 @@ TEST_F(ConvertRanks, ProgressEndsAtTheWholeOnEveryRankThatReads) {
 
 TEST_F(ConvertRanks, OneRanksErrorEndsAllAndLeavesNothing) {
     for (int failing = 0; failing < std::min(world.size(), 3); ++failing) {
-        auto const message = error_of(
-            {.source_folder = golden + "llama-gqa-rope3",
-             .model_path = path("m.h5"),
-             .progress = [&](std::size_t, std::size_t) {
-                 if (world.rank() == failing) throw kernels::InputError("the disk is on fire");
-             }});
+        auto const message = error_of({.source_folder = golden + "llama-gqa-rope3",
+                                       .model_path = path("m.h5"),
+                                       .progress = [&](std::size_t, std::size_t) {
+                                           if (world.rank() == failing)
+                                               throw kernels::InputError("the disk is on fire");
+                                       }});
         EXPECT_THAT(message, HasSubstr("the disk is on fire"));
         if (world.size() > 1) {
             EXPECT_THAT(message, HasSubstr("rank " + std::to_string(failing) + " ("));
@@ -120,7 +121,8 @@ TEST_F(ConvertRanks, RanksHaveToSeeTheSameFiles) {
 TEST_F(ConvertRanks, WhatRankZeroFindsWrongIsEveryonesError) {
     EXPECT_THAT(error_of({.source_folder = golden + "no-such-model", .model_path = path("m.h5")}),
                 HasSubstr("no-such-model: is not a folder"));
-    ConvertOptions const options{.source_folder = golden + "mistral-swa8", .model_path = path("m.h5")};
+    ConvertOptions const options{.source_folder = golden + "mistral-swa8",
+                                 .model_path = path("m.h5")};
     EXPECT_EQ(error_of(options), "no error");
     EXPECT_THAT(error_of(options), HasSubstr("exists already; --force replaces it"));
 }

@@ -68,7 +68,8 @@ TEST(ConvertShare, ManyFilesStayWhole) {
 }
 
 TEST(ConvertShare, FilesThatDoNotComeOutEvenAreCut) {
-    auto const files = files_of(std::vector<std::vector<std::size_t>>(5, std::vector<std::size_t>(10, 10)));
+    auto const files =
+        files_of(std::vector<std::vector<std::size_t>>(5, std::vector<std::size_t>(10, 10)));
     EXPECT_LE(most_work(files, 2), 510U);
     EXPECT_LE(most_work(files, 3), 350U);
 }

@@ -126,8 +126,9 @@ class MachineTest : public ::testing::Test {
     std::string limit() const { return host_memory_left(root_).limit; }
     /// Of a step of a Slurm job, and 100 KiB of this process.
     void be_a_step(std::map<char const*, char const*> const& variables) {
-        write("proc/self/status", "VmHWM: 300 kB\nVmRSS: 200 kB\nRssAnon: 70 kB\nRssFile: 100 kB\n"
-                                  "RssShmem: 30 kB\n");
+        write("proc/self/status",
+              "VmHWM: 300 kB\nVmRSS: 200 kB\nRssAnon: 70 kB\nRssFile: 100 kB\n"
+              "RssShmem: 30 kB\n");
         setenv("SLURM_PROCID", "1", 1);
         for (auto const& [name, value] : variables) setenv(name, value, 1);
     }
@@ -184,8 +185,11 @@ TEST_F(MachineTest, Version1HasOtherNames) {
 }
 
 TEST_F(MachineTest, ASlurmJobsMemoryIsALimitWithoutControlGroupsToo) {
-    be_a_step({{"SLURM_MEM_PER_NODE", "4"}, {"SLURM_STEP_TASKS_PER_NODE", "1(x2),3"}, {"SLURM_NODEID", "2"}});
-    EXPECT_EQ(available(), (4U << 20U) - 3 * 102400) << "the step's three ranks here hold as much each";
+    be_a_step({{"SLURM_MEM_PER_NODE", "4"},
+               {"SLURM_STEP_TASKS_PER_NODE", "1(x2),3"},
+               {"SLURM_NODEID", "2"}});
+    EXPECT_EQ(available(), (4U << 20U) - 3 * 102400)
+        << "the step's three ranks here hold as much each";
     EXPECT_EQ(limit(), "SLURM_MEM_PER_NODE");
     setenv("SLURM_NODEID", "1", 1);
     EXPECT_EQ(available(), (4U << 20U) - 102400);

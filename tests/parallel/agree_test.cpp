@@ -115,7 +115,8 @@ TEST_F(AgreeTest, LongWorkEndsEverywhereWhenOneRankFails) {
             // That it ends at all is the test: the others' work is endless.
             agree_early(world, [&](std::function<bool()> const& goes_on) {
                 if (world.rank() == failing) throw InputError("no such file");
-                while (goes_on()) {}
+                while (goes_on()) {
+                }
             });
             ADD_FAILURE() << "no error";
         } catch (InputError const& error) {
