@@ -149,7 +149,7 @@ def cut_cable(job: Job) -> None:
     for gone in ("h1", "h2"):
         other = "h2" if gone == "h1" else "h1"
         told = [words for words in said.values() if re.search(rf"rank \d \({gone}\) does not answer", words)]
-        expect(len(told) == 1, f"{len(told)} ranks say that {gone} does not answer, want one")
+        expect(len(told) > 0, f"nobody says that {gone} does not answer")
         expect(re.search(rf"rank \d \({other}\) waits since", told[0]) is not None, f"nothing of {other}'s own ranks")
         expect("no progress on any rank for" in told[0], told[0])
     expect(not job.output.exists(), "there is an output in spite of the failure")
