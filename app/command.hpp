@@ -10,6 +10,7 @@ namespace tesserank::app {
 enum class Ranks : unsigned char {
     one,   ///< never starts MPI; refuses to be started as one of several ranks
     many,  ///< runs inside an MpiSession, on any number of ranks
+    any,   ///< the same where a launcher started several; alone it never starts MPI
 };
 
 /// A word behind `tesserank`. `run` gets what stands behind the word and returns the exit status.

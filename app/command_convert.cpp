@@ -4,11 +4,16 @@
 #include "app/plan_options.hpp"
 #include "app/progress.hpp"
 #include "app/set_plan.hpp"
+#include "app/watch_options.hpp"
 #include "io/model_file/convert.hpp"
 #include "io/safetensors/reader.hpp"
 #include "model/architecture.hpp"
+#include "parallel/agree.hpp"
+#include "parallel/mpi_session.hpp"
 
 #include <cstdio>
+#include <exception>
+#include <optional>
 
 namespace tesserank::app {
 namespace {
@@ -54,6 +59,23 @@ std::optional<io::SetPlan> set_plan_in(po::variables_map const& values) {
     return set_plan(config, values["placement"].as<std::string>(), static_cast<int>(*ranks));
 }
 
+/// The same on every rank, errors too.
+std::optional<io::SetPlan> set_plan_for(po::variables_map const& values,
+                                        parallel::MpiCommunicator* ranks) {
+    if (ranks == nullptr) return set_plan_in(values);
+    std::optional<io::SetPlan> plan;
+    std::exception_ptr wrong_use;  // which all ranks find for themselves
+    parallel::agree(*ranks, [&] {
+        try {
+            plan = set_plan_in(values);
+        } catch (UsageError const&) {
+            wrong_use = std::current_exception();
+        }
+    });
+    if (wrong_use) std::rethrow_exception(wrong_use);
+    return plan;
+}
+
 void print_summary(io::ConvertReport const& report, double seconds) {
     std::fprintf(stderr,
                  "tesserank: %zu tensors, %.1f M parameters, %s read in %.2f s, %.0f MB/s\n",
@@ -69,17 +91,24 @@ void print_summary(io::ConvertReport const& report, double seconds) {
 }  // namespace
 
 int run_convert(std::span<std::string const> arguments) {
-    auto const values = parse_arguments(grammar(), arguments);
+    std::optional<parallel::MpiCommunicator> ranks;
+    if (parallel::MpiSession::is_running()) ranks = parallel::MpiCommunicator::world();
+    bool const speaks = !ranks || ranks->rank() == 0;
+    auto const values = parse_arguments(grammar(), arguments, speaks);
     if (!values) return exit_code::success;
-    auto const verbosity = values->contains("quiet") ? Verbosity::quiet : Verbosity::normal;
+    std::optional<parallel::Watchdog> watchdog;
+    if (ranks) watchdog.emplace(*ranks, watchdog_options({}));
+    auto const verbosity =
+        values->contains("quiet") || !speaks ? Verbosity::quiet : Verbosity::normal;
     Progress progress("converting", verbosity);
-    auto const report = io::convert_checkpoint(
-        {.source_folder = (*values)["SOURCE_DIR"].as<std::string>(),
-         .model_path = (*values)["MODEL.h5"].as<std::string>(),
-         .set = set_plan_in(*values),
-         .dtype = dtype_in(*values),
-         .existing = values->contains("force") ? io::Existing::replace : io::Existing::keep,
-         .progress = [&](std::size_t done, std::size_t total) { progress.update(done, total); }});
+    io::ConvertOptions options{
+        .source_folder = (*values)["SOURCE_DIR"].as<std::string>(),
+        .model_path = (*values)["MODEL.h5"].as<std::string>(),
+        .dtype = dtype_in(*values),
+        .existing = values->contains("force") ? io::Existing::replace : io::Existing::keep,
+        .progress = [&](std::size_t done, std::size_t total) { progress.update(done, total); }};
+    options.set = set_plan_for(*values, ranks ? &*ranks : nullptr);
+    auto const report = io::convert_checkpoint(options, ranks ? &*ranks : nullptr);
     if (verbosity == Verbosity::normal) print_summary(report, progress.seconds());
     return exit_code::success;
 }

@@ -81,7 +81,9 @@ std::string gibibytes(std::size_t bytes) {
 
 std::string describe(RankPlace const& place) {
     return std::string(place.host) + ", " + std::to_string(place.cores.count()) + " core(s) (" +
-           list_cores(place.cores) + "), " + gibibytes(place.memory_bytes) + " of memory free, " +
+           list_cores(place.cores) + "), " + gibibytes(place.memory_bytes) +
+           " of memory free (limit: " + place.memory_limit + "), " +
+           std::to_string(place.process_bytes >> 20) + " MiB taken by the process itself, " +
            gibibytes(place.shm_bytes) + " in /dev/shm";
 }
 
@@ -125,13 +127,16 @@ void print_json(Report const& report) {
     std::string list;
     for (std::size_t rank = 0; rank < report.places.size(); ++rank) {
         auto const& place = report.places[rank];
-        list += (list.empty() ? "" : ", ") + io::JsonObject()
-                                                 .add("host", std::string(place.host))
-                                                 .add("cores", list_cores(place.cores))
-                                                 .add("memory_bytes", place.memory_bytes)
-                                                 .add("shm_bytes", place.shm_bytes)
-                                                 .add_json("gpu", gpu_json(report.gpus[rank]))
-                                                 .close();
+        list +=
+            (list.empty() ? "" : ", ") + io::JsonObject()
+                                             .add("host", std::string(place.host))
+                                             .add("cores", list_cores(place.cores))
+                                             .add("memory_bytes", place.memory_bytes)
+                                             .add("memory_limit", std::string(place.memory_limit))
+                                             .add("process_bytes", place.process_bytes)
+                                             .add("shm_bytes", place.shm_bytes)
+                                             .add_json("gpu", gpu_json(report.gpus[rank]))
+                                             .close();
     }
     object.add_json("places", "[" + list + "]").add("warnings", std::span(report.warnings));
     std::cout << object.close() << '\n';

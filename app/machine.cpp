@@ -67,7 +67,10 @@ RankPlace find_place() {
     RankPlace place;
     gethostname(place.host, sizeof(place.host) - 1);
     place.cores = allowed_cores();
-    place.memory_bytes = kernels::host_memory_available();
+    auto const left = kernels::host_memory_left();
+    place.memory_bytes = left.bytes;
+    left.limit.copy(place.memory_limit, sizeof(place.memory_limit) - 1);
+    place.process_bytes = kernels::process_memory_peak();
     place.shm_bytes = free_shared_memory();
     place.threads_wanted = wanted_threads();
     place.is_root = geteuid() == 0 && std::getenv("OMPI_ALLOW_RUN_AS_ROOT") == nullptr;

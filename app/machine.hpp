@@ -22,7 +22,9 @@ Cpu read_cpu(std::istream& cpuinfo);
 struct RankPlace {
     char host[128] = {};
     CoreSet cores;                   ///< on which it may run
-    std::size_t memory_bytes = 0;    ///< that it can still use, control groups counted
+    std::size_t memory_bytes = 0;    ///< that it can still use
+    char memory_limit[192] = {};     ///< what bounds that; see kernels::HostMemoryLeft
+    std::size_t process_bytes = 0;   ///< that it holds itself: libraries, MPI
     std::size_t shm_bytes = 0;       ///< free in /dev/shm
     std::size_t threads_wanted = 0;  ///< OMP_NUM_THREADS; 0: not set
     bool is_root = false;            ///< without having told Open MPI so

@@ -20,7 +20,8 @@ namespace tesserank::app {
 namespace {
 
 constexpr std::array commands{
-    Command{"convert", "Hugging Face folder -> model file", Ranks::one, run_convert},
+    Command{"convert", "Hugging Face folder -> model file (in parallel under mpirun)", Ranks::any,
+            run_convert},
     Command{"inspect", "what is in a model file", Ranks::one, run_inspect},
     Command{"verify", "every checksum of a model file (in parallel under mpirun)", Ranks::many,
             run_verify},
@@ -124,7 +125,10 @@ int run(int argc, char** argv) {
             continue;
         }
         std::span<std::string const> const arguments(words.begin() + 1, words.end());
-        if (command.ranks == Ranks::one) return run_alone(command, arguments);
+        bool const alone = command.ranks == Ranks::any && launched_ranks() <= 1;
+        if (alone || command.ranks == Ranks::one) {
+            return run_alone(command, arguments);
+        }
         return run_on_ranks(command, arguments, argc, argv);
     }
     throw UsageError("unknown command \"" + words[0] + "\", expected one of " + names);

@@ -148,6 +148,7 @@ model::TransformerOptions ModelSession::forward_options() const {
 
 void ModelSession::load(std::optional<model::BatchLimits> const& before) {
     kernels::Phase const phase("loading");
+    bound_staging();
     transformer_->load();
     auto const rooms = gather_cache_rooms();
     parallel::agree(ranks_, [&] {
@@ -161,6 +162,14 @@ void ModelSession::load(std::optional<model::BatchLimits> const& before) {
         };
         limits_ = model::choose_batch_limits(input);
     });
+}
+
+/// On a host what has been read waits in no more memory than the forward pass will take, whose
+/// pages are not there yet: so that loading does not exceed the plan. A device has its own.
+void ModelSession::bound_staging() {
+    if (device_.backend().resident_decode() != nullptr) return;
+    auto const least = ranks_.all_min(static_cast<long long>(transformer_->forward_bytes()));
+    source_->bound_staging(static_cast<std::size_t>(least) / 4);
 }
 
 model::BatchLimitInput ModelSession::batch_wishes() const {

@@ -73,6 +73,7 @@ class ModelSession {
     void describe();
     model::TransformerOptions forward_options() const;
     /// What the command line says; no memory is known yet.
+    void bound_staging();
     model::BatchLimitInput batch_wishes() const;
     std::vector<CacheRoom> gather_cache_rooms();
     std::string_view vision_words() const;

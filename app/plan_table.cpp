@@ -268,6 +268,8 @@ void print_plan(std::ostream& out, model::PlanFacts const& facts,
     print_modules(out, facts);
     out << '\n';
     print_ranks(out, facts);
+    out << "besides, each process takes about " << readable_bytes(io::usual_process_bytes)
+        << " of host memory: libraries, MPI, requests\n";
     for (auto const& step : facts.encode) {
         print_exchanges(out, "encoding of " + std::to_string(step.tiles) + " tile(s)", step.count,
                         step.exchanges);

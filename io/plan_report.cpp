@@ -131,6 +131,7 @@ std::string plan_report_json(model::PlanFacts const& facts, PlanPrediction const
         .add("title", title)
         .add("ranks", facts.plan.ranks)
         .add("backend", facts.backend)
+        .add("process_bytes", usual_process_bytes)
         .add_json("workload", workload_json(facts.workload))
         .add_json("modules", json_list(facts.modules, module_json))
         .add_json("by_rank", ranks_json(facts))

@@ -3,10 +3,16 @@
 #include "model/plan_facts.hpp"
 #include "model/predictor.hpp"
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
 namespace tesserank::io {
+
+/// What a process takes of host memory besides its plan: libraries, MPI, requests, the model's
+/// index. About: it depends on the machine, and MPI's part grows with the ranks. Measured with Open
+/// MPI 4.1 on one node; `tesserank doctor` tells what a process has before there is a model.
+inline constexpr std::size_t usual_process_bytes = std::size_t{48} << 20;
 
 /// What a plan takes on some machine.
 struct PlanPrediction {
@@ -20,6 +26,7 @@ struct PlanPrediction {
 ///
 ///     title, ranks      as given
 ///     backend           that the run is planned for: cuda, kokkos or reference
+///     process_bytes     what each process takes besides, about; see usual_process_bytes
 ///     workload          batch, prompt, new_tokens; tiles (of the picture in each prompt)
 ///     modules           name, kind (embedding, norm, attention, mlp, lm_head; of a vision encoder
 ///     also

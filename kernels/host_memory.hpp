@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <string>
 
 namespace tesserank::kernels {
 
@@ -12,9 +13,26 @@ namespace tesserank::kernels {
 /// Errors: SystemError with the bytes wanted when there is no memory.
 Buffer allocate_host(std::size_t bytes);
 
-/// Bytes that this process can still use: the smaller of the machine's MemAvailable and what the
-/// memory limits of its control groups (v1 or v2) leave. `root` is where /proc and /sys are
-/// mounted.
+/// What this process can still use of memory.
+struct HostMemoryLeft {
+    std::size_t bytes = 0;
+    /// What bounds that: "the machine", "control group /job/step (v2)", "SLURM_MEM_PER_NODE".
+    std::string limit;
+};
+
+/// The least of the machine's MemAvailable, of what the memory limits of its control groups (v1 or
+/// v2) and of those around them leave, and, within a step of a Slurm job, of what the job's memory
+/// leaves: its limit on this node, less what the step's ranks hold here, each as much as this one.
+/// Slurm ends a job beyond its memory also where it uses no control groups. `root` is where /proc
+/// and /sys are mounted.
+HostMemoryLeft host_memory_left(std::filesystem::path const& root = "/");
+
+/// The bytes alone.
 std::size_t host_memory_available(std::filesystem::path const& root = "/");
+
+/// The memory that this process holds, and that which it has held at most: pages of its own, of its
+/// files and shared ones, as the kernel counts them (VmRSS, VmHWM).
+std::size_t process_memory(std::filesystem::path const& root = "/");
+std::size_t process_memory_peak(std::filesystem::path const& root = "/");
 
 }  // namespace tesserank::kernels

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <fstream>
 #include <limits>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <string_view>
 
@@ -17,14 +19,16 @@ constexpr std::size_t unlimited = std::numeric_limits<std::size_t>::max();
 
 /// The file names of one version of control groups.
 struct GroupFiles {
+    char const* version;
     char const* limit;
     char const* usage;
     char const* inactive_cache;
     char const* active_cache;
 };
-constexpr GroupFiles version_1{"memory.limit_in_bytes", "memory.usage_in_bytes",
+constexpr GroupFiles version_1{"v1", "memory.limit_in_bytes", "memory.usage_in_bytes",
                                "total_inactive_file", "total_active_file"};
-constexpr GroupFiles version_2{"memory.max", "memory.current", "inactive_file", "active_file"};
+constexpr GroupFiles version_2{"v2", "memory.max", "memory.current", "inactive_file",
+                               "active_file"};
 
 /// The number after `key` in a file of "key number" lines; nullopt when there is none.
 std::optional<std::size_t> read_field(fs::path const& file, std::string_view key) {
@@ -59,22 +63,28 @@ std::size_t left_in_group(fs::path const& group, GroupFiles const& files) {
     return *limit - std::min(*limit, used);
 }
 
-/// What a group and all groups around it leave: the tightest one decides.
-std::size_t left_in_hierarchy(fs::path const& mount, std::string_view group,
-                              GroupFiles const& files) {
-    std::size_t left = left_in_group(mount, files);
-    fs::path path = mount;
-    for (auto const& part : fs::path(group).relative_path()) {
-        path /= part;
-        left = std::min(left, left_in_group(path, files));
-    }
-    return left;
+void tighten(HostMemoryLeft& left, std::size_t bytes, std::string const& limit) {
+    if (bytes < left.bytes) left = {bytes, limit};
 }
 
-std::size_t left_in_control_groups(fs::path const& root) {
+/// A group and all groups around it: the tightest one decides.
+void tighten_by_groups(HostMemoryLeft& left, fs::path const& mount, std::string_view group,
+                       GroupFiles const& files) {
+    auto const look_at = [&](fs::path const& path, std::string const& name) {
+        tighten(left, left_in_group(path, files),
+                "control group " + name + " (" + files.version + ")");
+    };
+    look_at(mount, "/");
+    fs::path path;
+    for (auto const& part : fs::path(group).relative_path()) {
+        path /= part;
+        look_at(mount / path, "/" + path.string());
+    }
+}
+
+void tighten_by_control_groups(HostMemoryLeft& left, fs::path const& root) {
     fs::path const mount = root / "sys/fs/cgroup";
     std::ifstream in(root / "proc/self/cgroup");
-    std::size_t left = unlimited;
     // Lines are "id:controllers:path"; version 2 has id 0 and names no controller.
     for (std::string line; std::getline(in, line);) {
         auto const first = line.find(':');
@@ -83,20 +93,87 @@ std::size_t left_in_control_groups(fs::path const& root) {
         std::string controllers = line.substr(first, second - first + 1);
         controllers.front() = controllers.back() = ',';
         std::string_view const path = std::string_view(line).substr(second + 1);
-        if (controllers == ",,") left = std::min(left, left_in_hierarchy(mount, path, version_2));
+        if (controllers == ",,") tighten_by_groups(left, mount, path, version_2);
         if (controllers.find(",memory,") != std::string::npos) {
-            left = std::min(left, left_in_hierarchy(mount / "memory", path, version_1));
+            tighten_by_groups(left, mount / "memory", path, version_1);
         }
     }
-    return left;
+}
+
+/// 0 where the variable is missing, is no number or says that there is no limit.
+std::size_t number_of(char const* variable) {
+    auto const* const text = std::getenv(variable);
+    return text == nullptr ? 0 : std::strtoull(text, nullptr, 10);
+}
+
+/// Of a list of nodes such as "2(x3),1", the number of the one with this index; 0: it has none.
+std::size_t entry_of(std::string_view list, std::size_t index) {
+    std::istringstream in{std::string(list)};
+    for (std::size_t count = 0; in >> count; in.ignore(1, ',')) {
+        std::size_t times = 1;
+        if (in.peek() == '(') {
+            in.ignore(2);  // "(x"
+            in >> times;
+            in.ignore(1);
+        }
+        if (index < times) return count;
+        index -= times;
+    }
+    return 0;
+}
+
+/// Ranks of this process's step on this node.
+std::size_t ranks_of_step() {
+    if (auto const ranks = number_of("OMPI_COMM_WORLD_LOCAL_SIZE"); ranks > 0) return ranks;
+    auto const* const list = std::getenv("SLURM_STEP_TASKS_PER_NODE");
+    return list == nullptr ? 1
+                           : std::max<std::size_t>(entry_of(list, number_of("SLURM_NODEID")), 1);
+}
+
+/// Pages of files are left out: they are dropped when memory is short.
+std::size_t bytes_held(fs::path const& root) {
+    auto const status = root / "proc/self/status";
+    return 1024 * (read_field(status, "RssAnon:").value_or(0) +
+                   read_field(status, "RssShmem:").value_or(0));
+}
+
+/// Only where Slurm has started this process: a shell of `salloc` has the limits in its
+/// environment, too, and is not bound by them. They are in MiB.
+void tighten_by_slurm(HostMemoryLeft& left, fs::path const& root) {
+    if (std::getenv("SLURM_PROCID") == nullptr) return;
+    std::size_t const used = ranks_of_step() * bytes_held(root);
+    struct Limit {
+        char const* variable;
+        std::size_t times;
+    };
+    for (auto const& [variable, times] :
+         {Limit{"SLURM_MEM_PER_NODE", 1},
+          Limit{"SLURM_MEM_PER_CPU", number_of("SLURM_CPUS_ON_NODE")},
+          Limit{"SLURM_MEM_PER_GPU", number_of("SLURM_GPUS_ON_NODE")}}) {
+        std::size_t const limit = (number_of(variable) * times) << 20;
+        if (limit > 0) tighten(left, limit - std::min(limit, used), variable);
+    }
 }
 
 }  // namespace
 
-std::size_t host_memory_available(fs::path const& root) {
+HostMemoryLeft host_memory_left(fs::path const& root) {
+    HostMemoryLeft left{unlimited, "nothing known"};
     auto const kibibytes = read_field(root / "proc/meminfo", "MemAvailable:");
-    std::size_t const machine = kibibytes ? *kibibytes * 1024 : unlimited;
-    return std::min(machine, left_in_control_groups(root));
+    if (kibibytes) tighten(left, *kibibytes * 1024, "the machine");
+    tighten_by_control_groups(left, root);
+    tighten_by_slurm(left, root);
+    return left;
+}
+
+std::size_t host_memory_available(fs::path const& root) { return host_memory_left(root).bytes; }
+
+std::size_t process_memory(fs::path const& root) {
+    return 1024 * read_field(root / "proc/self/status", "VmRSS:").value_or(0);
+}
+
+std::size_t process_memory_peak(fs::path const& root) {
+    return 1024 * read_field(root / "proc/self/status", "VmHWM:").value_or(0);
 }
 
 }  // namespace tesserank::kernels

@@ -1,8 +1,10 @@
 #include "parallel/agree.hpp"
 
 #include "kernels/error.hpp"
+#include "parallel/notices.hpp"
 #include "parallel/whereabouts.hpp"
 
+#include <algorithm>
 #include <exception>
 #include <optional>
 #include <string>
@@ -58,6 +60,23 @@ void agree(MpiCommunicator& ranks, std::function<void()> const& work) {
     if (everyones) throw_failure(shared.front(), shared.substr(1));
     auto const place = ranks.broadcast_text(rank_and_place(first), first);
     throw_failure(shared.front(), place + ": " + shared.substr(1));
+}
+
+void agree_early(MpiCommunicator& ranks,
+                 std::function<void(std::function<bool()> const& goes_on)> const& work) {
+    Notices failures;
+    auto const goes_on = [&] {
+        return std::ranges::none_of(failures.poll(),
+                                    [](auto const& notice) { return notice.has_value(); });
+    };
+    agree(ranks, [&] {
+        try {
+            work(goes_on);
+        } catch (...) {
+            failures.post("");
+            throw;
+        }
+    });
 }
 
 }  // namespace tesserank::parallel

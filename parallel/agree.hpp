@@ -15,4 +15,10 @@ namespace tesserank::parallel {
 /// the same words.
 void agree(MpiCommunicator& ranks, std::function<void()> const& work);
 
+/// The same for work of minutes, so that all hear of a failure at once: `work` asks `goes_on` now
+/// and then, and returns early when the answer is no, because another rank has failed. Such work is
+/// rare in a job: each call keeps a duplicate of the world until MPI ends.
+void agree_early(MpiCommunicator& ranks,
+                 std::function<void(std::function<bool()> const& goes_on)> const& work);
+
 }  // namespace tesserank::parallel

@@ -59,6 +59,13 @@ MpiSession::~MpiSession() {
     if (std::uncaught_exceptions() == exceptions_) MPI_Finalize();
 }
 
+bool MpiSession::is_running() {
+    int started = 0, ended = 0;
+    MPI_Initialized(&started);
+    MPI_Finalized(&ended);
+    return started != 0 && ended == 0;
+}
+
 int MpiSession::rank() {
     int rank = 0;
     check_mpi(MPI_Comm_rank(MPI_COMM_WORLD, &rank), "MPI_Comm_rank");

@@ -17,6 +17,8 @@ class MpiSession {
     MpiSession(MpiSession const&) = delete;
     MpiSession& operator=(MpiSession const&) = delete;
 
+    /// Whether one lives.
+    static bool is_running();
     /// Of the whole job.
     static int rank();
     static int size();

@@ -96,6 +96,14 @@ void write_numbers_attribute(hid_t object, char const* name,
           numbers.empty() ? nullptr : numbers.data());
 }
 
+void rewrite_numbers_attribute(hid_t object, char const* name,
+                               std::span<std::uint64_t const> numbers) {
+    auto const attribute = open(object, name);
+    kernels::require(count_of(attribute, name) == numbers.size(), "the attribute has another size");
+    if (numbers.empty()) return;
+    check_h5(H5Awrite(attribute.get(), H5T_STD_U64LE, numbers.data()), quoted(name));
+}
+
 std::string read_text_attribute(hid_t object, char const* name) {
     auto const texts = read_texts_attribute(object, name);
     if (texts.size() != 1) throw InputError(quoted(name) + " is not one text");

@@ -18,6 +18,9 @@ void write_texts_attribute(hid_t object, char const* name, std::span<std::string
 void write_number_attribute(hid_t object, char const* name, std::uint64_t number);
 void write_numbers_attribute(hid_t object, char const* name,
                              std::span<std::uint64_t const> numbers);
+/// Of one that is there and holds as many.
+void rewrite_numbers_attribute(hid_t object, char const* name,
+                               std::span<std::uint64_t const> numbers);
 
 std::string read_text_attribute(hid_t object, char const* name);
 std::vector<std::string> read_texts_attribute(hid_t object, char const* name);

@@ -5,6 +5,13 @@
 #include <array>
 
 namespace tesserank::io {
+
+H5Plist without_times(hid_t creation_class) {
+    auto creation = own_h5<H5Plist>(H5Pcreate(creation_class), "H5Pcreate");
+    check_h5(H5Pset_obj_track_times(creation.get(), false), "H5Pset_obj_track_times");
+    return creation;
+}
+
 namespace {
 
 using kernels::InputError;
@@ -16,6 +23,25 @@ H5Space space_for(std::span<std::size_t const> shape) {
                            "H5Screate_simple");
 }
 
+/// How names are linked to what they lead to.
+H5Plist link_creation() {
+    auto links = own_h5<H5Plist>(H5Pcreate(H5P_LINK_CREATE), "H5Pcreate");
+    check_h5(H5Pset_char_encoding(links.get(), H5T_CSET_UTF8), "H5Pset_char_encoding");
+    return links;
+}
+
+/// The groups on the way to a path. HDF5 would make them by itself, but with the time of day.
+void create_groups(hid_t file, std::string const& path, H5Plist const& links) {
+    auto const creation = without_times(H5P_GROUP_CREATE);
+    for (auto slash = path.find('/'); slash != std::string::npos;
+         slash = path.find('/', slash + 1)) {
+        auto const group = path.substr(0, slash);
+        if (check_h5(H5Lexists(file, group.c_str(), H5P_DEFAULT), group) > 0) continue;
+        auto const made = own_h5<H5Object>(
+            H5Gcreate2(file, group.c_str(), links.get(), creation.get(), H5P_DEFAULT), group);
+    }
+}
+
 /// The address of the first byte; H5Dget_offset reports errors and missing storage alike.
 haddr_t address_of(H5Dataset const& dataset) { return H5Dget_offset(dataset.get()); }
 
@@ -23,10 +49,9 @@ haddr_t address_of(H5Dataset const& dataset) { return H5Dget_offset(dataset.get(
 
 H5Dataset create_dataset(hid_t file, std::string const& path, H5Type const& type,
                          std::span<std::size_t const> shape) {
-    auto const links = own_h5<H5Plist>(H5Pcreate(H5P_LINK_CREATE), "H5Pcreate");
-    check_h5(H5Pset_create_intermediate_group(links.get(), 1), "H5Pset_create_intermediate_group");
-    check_h5(H5Pset_char_encoding(links.get(), H5T_CSET_UTF8), "H5Pset_char_encoding");
-    auto const creation = own_h5<H5Plist>(H5Pcreate(H5P_DATASET_CREATE), "H5Pcreate");
+    auto const links = link_creation();
+    create_groups(file, path, links);
+    auto const creation = without_times(H5P_DATASET_CREATE);
     check_h5(H5Pset_layout(creation.get(), H5D_CONTIGUOUS), "H5Pset_layout");
     check_h5(H5Pset_alloc_time(creation.get(), H5D_ALLOC_TIME_EARLY), "H5Pset_alloc_time");
     check_h5(H5Pset_fill_time(creation.get(), H5D_FILL_TIME_NEVER), "H5Pset_fill_time");
@@ -34,6 +59,10 @@ H5Dataset create_dataset(hid_t file, std::string const& path, H5Type const& type
     return own_h5<H5Dataset>(H5Dcreate2(file, path.c_str(), type.get(), space.get(), links.get(),
                                         creation.get(), H5P_DEFAULT),
                              path);
+}
+
+H5Dataset open_dataset(hid_t file, std::string const& path) {
+    return own_h5<H5Dataset>(H5Dopen2(file, path.c_str(), H5P_DEFAULT), path);
 }
 
 std::vector<std::size_t> shape_of(H5Dataset const& dataset) {

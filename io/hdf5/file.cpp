@@ -1,5 +1,6 @@
 #include "io/hdf5/file.hpp"
 
+#include "io/hdf5/dataset.hpp"
 #include "io/hdf5/error.hpp"
 #include "io/hdf5/start.hpp"
 
@@ -30,7 +31,9 @@ H5File create_h5(std::string const& path) {
     check_h5(H5Pset_libver_bounds(access.get(), H5F_LIBVER_V18, H5F_LIBVER_LATEST),
              "H5Pset_libver_bounds");
     check_h5(H5Pset_alignment(access.get(), aligned_from_bytes, alignment), "H5Pset_alignment");
-    return own_h5<H5File>(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.get()), path);
+    auto const creation = without_times(H5P_FILE_CREATE);
+    return own_h5<H5File>(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation.get(), access.get()),
+                          path);
 }
 
 void close_h5(H5File file) {

@@ -1,9 +1,11 @@
 #include "io/model_file/convert.hpp"
 
 #include "io/hdf5/error.hpp"
-#include "io/input_file.hpp"
 #include "io/json_reader.hpp"
-#include "io/model_file/cast.hpp"
+#include "io/model_file/convert_copy.hpp"
+#include "io/model_file/convert_layout.hpp"
+#include "io/model_file/convert_share.hpp"
+#include "io/model_file/convert_team.hpp"
 #include "io/model_file/format.hpp"
 #include "io/model_file/sha256.hpp"
 #include "io/model_file/tensor_name.hpp"
@@ -12,17 +14,15 @@
 #include "io/safetensors/reader.hpp"
 #include "kernels/error.hpp"
 
-#include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <set>
 
 namespace tesserank::io {
 namespace {
 
 using kernels::InputError;
-
-constexpr std::size_t elements_per_step = std::size_t{1} << 20;
 
 /// Names that cannot be kept are found before hours of writing.
 void check_names(SafetensorsReader const& source) {
@@ -43,113 +43,6 @@ void check_names(SafetensorsReader const& source) {
                              " cannot both be kept: a model file has a group for one of them");
         }
     }
-}
-
-std::unique_ptr<ModelWriter> make_writer(ConvertOptions const& options) {
-    if (!options.set) return std::make_unique<ModelFileWriter>(options.model_path);
-    return std::make_unique<SetWriter>(options.model_path, *options.set, options.existing);
-}
-
-class Converter {
-  public:
-    Converter(ConvertOptions const& options, SafetensorsReader const& source)
-        : options_{options}, total_{source.bytes()}, writer_(make_writer(options)) {}
-
-    void copy_documents();
-    void copy_file(SafetensorsFile const& file);
-    void note_source(std::string const& path, std::string sha256) {
-        sources_.push_back({std::filesystem::path(path).filename().string(), std::move(sha256)});
-    }
-    ConvertReport finish();
-
-  private:
-    void copy_document(DocumentKind const& kind, std::string const& path);
-    void copy_tensor(InputFile const& file, SafetensorsTensor const& tensor);
-    std::span<std::byte const> read(InputFile const& file, std::size_t offset, std::size_t bytes);
-
-    ConvertOptions const& options_;
-    std::size_t total_;
-    std::size_t done_ = 0;
-    std::unique_ptr<ModelWriter> writer_;
-    std::unique_ptr<Sha256> hash_;  ///< of the file that is being read
-    std::set<std::string_view> documents_;
-    std::vector<SourceFile> sources_;
-    std::vector<std::byte> input_, output_;
-    ConvertReport report_;
-};
-
-void Converter::copy_documents() {
-    for (auto const& kind : document_kinds) {
-        auto const path = std::filesystem::path(options_.source_folder) / kind.file;
-        std::error_code error;
-        if (documents_.contains(kind.name) || !std::filesystem::exists(path, error)) continue;
-        copy_document(kind, path.string());
-    }
-    if (!documents_.contains("config")) {
-        throw InputError(options_.source_folder + ": config.json is missing");
-    }
-}
-
-void Converter::copy_document(DocumentKind const& kind, std::string const& path) {
-    auto const text = read_text_file(path, most_document_bytes);
-    if (text.empty() && !kind.json) return;
-    if (kind.json) check_json(text, path);
-    writer_->add_document(kind.name, text);
-    documents_.insert(kind.name);
-    note_source(path, sha256_of(text));
-}
-
-/// The next bytes of a file, which are part of its hash too.
-std::span<std::byte const> Converter::read(InputFile const& file, std::size_t offset,
-                                           std::size_t bytes) {
-    if (input_.size() < bytes) input_.resize(bytes);
-    auto const destination = std::span(input_).first(bytes);
-    file.read(offset, destination);
-    hash_->append(destination);
-    done_ += bytes;
-    if (options_.progress) options_.progress(done_, total_);
-    return destination;
-}
-
-void Converter::copy_file(SafetensorsFile const& file) {
-    InputFile const input(file.path);
-    if (input.version() != file.version) throw InputError(file.path + ": has changed meanwhile");
-    hash_ = std::make_unique<Sha256>();
-    read(input, 0, file.tensors.empty() ? input.bytes() : file.tensors.front().offset);
-    // The tensors follow each other without a gap, so that reading them hashes the whole file.
-    for (auto const& tensor : file.tensors) copy_tensor(input, tensor);
-    note_source(file.path, hash_->finish());
-}
-
-void Converter::copy_tensor(InputFile const& file, SafetensorsTensor const& tensor) {
-    auto const kept = weight_dtype(tensor.dtype);
-    auto const dtype = options_.dtype.value_or(kept.value_or(kernels::DType::f32));
-    auto const width = size_of(tensor.dtype);
-    if (kept) {
-        writer_->begin_tensor(tensor.name, dtype, tensor.shape);
-        ++report_.tensors;
-        report_.elements += tensor.bytes / width;
-    } else {
-        report_.skipped.push_back(tensor.name);
-    }
-    for (std::size_t done = 0; done < tensor.bytes;) {
-        auto const bytes = std::min(tensor.bytes - done, elements_per_step * width);
-        auto const source = read(file, tensor.offset + done, bytes);
-        if (kept) {
-            output_.resize(bytes / width * kernels::size_of(dtype));
-            cast(tensor.dtype, source, dtype, output_);
-            writer_->append(output_);
-        }
-        done += bytes;
-    }
-    if (kept) writer_->end_tensor();
-}
-
-ConvertReport Converter::finish() {
-    if (report_.tensors == 0) throw InputError(options_.source_folder + ": has no weights");
-    writer_->commit(sources_, options_.existing);
-    report_.source_bytes = total_;
-    return report_;
 }
 
 std::vector<std::string> paths_of(ConvertOptions const& options, SafetensorsReader const& source) {
@@ -177,28 +70,204 @@ void check_target(ConvertOptions const& options, SafetensorsReader const& source
     }
 }
 
-ConvertReport convert(ConvertOptions const& options, SafetensorsReader const& source) {
-    Converter converter(options, source);
-    converter.copy_documents();
-    if (!source.index_path().empty()) {
-        converter.note_source(source.index_path(),
-                              sha256_of(read_text_file(source.index_path(), most_document_bytes)));
+/// What ranks have to see alike: every name and place.
+std::string digest_of(SafetensorsReader const& source) {
+    Sha256 digest;
+    auto const add = [&](std::string text) {
+        text += '\n';
+        digest.append(std::as_bytes(std::span(text)));
+    };
+    for (auto const& file : source.files()) {
+        add(file.path + " " + std::to_string(file.version.bytes));
+        for (auto const& tensor : file.tensors) {
+            add(tensor.name + " " + std::to_string(tensor.offset) + " " +
+                std::to_string(tensor.bytes) + " " + std::to_string(size_of(tensor.dtype)));
+        }
     }
-    for (auto const& file : source.files()) converter.copy_file(file);
-    return converter.finish();
+    return digest.finish();
+}
+
+std::unique_ptr<ModelWriter> make_writer(ConvertOptions const& options) {
+    if (!options.set) return std::make_unique<ModelFileWriter>(options.model_path);
+    return std::make_unique<SetWriter>(options.model_path, *options.set, options.existing);
+}
+
+/// HDF5's messages do not name the file.
+void name_h5_errors(std::string const& path, std::function<void()> const& work) {
+    try {
+        work();
+    } catch (H5Error const& error) {
+        throw kernels::SystemError(path + ": writing failed: " + error.what());
+    }
+}
+
+class Conversion {
+  public:
+    Conversion(ConvertOptions const& options, parallel::MpiCommunicator* ranks)
+        : options_{options}, team_(ranks) {}
+
+    ConvertReport run();
+
+  private:
+    void open_source();
+    void lay_out();
+    void add_documents();
+    void add_document(DocumentKind const& kind, std::string const& path);
+    void copy(std::function<bool()> const& goes_on);
+    void finish(std::vector<ConvertFindings> const& findings);
+    ConvertReport report() const;
+    void note_source(std::string const& path, std::string sha256) {
+        sources_.push_back({std::filesystem::path(path).filename().string(), std::move(sha256)});
+    }
+
+    ConvertOptions const& options_;
+    ConvertTeam team_;
+    std::optional<SafetensorsReader> source_;
+    std::vector<ConvertShare> shares_;  ///< by rank
+    ConvertLayout layout_;
+    ConvertFindings findings_;  ///< of this rank
+    // What rank 0 alone has:
+    std::unique_ptr<ModelWriter> writer_;
+    std::set<std::string_view> documents_;
+    std::vector<SourceFile> sources_;
+};
+
+void Conversion::open_source() {
+    team_.agree([&] {
+        source_.emplace(options_.source_folder);
+        if (!team_.is_first()) return;
+        check_target(options_, *source_);
+        check_names(*source_);
+    });
+    auto const digest = digest_of(*source_);
+    auto const expected = team_.from_first(digest);
+    team_.agree([&] {
+        if (digest == expected) return;
+        throw InputError(options_.source_folder + ": holds something else than on rank 0");
+    });
+}
+
+void Conversion::add_documents() {
+    for (auto const& kind : document_kinds) {
+        auto const path = std::filesystem::path(options_.source_folder) / kind.file;
+        std::error_code error;
+        if (documents_.contains(kind.name) || !std::filesystem::exists(path, error)) continue;
+        add_document(kind, path.string());
+    }
+    if (!documents_.contains("config")) {
+        throw InputError(options_.source_folder + ": config.json is missing");
+    }
+    auto const& index = source_->index_path();
+    if (!index.empty()) note_source(index, sha256_of(read_text_file(index, most_document_bytes)));
+}
+
+void Conversion::add_document(DocumentKind const& kind, std::string const& path) {
+    auto const text = read_text_file(path, most_document_bytes);
+    if (text.empty() && !kind.json) return;
+    if (kind.json) check_json(text, path);
+    writer_->add_document(kind.name, text);
+    documents_.insert(kind.name);
+    note_source(path, sha256_of(text));
+}
+
+void Conversion::lay_out() {
+    writer_ = make_writer(options_);
+    add_documents();
+    for (auto const& file : source_->files()) {
+        for (auto const& tensor : file.tensors) {
+            auto& places = layout_.places.emplace_back();
+            auto const dtype = kept_dtype(options_, tensor);
+            if (dtype) places = writer_->add_tensor(tensor.name, *dtype, tensor.shape);
+        }
+    }
+    if (report().tensors == 0) throw InputError(options_.source_folder + ": has no weights");
+    for (auto const& file : writer_->files()) layout_.inodes.push_back(file.inode());
+}
+
+/// This rank's share.
+void Conversion::copy(std::function<bool()> const& goes_on) {
+    std::vector<JoinedFile> joined;
+    std::vector<WritableFile> files;
+    if (team_.is_first()) {
+        files = writer_->files();
+    } else {
+        auto const paths = options_.set ? set_file_paths(options_.model_path, options_.set->ranks)
+                                        : std::vector{options_.model_path};
+        for (std::size_t i = 0; i < paths.size(); ++i) {
+            joined.emplace_back(paths[i], layout_.inodes[i]);
+            files.push_back(joined.back().file());
+        }
+    }
+    ShareCopier copier(options_, source_->files(), layout_, files);
+    findings_ = copier.run(shares_[static_cast<std::size_t>(team_.rank())], goes_on);
+    for (auto const& file : joined) file.sync();
+}
+
+/// On rank 0, with what all ranks have found. A tensor's rank tells its checksums in the order in
+/// which it has converted them.
+void Conversion::finish(std::vector<ConvertFindings> const& findings) {
+    std::vector<std::span<std::uint64_t const>> checksums;
+    std::vector<std::span<std::string const>> hashes;
+    for (auto const& [own_hashes, own_checksums] : findings) {
+        hashes.emplace_back(own_hashes);
+        checksums.emplace_back(own_checksums);
+    }
+    auto places = layout_.places.begin();
+    auto const files = source_->files();
+    for (std::size_t file = 0; file < files.size(); ++file) {
+        for (std::size_t i = 0; i < files[file].tensors.size(); ++i, ++places) {
+            if (places->empty()) continue;
+            auto& own = checksums[rank_that_converts(shares_, file, i)];
+            std::size_t blocks = 0;
+            for (auto const& place : *places) blocks += place.blocks();
+            writer_->set_checksums(files[file].tensors[i].name, *places, own.first(blocks));
+            own = own.subspan(blocks);
+        }
+        auto& own = hashes[rank_that_hashes(shares_, file)];
+        note_source(files[file].path, own.front());
+        own = own.subspan(1);
+    }
+    writer_->commit(sources_, options_.existing);
+}
+
+ConvertReport Conversion::report() const {
+    ConvertReport report;
+    report.source_bytes = source_->bytes();
+    for (auto const& file : source_->files()) {
+        for (auto const& tensor : file.tensors) {
+            if (!weight_dtype(tensor.dtype)) {
+                report.skipped.push_back(tensor.name);
+                continue;
+            }
+            ++report.tensors;
+            report.elements += tensor.bytes / size_of(tensor.dtype);
+        }
+    }
+    return report;
+}
+
+ConvertReport Conversion::run() {
+    open_source();
+    shares_ = share_conversion(source_->files(), team_.size());
+    team_.agree([&] {
+        if (team_.is_first()) name_h5_errors(options_.model_path, [&] { lay_out(); });
+    });
+    layout_ = unpacked_layout(team_.from_first(packed(layout_)));
+    team_.agree_early([&](std::function<bool()> const& goes_on) { copy(goes_on); });
+    std::vector<ConvertFindings> findings;
+    for (auto const& text : team_.texts_of_all(packed(findings_))) {
+        findings.push_back(unpacked_findings(text));
+    }
+    team_.agree([&] {
+        if (team_.is_first()) name_h5_errors(options_.model_path, [&] { finish(findings); });
+    });
+    return report();
 }
 
 }  // namespace
 
-ConvertReport convert_checkpoint(ConvertOptions const& options) {
-    SafetensorsReader const source(options.source_folder);
-    check_target(options, source);
-    check_names(source);
-    try {
-        return convert(options, source);
-    } catch (H5Error const& error) {
-        throw kernels::SystemError(options.model_path + ": writing failed: " + error.what());
-    }
+ConvertReport convert_checkpoint(ConvertOptions const& options, parallel::MpiCommunicator* ranks) {
+    return Conversion(options, ranks).run();
 }
 
 }  // namespace tesserank::io

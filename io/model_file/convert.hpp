@@ -3,6 +3,7 @@
 #include "io/model_file/set_writer.hpp"
 #include "io/requests/partial_file.hpp"
 #include "kernels/dtype.hpp"
+#include "parallel/mpi_communicator.hpp"
 
 #include <cstddef>
 #include <functional>
@@ -18,7 +19,7 @@ struct ConvertOptions {
     std::optional<SetPlan> set = {};           ///< to write a set
     std::optional<kernels::DType> dtype = {};  ///< for every tensor; none: as in the source
     Existing existing = Existing::keep;
-    /// Told how much has been read; may be empty.
+    /// Told how much has been read: by this rank, scaled to the whole; may be empty.
     std::function<void(std::size_t bytes_done, std::size_t bytes_total)> progress = {};
 };
 
@@ -28,11 +29,16 @@ struct ConvertReport {
     std::vector<std::string> skipped;  ///< tensors of whole numbers, which are no weights
 };
 
-/// Turns a checkpoint folder into one model file, or a set. Memory does not grow with the model:
-/// the source is read once, from front to back, hashed, cast and written block by block; what grows
-/// is its index, about a kilobyte per tensor. Errors: InputError for a source that is not right,
-/// and for a model file that exists already; SystemError when the disk is full. Nothing is left
-/// behind then.
-ConvertReport convert_checkpoint(ConvertOptions const& options);
+/// Turns a checkpoint folder into one model file, or a set, whose bytes do not depend on the number
+/// of ranks. Memory does not grow with the model: a rank reads its share of the source (see
+/// share_conversion) from front to back, hashes, casts and writes it block by block; what grows is
+/// the index, about a kilobyte per tensor. Rank 0 alone makes the files and gives them their names;
+/// the others write into them. Errors: InputError for a source that is not right, and for a model
+/// file that exists already; SystemError when the disk is full; the same on all ranks. Nothing is
+/// left behind then.
+/// `ranks`: who takes part, each with the same options; none: this process alone, without MPI.
+/// Collective over them.
+ConvertReport convert_checkpoint(ConvertOptions const& options,
+                                 parallel::MpiCommunicator* ranks = nullptr);
 
 }  // namespace tesserank::io

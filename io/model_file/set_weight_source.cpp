@@ -73,6 +73,11 @@ SetWeightSource::SetWeightSource(ModelIndex index, parallel::MpiCommunicator& ra
 
 SetWeightSource::~SetWeightSource() = default;
 
+void SetWeightSource::bound_staging(std::size_t bytes) {
+    staging_bytes_ = bounded_staging(staging_bytes_, bytes);
+    shared_->bound_staging(bytes);
+}
+
 void SetWeightSource::load(std::span<WeightRequest const> requests) {
     std::vector<WeightRequest> shared;
     std::vector<WeightRequest> own;

@@ -34,6 +34,7 @@ class SetWeightSource final : public FileWeights {
     void load(std::span<model::WeightRequest const> requests) override;
 
     LoadReport report() const override;
+    void bound_staging(std::size_t bytes) override;
 
   private:
     void load_own(std::span<model::WeightRequest const> requests);

@@ -1,6 +1,5 @@
 #include "io/model_file/set_writer.hpp"
 
-#include "io/model_file/region.hpp"
 #include "io/model_file/sha256.hpp"
 #include "io/requests/json_text.hpp"
 #include "kernels/error.hpp"
@@ -96,36 +95,45 @@ void SetFolder::clear() const {
     }
 }
 
+model::HeldTensor const* SetPlan::cut_of(std::string_view tensor) const {
+    auto const found = tensors.find(tensor);
+    return found == tensors.end() || found->second.whole_everywhere() ? nullptr : &found->second;
+}
+
+std::vector<std::string> set_file_paths(std::string const& folder, int ranks) {
+    std::vector<std::string> paths;
+    for (std::size_t file = 0; file <= SetIndex::file_of_rank(ranks - 1); ++file) {
+        paths.push_back(without_slash(folder) + "/" + set_file_name(file));
+    }
+    return paths;
+}
+
 SetWriter::SetWriter(std::string const& folder, SetPlan plan, Existing existing)
     : plan_(std::move(plan)),
       folder_(folder, existing),
       index_(folder_.path() + "/" + set_index_name) {
     index_.create();
-    for (std::size_t file = 0; file <= SetIndex::file_of_rank(plan_.ranks - 1); ++file) {
-        files_.emplace_back(folder_.path() + "/" + set_file_name(file));
-    }
+    for (auto const& path : set_file_paths(folder, plan_.ranks)) files_.emplace_back(path);
+}
+
+std::vector<WritableFile> SetWriter::files() const {
+    std::vector<WritableFile> files;
+    for (auto const& file : files_) files.push_back(file.files().front());
+    return files;
 }
 
 void SetWriter::add_document(std::string_view name, std::string_view text) {
     files_.front().add_document(name, text);
 }
 
-/// What a rank's file gets of the tensor; empty for nothing.
-std::span<model::Region const> SetWriter::piece_of(std::size_t file) const {
-    if (cut_ == nullptr || file == 0) return {};
-    return cut_->regions[file - 1];
-}
-
-void SetWriter::begin_tensor(std::string const& name, kernels::DType dtype,
-                             std::vector<std::size_t> const& shape) {
+std::vector<Place> SetWriter::add_tensor(std::string const& name, kernels::DType dtype,
+                                         std::vector<std::size_t> const& shape) {
     auto& tensor = tensors_.emplace_back();
     tensor.name = name;
     tensor.dtype = dtype;
     tensor.shape = shape;
     tensor.bytes = bytes_of_shape(shape, dtype);
     auto const found = plan_.tensors.find(name);
-    cut_ = nullptr;
-    elements_ = 0;
     if (found != plan_.tensors.end()) {
         auto const& held = found->second;
         if (tensor.rows() != held.rows || tensor.cols() != held.cols) {
@@ -133,40 +141,25 @@ void SetWriter::begin_tensor(std::string const& name, kernels::DType dtype,
                              std::to_string(tensor.cols()) + " elements, but config.json says " +
                              std::to_string(held.rows) + " x " + std::to_string(held.cols));
         }
-        if (!held.whole_everywhere()) cut_ = &held;
     }
-    // What no module needs is kept, so that loading can say what it is.
-    if (cut_ == nullptr) return files_.front().begin_tensor(name, dtype, shape);
+    auto const* const cut = plan_.cut_of(name);
+    if (cut == nullptr) return files_.front().add_tensor(name, dtype, shape);
+    std::vector<Place> places;
     for (std::size_t file = 1; file < files_.size(); ++file) {
-        auto const regions = piece_of(file);
-        if (!regions.empty()) files_[file].begin_piece(name, dtype, regions);
-    }
-}
-
-void SetWriter::append(std::span<std::byte const> bytes) {
-    if (cut_ == nullptr) return files_.front().append(bytes);
-    auto const size = kernels::size_of(tensors_.back().dtype);
-    ElementRun const run{elements_, bytes.size() / size};
-    for (std::size_t file = 1; file < files_.size(); ++file) {
-        auto const regions = piece_of(file);
+        auto const& regions = cut->regions[file - 1];
         if (regions.empty()) continue;
-        piece_.clear();
-        // Regions of the same columns by rising row: their elements come in the order of the file.
-        for (auto const& region : regions) {
-            visit_runs(region, cut_->cols, run, [&](ElementRun part) {
-                auto const from = bytes.subspan((part.first - run.first) * size, part.count * size);
-                piece_.insert(piece_.end(), from.begin(), from.end());
-            });
-        }
-        files_[file].append(piece_);
+        places.push_back(files_[file].add_piece(name, dtype, regions));
+        places.back().file = file;
     }
-    elements_ += run.count;
+    return places;
 }
 
-void SetWriter::end_tensor() {
-    if (cut_ == nullptr) return files_.front().end_tensor();
-    for (std::size_t file = 1; file < files_.size(); ++file) {
-        if (!piece_of(file).empty()) files_[file].end_tensor();
+void SetWriter::set_checksums(std::string const& name, std::span<Place const> places,
+                              std::span<std::uint64_t const> checksums) {
+    for (auto const& place : places) {
+        files_[place.file].set_checksums(name, std::span(&place, 1),
+                                         checksums.first(place.blocks()));
+        checksums = checksums.subspan(place.blocks());
     }
 }
 

@@ -21,7 +21,14 @@ struct SetPlan {
     std::string placement;  ///< as it was asked for
     std::string plan;       ///< plan_text()
     std::map<std::string, model::HeldTensor, std::less<>> tensors;
+
+    /// How the tensor is cut; nullptr when it goes whole to the shared file, as what no module
+    /// needs does: loading can say then what it is.
+    model::HeldTensor const* cut_of(std::string_view tensor) const;
 };
+
+/// The final names of a set's files in a folder: the shared one, then that of each rank.
+std::vector<std::string> set_file_paths(std::string const& folder, int ranks);
 
 /// A folder that is removed with its end, if it was made here and is empty.
 class SetFolder {
@@ -42,32 +49,29 @@ class SetFolder {
     bool made_;
 };
 
-/// Writes a set: each tensor that all ranks hold whole to the shared file, the parts of the others
-/// to their ranks' files. All names are temporary until commit(); set.json comes last, so that
-/// without it there is no set. Errors: see ModelFileWriter; InputError for a tensor that has
+/// Lays a set out: each tensor that all ranks hold whole in the shared file, the parts of the
+/// others in their ranks' files. All names are temporary until commit(); set.json comes last, so
+/// that without it there is no set. Errors: see ModelFileWriter; InputError for a tensor that has
 /// another shape than the plan says.
 class SetWriter final : public ModelWriter {
   public:
     SetWriter(std::string const& folder, SetPlan plan, Existing existing);
 
+    /// The shared one, then that of each rank.
+    std::vector<WritableFile> files() const override;
     void add_document(std::string_view name, std::string_view text) override;
-    void begin_tensor(std::string const& name, kernels::DType dtype,
-                      std::vector<std::size_t> const& shape) override;
-    void append(std::span<std::byte const> bytes) override;
-    void end_tensor() override;
+    std::vector<Place> add_tensor(std::string const& name, kernels::DType dtype,
+                                  std::vector<std::size_t> const& shape) override;
+    void set_checksums(std::string const& name, std::span<Place const> places,
+                       std::span<std::uint64_t const> checksums) override;
     void commit(std::vector<SourceFile> const& sources, Existing existing) override;
 
   private:
-    std::span<model::Region const> piece_of(std::size_t file) const;
-
     SetPlan plan_;
     SetFolder folder_;
     PartialFile index_;  ///< its lock keeps two writers apart
     std::vector<ModelFileWriter> files_;
     std::vector<StoredTensor> tensors_;
-    model::HeldTensor const* cut_ = nullptr;  ///< of the tensor that is being written; or whole
-    std::size_t elements_ = 0;                ///< of it, written so far
-    std::vector<std::byte> piece_;
 };
 
 }  // namespace tesserank::io

@@ -3,6 +3,7 @@
 #include "io/model_file/background_read.hpp"
 #include "io/model_file/cooperative_load.hpp"
 #include "io/model_file/direct_load.hpp"
+#include "io/model_file/format.hpp"
 #include "io/model_file/placing.hpp"
 #include "io/model_file/stopwatch.hpp"
 #include "kernels/error.hpp"
@@ -65,6 +66,14 @@ Hdf5WeightSource::WishesByTensor Hdf5WeightSource::check(
         wishes[found->second].push_back(&request);
     }
     return wishes;
+}
+
+std::size_t bounded_staging(std::size_t bytes, std::size_t wanted) {
+    return std::min(bytes, std::max(wanted, most_block_bytes));
+}
+
+void Hdf5WeightSource::bound_staging(std::size_t bytes) {
+    options_.staging_bytes = bounded_staging(options_.staging_bytes, bytes);
 }
 
 void Hdf5WeightSource::load(std::span<WeightRequest const> requests) {

@@ -31,6 +31,10 @@ struct LoadOptions {
     std::function<bool(LoadEstimate const&)> prefers_direct = io::prefers_direct;
 };
 
+/// What becomes of `bytes` of staging where no more than `wanted` are to be used: a block fits in
+/// any case.
+std::size_t bounded_staging(std::size_t bytes, std::size_t wanted);
+
 /// Weights from one model file, see LoadMode. Cooperatively each rank reads its share of the blocks
 /// in few large reads, checks them, and sends every piece to the ranks whose region it is in; over
 /// the network once for each node. What all ranks of one node want whole is broadcast.
@@ -51,6 +55,7 @@ class Hdf5WeightSource final : public FileWeights {
     void load(std::span<model::WeightRequest const> requests) override;
 
     LoadReport report() const override { return report_; }
+    void bound_staging(std::size_t bytes) override;
 
   private:
     using WishesByTensor = std::map<StoredTensor const*, Wishes>;

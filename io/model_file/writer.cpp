@@ -27,29 +27,45 @@ void write_part(hid_t root, SetPart const& part) {
     write_number_attribute(root, "set_ranks", static_cast<std::uint64_t>(part.ranks));
 }
 
+std::string dataset_path(std::string const& name) {
+    return std::string(weights_group) + "/" + path_of_tensor(name);
+}
+
 }  // namespace
 
 /// HDF5 lays the file out and writes its index; the numbers go past it, straight to their place.
 struct ModelFileWriter::State {
     explicit State(std::string const& path) : file(path), h5(create_h5(file.name().partial())) {}
 
-    /// The tensor that is being written.
-    struct Open {
-        H5Dataset dataset;
-        std::string name;
-        std::size_t offset, missing;
-        BlockChecksums checksums;
-    };
+    Place add(std::string const& name, kernels::DType dtype, std::vector<std::size_t> const& shape,
+              std::span<std::uint64_t const> region);
 
     LockedFile file;
     H5File h5;
-    std::optional<Open> open;
+    std::size_t missing_checksums = 0;  ///< tensors that have none yet
     std::optional<SetPart> part;
 };
+
+/// The checksums are zeros until they are known: the file's layout is settled here.
+Place ModelFileWriter::State::add(std::string const& name, kernels::DType dtype,
+                                  std::vector<std::size_t> const& shape,
+                                  std::span<std::uint64_t const> region) {
+    auto const dataset = create_dataset(h5.get(), dataset_path(name), h5_type_of(dtype), shape);
+    auto const storage = storage_of_new(dataset);
+    require(storage.bytes == bytes_of_shape(shape, dtype), "HDF5 reserved another size");
+    Place const place{0, storage.offset, storage.bytes, block_bytes_for(shape, dtype)};
+    write_number_attribute(dataset.get(), "block_bytes", place.block_bytes);
+    if (!region.empty()) write_numbers_attribute(dataset.get(), "region", region);
+    write_numbers_attribute(dataset.get(), "checksum", std::vector<std::uint64_t>(place.blocks()));
+    ++missing_checksums;
+    return place;
+}
 
 ModelFileWriter::ModelFileWriter(std::string const& path) : state_{std::make_unique<State>(path)} {}
 ModelFileWriter::~ModelFileWriter() = default;
 ModelFileWriter::ModelFileWriter(ModelFileWriter&&) noexcept = default;
+
+std::vector<WritableFile> ModelFileWriter::files() const { return {state_->file.file()}; }
 
 void ModelFileWriter::add_document(std::string_view name, std::string_view text) {
     require(!text.empty(), "an empty document cannot be stored");
@@ -58,24 +74,16 @@ void ModelFileWriter::add_document(std::string_view name, std::string_view text)
         create_dataset(state_->h5.get(), std::string(name), h5_text_type(text.size()), {});
     std::array const checksums{checksum_of(bytes)};
     write_numbers_attribute(dataset.get(), "checksum", checksums);
-    state_->file.write(storage_of_new(dataset).offset, bytes);
+    state_->file.file().write(storage_of_new(dataset).offset, bytes);
 }
 
-void ModelFileWriter::begin_tensor(std::string const& name, kernels::DType dtype,
-                                   std::vector<std::size_t> const& shape) {
-    require(!state_->open, "a tensor is still being written");
-    auto const path = std::string(weights_group) + "/" + path_of_tensor(name);
-    auto const block_bytes = block_bytes_for(shape, dtype);
-    auto dataset = create_dataset(state_->h5.get(), path, h5_type_of(dtype), shape);
-    auto const storage = storage_of_new(dataset);
-    require(storage.bytes == bytes_of_shape(shape, dtype), "HDF5 reserved another size");
-    write_number_attribute(dataset.get(), "block_bytes", block_bytes);
-    state_->open.emplace(State::Open{std::move(dataset), name, storage.offset, storage.bytes,
-                                     BlockChecksums(block_bytes)});
+std::vector<Place> ModelFileWriter::add_tensor(std::string const& name, kernels::DType dtype,
+                                               std::vector<std::size_t> const& shape) {
+    return {state_->add(name, dtype, shape, {})};
 }
 
-void ModelFileWriter::begin_piece(std::string const& name, kernels::DType dtype,
-                                  std::span<model::Region const> regions) {
+Place ModelFileWriter::add_piece(std::string const& name, kernels::DType dtype,
+                                 std::span<model::Region const> regions) {
     std::size_t rows = 0;
     std::vector<std::uint64_t> numbers;
     for (auto const& [row_range, cols] : regions) {
@@ -84,30 +92,22 @@ void ModelFileWriter::begin_piece(std::string const& name, kernels::DType dtype,
             numbers.push_back(number);
         }
     }
-    begin_tensor(name, dtype, {rows, regions.front().cols.count});
-    write_numbers_attribute(state_->open->dataset.get(), "region", numbers);
+    return state_->add(name, dtype, {rows, regions.front().cols.count}, numbers);
 }
 
-void ModelFileWriter::append(std::span<std::byte const> bytes) {
-    auto& open = *state_->open;
-    require(bytes.size() <= open.missing, "more bytes than the tensor has");
-    state_->file.write(open.offset, bytes);
-    open.checksums.append(bytes);
-    open.offset += bytes.size();
-    open.missing -= bytes.size();
-}
-
-void ModelFileWriter::end_tensor() {
-    auto& open = *state_->open;
-    require(open.missing == 0, "the tensor is not complete");
-    write_numbers_attribute(open.dataset.get(), "checksum", open.checksums.finish());
-    state_->open.reset();
+void ModelFileWriter::set_checksums(std::string const& name, std::span<Place const> places,
+                                    std::span<std::uint64_t const> checksums) {
+    require(places.size() == 1 && places.front().blocks() == checksums.size(),
+            "another number of checksums than of blocks");
+    auto const dataset = open_dataset(state_->h5.get(), dataset_path(name));
+    rewrite_numbers_attribute(dataset.get(), "checksum", checksums);
+    --state_->missing_checksums;
 }
 
 void ModelFileWriter::mark_part(SetPart part) { state_->part = std::move(part); }
 
 void ModelFileWriter::commit(std::vector<SourceFile> const& sources, Existing existing) {
-    require(!state_->open, "a tensor is still being written");
+    require(state_->missing_checksums == 0, "a tensor has no checksums yet");
     auto const root = state_->h5.get();
     std::vector<std::string> names;
     std::vector<std::string> hashes;

@@ -7,9 +7,10 @@
 
 namespace tesserank::io {
 
-/// Writes a model file piece by piece under a temporary name; commit() gives it its real name, and
-/// without it nothing is left behind. Memory: a checksum per block. Errors of all: SystemError with
-/// the system's text when the disk is full; InputError naming a tensor whose name cannot be kept.
+/// Lays a model file out under a temporary name; commit() gives it its real name, and without it
+/// nothing is left behind. What a tensor costs in the file does not depend on its bytes, so that
+/// the file is the same whoever writes them. Errors of all: SystemError with the system's text when
+/// the disk is full; InputError naming a tensor whose name cannot be kept.
 class ModelFileWriter final : public ModelWriter {
   public:
     explicit ModelFileWriter(std::string const& path);
@@ -17,14 +18,16 @@ class ModelFileWriter final : public ModelWriter {
     ModelFileWriter(ModelFileWriter&&) noexcept;
     ModelFileWriter& operator=(ModelFileWriter&&) = delete;
 
+    std::vector<WritableFile> files() const override;
     void add_document(std::string_view name, std::string_view text) override;
-    void begin_tensor(std::string const& name, kernels::DType dtype,
-                      std::vector<std::size_t> const& shape) override;
+    /// One place.
+    std::vector<Place> add_tensor(std::string const& name, kernels::DType dtype,
+                                  std::vector<std::size_t> const& shape) override;
     /// A tensor of which the file has only these regions, see StoredTensor::regions: as a matrix.
-    void begin_piece(std::string const& name, kernels::DType dtype,
-                     std::span<model::Region const> regions);
-    void append(std::span<std::byte const> bytes) override;
-    void end_tensor() override;
+    Place add_piece(std::string const& name, kernels::DType dtype,
+                    std::span<model::Region const> regions);
+    void set_checksums(std::string const& name, std::span<Place const> places,
+                       std::span<std::uint64_t const> checksums) override;
 
     /// Says that the file is one of a set.
     void mark_part(SetPart part);

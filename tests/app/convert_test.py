@@ -15,6 +15,7 @@ import tempfile
 import time
 
 MOST_BYTES = 512 << 20
+DEMO = pathlib.Path(__file__).resolve().parents[2] / "demo"
 
 
 def write_checkpoint(folder: pathlib.Path, header: bytes, data_bytes: int) -> None:
@@ -88,8 +89,27 @@ def killed(program: str, folder: pathlib.Path) -> None:
     assert model.exists() and not partial.exists()
 
 
+def sets(program: str, folder: pathlib.Path) -> None:
+    """Whoever takes part, the files of a set are the same; and one rank's mistake is told once."""
+    source = DEMO / "model"
+    words = ["--ranks", "3", "--placement", "split-batch-attention", "--quiet", "--force"]
+    subprocess.run([program, "convert", source, folder / "set", *words], check=True)
+    expected = {path.name: path.read_bytes() for path in (folder / "set").iterdir()}
+    for ranks in (2, 4):
+        mpirun = ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", str(ranks)]
+        subprocess.run([*mpirun, program, "convert", source, folder / "set", *words], check=True)
+        assert {path.name: path.read_bytes() for path in (folder / "set").iterdir()} == expected, f"{ranks} ranks"
+        result = subprocess.run([*mpirun, program, "convert", source, folder / "set", *words[:-1]], stderr=subprocess.PIPE,
+                                text=True, check=False)
+        assert result.returncode == 2 and result.stderr.count("exists already; --force replaces it") == 1, result.stderr
+        assert "MPI_ABORT" not in result.stderr
+        result = subprocess.run([*mpirun, program, "convert", source, folder / "m.h5", "--force"], stderr=subprocess.PIPE,
+                                text=True, check=False)
+        assert result.returncode == 0 and result.stderr.count("parameters") == 1, result.stderr
+
+
 def main() -> int:
-    cases = {case.__name__: case for case in (memory, long_header, many_tensors, killed)}
+    cases = {case.__name__: case for case in (memory, long_header, many_tensors, killed, sets)}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tesserank", required=True)
     parser.add_argument("case", choices=cases)

@@ -2,6 +2,7 @@
 
 #include "io/model_file/format.hpp"
 #include "io/model_file/model_index.hpp"
+#include "io/model_file/tensor_writer.hpp"
 #include "io/model_file/writer.hpp"
 
 #include <gtest/gtest.h>
@@ -26,9 +27,11 @@ inline std::vector<std::byte> pattern(std::size_t bytes, int seed) {
 
 inline void write_tensor(ModelFileWriter& writer, std::string const& name, kernels::DType dtype,
                          std::vector<std::size_t> const& shape, int seed) {
-    writer.begin_tensor(name, dtype, shape);
-    writer.append(pattern(bytes_of_shape(shape, dtype), seed));
-    writer.end_tensor();
+    auto const places = writer.add_tensor(name, dtype, shape);
+    TensorWriter out(writer.files());
+    out.begin(places, dtype);
+    out.append(pattern(bytes_of_shape(shape, dtype), seed));
+    writer.set_checksums(name, places, out.end());
 }
 
 /// Tensors "t0" to "t3" of seeds 0 to 3. Returns the path.

@@ -1,5 +1,6 @@
 #include "io/input_file.hpp"
 #include "io/model_file/model_index.hpp"
+#include "io/model_file/tensor_writer.hpp"
 #include "io/model_file/writer.hpp"
 #include "kernels/error.hpp"
 #include "tests/io/model_file_fixture.hpp"
@@ -7,6 +8,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <chrono>
+#include <numeric>
+#include <thread>
 
 namespace tesserank::io {
 namespace {
@@ -83,13 +88,38 @@ TEST(ModelFile, ManyChecksumsFitTheirAttribute) {
     EXPECT_EQ(find(read_model_index(path), "huge").checksums.size(), 10000U);
 }
 
+TEST(ModelFile, ManyChecksumsAreWrittenIntoTheirReservedPlace) {
+    TemporaryFolder const folder;
+    auto const path = folder.path("m.h5");
+    {
+        ModelFileWriter writer(path);
+        writer.add_document("config", config);
+        auto const places = writer.add_tensor("huge", DType::f32, {10000, 1 << 20});
+        ASSERT_EQ(places.front().blocks(), 10000U);
+        std::vector<std::uint64_t> checksums(10000);
+        std::iota(checksums.begin(), checksums.end(), 5U);
+        writer.set_checksums("huge", places, checksums);
+        writer.commit({});
+    }
+    EXPECT_EQ(find(read_model_index(path), "huge").checksums[9999], 10004U);
+}
+
+TEST(ModelFile, TheSameModelIsTheSameFileAtAnyTime) {
+    TemporaryFolder const folder;
+    write_small_model(folder.path("m.h5"));
+    auto const first = folder.read("m.h5");
+    std::this_thread::sleep_for(std::chrono::milliseconds(1100));
+    write_small_model(folder.path("m.h5"));
+    EXPECT_EQ(first, folder.read("m.h5"));
+}
+
 TEST(ModelFile, NothingIsLeftWithoutCommit) {
     TemporaryFolder const folder;
     {
         ModelFileWriter writer(folder.path("m.h5"));
         EXPECT_TRUE(folder.has("m.h5.partial"));
         writer.add_document("config", config);
-        writer.begin_tensor("a", DType::f32, {4});
+        writer.add_tensor("a", DType::f32, {4});
     }
     EXPECT_FALSE(folder.has("m.h5.partial"));
     EXPECT_FALSE(folder.has("m.h5"));
@@ -98,10 +128,14 @@ TEST(ModelFile, NothingIsLeftWithoutCommit) {
 TEST(ModelFile, WriterRefusesWrongUse) {
     TemporaryFolder const folder;
     ModelFileWriter writer(folder.path("m.h5"));
-    writer.begin_tensor("a", DType::f32, {2});
-    EXPECT_THROW(writer.begin_tensor("b", DType::f32, {2}), kernels::LogicError);
-    EXPECT_THROW(writer.append(pattern(9, 0)), kernels::LogicError);
-    EXPECT_THROW(writer.end_tensor(), kernels::LogicError);
+    auto const places = writer.add_tensor("a", DType::f32, {2});
+    TensorWriter out(writer.files());
+    out.begin(places, DType::f32);
+    EXPECT_THROW(out.begin(places, DType::f32), kernels::LogicError);
+    EXPECT_THROW(out.append(pattern(9, 0)), kernels::LogicError);
+    EXPECT_THROW(out.end(), kernels::LogicError);
+    std::vector<std::uint64_t> const too_many(2);
+    EXPECT_THROW(writer.set_checksums("a", places, too_many), kernels::LogicError);
     EXPECT_THROW(writer.commit({}), kernels::LogicError);
 }
 

@@ -1,5 +1,6 @@
 #include "io/model_file/set_weight_source.hpp"
 #include "io/model_file/set_writer.hpp"
+#include "io/model_file/tensor_writer.hpp"
 #include "kernels/error.hpp"
 #include "tests/io/weight_source_fixture.hpp"
 
@@ -58,17 +59,19 @@ class Set : public WeightSourceTest {
     void write(std::string const& path, SetPlan const& set_plan, int seed = 0,
                Existing existing = Existing::keep) {
         SetWriter writer(path, set_plan, existing);
+        TensorWriter out(writer.files());
         writer.add_document("config", "{}");
         // In pieces that end within rows.
         auto const add = [&](std::string const& name, DType dtype,
                              std::vector<std::size_t> const& shape, int tensor_seed) {
             auto const bytes = pattern(bytes_of_shape(shape, dtype), tensor_seed);
-            writer.begin_tensor(name, dtype, shape);
+            auto const places = writer.add_tensor(name, dtype, shape);
+            out.begin(places, dtype, set_plan.cut_of(name));
             for (std::size_t done = 0; done < bytes.size(); done += 1234) {
-                writer.append(std::span(bytes).subspan(
+                out.append(std::span(bytes).subspan(
                     done, std::min<std::size_t>(1234, bytes.size() - done)));
             }
-            writer.end_tensor();
+            writer.set_checksums(name, places, out.end());
         };
         add("rows", DType::bf16, {300, 300}, seed + 1);
         add("cols", DType::f16, {200, 400}, seed + 2);
@@ -233,7 +236,7 @@ TEST_F(Set, NothingIsLeftOfASetThatIsNotFinished) {
         SetWriter writer(path, plan(), Existing::keep);
         EXPECT_TRUE(std::filesystem::exists(path + "/set.json.partial"));
         EXPECT_THROW(SetWriter(path, plan(), Existing::keep), kernels::InputError) << "locked";
-        EXPECT_THROW(writer.begin_tensor("rows", DType::bf16, {300, 301}), kernels::InputError);
+        EXPECT_THROW(writer.add_tensor("rows", DType::bf16, {300, 301}), kernels::InputError);
     }
     EXPECT_FALSE(std::filesystem::exists(path));
 }

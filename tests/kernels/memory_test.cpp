@@ -2,8 +2,11 @@
 #include "tests/kernels/backend_test.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
 
 namespace tesserank::kernels {
 namespace {
@@ -107,22 +110,42 @@ INSTANTIATE_TEST_SUITE_P(Backends, MemoryTest, ::testing::ValuesIn(backends_unde
 class MachineTest : public ::testing::Test {
   protected:
     MachineTest() {
+        for (auto const* name : slurm_variables) unsetenv(name);
         write("proc/meminfo", "MemTotal: 9000 kB\nMemFree: 10 kB\nMemAvailable: 8000 kB\n");
     }
-    ~MachineTest() override { std::filesystem::remove_all(root_); }
+    ~MachineTest() override {
+        for (auto const* name : slurm_variables) unsetenv(name);
+        std::filesystem::remove_all(root_);
+    }
 
     void write(std::string const& path, std::string const& text) {
         std::filesystem::create_directories((root_ / path).parent_path());
         std::ofstream(root_ / path) << text;
     }
     std::size_t available() const { return host_memory_available(root_); }
+    std::string limit() const { return host_memory_left(root_).limit; }
+    /// Of a step of a Slurm job, and 100 KiB of this process.
+    void be_a_step(std::map<char const*, char const*> const& variables) {
+        write("proc/self/status",
+              "VmHWM: 300 kB\nVmRSS: 200 kB\nRssAnon: 70 kB\nRssFile: 100 kB\n"
+              "RssShmem: 30 kB\n");
+        setenv("SLURM_PROCID", "1", 1);
+        for (auto const& [name, value] : variables) setenv(name, value, 1);
+    }
 
   private:
+    static constexpr std::array slurm_variables{
+        "SLURM_PROCID",       "SLURM_NODEID",       "SLURM_STEP_TASKS_PER_NODE",
+        "SLURM_MEM_PER_NODE", "SLURM_MEM_PER_CPU",  "SLURM_MEM_PER_GPU",
+        "SLURM_CPUS_ON_NODE", "SLURM_GPUS_ON_NODE", "OMPI_COMM_WORLD_LOCAL_SIZE"};
     std::filesystem::path root_ = std::filesystem::path(::testing::TempDir()) /
                                   ("tesserank_machine_" + std::to_string(std::random_device{}()));
 };
 
-TEST_F(MachineTest, WithoutControlGroupsTheMachineDecides) { EXPECT_EQ(available(), 8192000U); }
+TEST_F(MachineTest, WithoutControlGroupsTheMachineDecides) {
+    EXPECT_EQ(available(), 8192000U);
+    EXPECT_EQ(limit(), "the machine");
+}
 
 TEST_F(MachineTest, TheTightestGroupOfVersion2Decides) {
     write("proc/self/cgroup", "0::/job/step\n");
@@ -132,8 +155,10 @@ TEST_F(MachineTest, TheTightestGroupOfVersion2Decides) {
     write("sys/fs/cgroup/job/step/memory.max", "max\n");
     write("sys/fs/cgroup/job/step/memory.current", "2000000\n");
     EXPECT_EQ(available(), 3500000U) << "files in memory can be dropped";
+    EXPECT_EQ(limit(), "control group /job (v2)");
     write("sys/fs/cgroup/job/step/memory.max", "2500000\n");
     EXPECT_EQ(available(), 500000U);
+    EXPECT_EQ(limit(), "control group /job/step (v2)");
     write("sys/fs/cgroup/job/step/memory.max", "1000\n");
     EXPECT_EQ(available(), 0U) << "more is used than allowed";
 }
@@ -143,6 +168,7 @@ TEST_F(MachineTest, InAContainerTheLimitStandsAtTheTop) {
     write("sys/fs/cgroup/memory.max", "3000000\n");
     write("sys/fs/cgroup/memory.current", "1000000\n");
     EXPECT_EQ(available(), 2000000U);
+    EXPECT_EQ(limit(), "control group / (v2)");
 }
 
 TEST_F(MachineTest, Version1HasOtherNames) {
@@ -152,9 +178,46 @@ TEST_F(MachineTest, Version1HasOtherNames) {
     write("sys/fs/cgroup/memory/slurm/job_1/memory.stat",
           "inactive_file 1\ntotal_inactive_file 100000\ntotal_active_file 0\n");
     EXPECT_EQ(available(), 3100000U);
+    EXPECT_EQ(limit(), "control group /slurm/job_1 (v1)");
     write("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
     write("sys/fs/cgroup/memory/memory.usage_in_bytes", "1000\n");
     EXPECT_EQ(available(), 3100000U);
+}
+
+TEST_F(MachineTest, ASlurmJobsMemoryIsALimitWithoutControlGroupsToo) {
+    be_a_step({{"SLURM_MEM_PER_NODE", "4"},
+               {"SLURM_STEP_TASKS_PER_NODE", "1(x2),3"},
+               {"SLURM_NODEID", "2"}});
+    EXPECT_EQ(available(), (4U << 20U) - 3 * 102400)
+        << "the step's three ranks here hold as much each";
+    EXPECT_EQ(limit(), "SLURM_MEM_PER_NODE");
+    setenv("SLURM_NODEID", "1", 1);
+    EXPECT_EQ(available(), (4U << 20U) - 102400);
+    setenv("OMPI_COMM_WORLD_LOCAL_SIZE", "2", 1);
+    EXPECT_EQ(available(), (4U << 20U) - 2 * 102400) << "mpirun within the job";
+}
+
+TEST_F(MachineTest, MemoryPerCpuCountsTheCpusOfTheNode) {
+    be_a_step({{"SLURM_MEM_PER_CPU", "2"}, {"SLURM_CPUS_ON_NODE", "3"}});
+    EXPECT_EQ(available(), (6U << 20U) - 102400);
+    EXPECT_EQ(limit(), "SLURM_MEM_PER_CPU");
+    setenv("SLURM_MEM_PER_GPU", "1", 1);
+    setenv("SLURM_GPUS_ON_NODE", "5", 1);
+    EXPECT_EQ(limit(), "SLURM_MEM_PER_GPU");
+}
+
+TEST_F(MachineTest, SlurmVariablesMeanNothingOutsideOfAStepAndZeroMeansNoLimit) {
+    be_a_step({{"SLURM_MEM_PER_NODE", "0"}});
+    EXPECT_EQ(limit(), "the machine");
+    setenv("SLURM_MEM_PER_NODE", "1", 1);
+    EXPECT_EQ(limit(), "SLURM_MEM_PER_NODE");
+    unsetenv("SLURM_PROCID");
+    EXPECT_EQ(limit(), "the machine") << "a shell of salloc";
+}
+
+TEST_F(MachineTest, AProcessKnowsItsMemory) {
+    EXPECT_GT(process_memory(), std::size_t{1} << 20U);
+    EXPECT_GE(process_memory_peak(), process_memory());
 }
 
 }  // namespace

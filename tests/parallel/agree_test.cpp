@@ -100,5 +100,31 @@ TEST_F(AgreeTest, CarriesLongMessagesByteForByte) {
     expect_in_step();
 }
 
+TEST_F(AgreeTest, LongWorkGoesOnUntilItIsDone) {
+    int rounds = 0;
+    agree_early(world, [&](std::function<bool()> const& goes_on) {
+        while (rounds < 1000 && goes_on()) ++rounds;
+    });
+    EXPECT_EQ(rounds, 1000);
+    expect_in_step();
+}
+
+TEST_F(AgreeTest, LongWorkEndsEverywhereWhenOneRankFails) {
+    for (int failing : {0, last()}) {
+        try {
+            // That it ends at all is the test: the others' work is endless.
+            agree_early(world, [&](std::function<bool()> const& goes_on) {
+                if (world.rank() == failing) throw InputError("no such file");
+                while (goes_on()) {
+                }
+            });
+            ADD_FAILURE() << "no error";
+        } catch (InputError const& error) {
+            EXPECT_EQ(error.what(), from(failing, "no such file"));
+        }
+        expect_in_step();
+    }
+}
+
 }  // namespace
 }  // namespace tesserank::parallel

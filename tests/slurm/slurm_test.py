@@ -241,7 +241,9 @@ def array_and_merge(cluster: Cluster) -> None:
 def other_scripts(cluster: Cluster) -> None:
     """convert, calibrate, multinode (which places by the machine file) and score."""
     model = cluster.folder / "again.h5"
-    cluster.done(cluster.submit("convert.sbatch", cluster.source / "demo/model", model, options=("--mem=500M",)))
+    cluster.done(cluster.submit("convert.sbatch", cluster.source / "demo/model", model,
+                                options=("--nodes=2", "--ntasks=4", "--mem-per-cpu=100M")))
+    expect(model.read_bytes() == cluster.model.read_bytes(), "four ranks on two nodes write another file than one process")
     machine = cluster.folder / "machine.json"
     cluster.done(cluster.submit("calibrate.sbatch", machine, options=("--nodes=2", "--ntasks-per-node=1")))
     cluster.ask(30)
@@ -255,9 +257,54 @@ def other_scripts(cluster: Cluster) -> None:
     expect("sum_logprob" in scored.read_text(), scored.read_text())
 
 
+def converts_anew(launcher: str):
+    def case(cluster: Cluster) -> None:
+        """A rank of a conversion is killed: the job is put back into the queue and starts anew; once only, as it is done."""
+        cluster.environment["LAUNCHER"] = launcher
+        source, model = cluster.folder / "source", cluster.folder / "anew.h5"
+        write_large_checkpoint(source)
+        # The first time, the last rank kills itself in the middle.
+        fails_once = cluster.folder / "tesserank"
+        fails_once.write_text(FAILS_ONCE.format(folder=cluster.folder, tesserank=cluster.options.tesserank))
+        fails_once.chmod(0o755)
+        cluster.environment["PATH"] = f"{cluster.folder}:{cluster.environment['PATH']}"
+        job = cluster.submit("convert.sbatch", source, model, options=("--nodes=1", "--ntasks=2", "--mem-per-cpu=100M"))
+        facts = cluster.done(job)
+        expect(facts["Restarts"] == "1", f"it was restarted {facts['Restarts']} times:\n{cluster.log(job)}")
+        expect("starting anew" in cluster.log(job), cluster.log(job))
+        cluster.command(cluster.options.tesserank, "convert", source, cluster.folder / "one.h5", "--quiet")
+        expect(model.read_bytes() == (cluster.folder / "one.h5").read_bytes(), "another file than that of one process")
+        expect(not list(cluster.folder.glob("*.partial")), "a partial file is left")
+        wrong = cluster.submit("convert.sbatch", cluster.folder / "nothing", model, options=("--ntasks=2",))
+        facts = cluster.wait(wrong, {"FAILED"})
+        expect(facts["ExitCode"] == "2:0" and facts["Restarts"] == "0", f"{facts['ExitCode']}, {facts['Restarts']} restarts")
+
+    return case
+
+
+FAILS_ONCE = """#!/usr/bin/env bash
+if [[ ${{SLURM_RESTART_COUNT:-0}} == 0 && ${{OMPI_COMM_WORLD_RANK:-${{SLURM_PROCID:-0}}}} == 1 ]]; then
+    (until [[ -e {folder}/anew.h5.partial ]]; do :; done; kill -9 $$) &
+fi
+exec {tesserank} "$@"
+"""
+
+
+def write_large_checkpoint(folder: pathlib.Path) -> None:
+    """Of zeros that take no place on the disk."""
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    tensors = {f"t.{i}": {"dtype": "F32", "shape": [1 << 20], "data_offsets": [i << 22, i + 1 << 22]} for i in range(64)}
+    header = json.dumps(tensors).encode()
+    with open(folder / "model.safetensors", "wb") as file:
+        file.write(len(header).to_bytes(8, "little") + header)
+        file.truncate(8 + len(header) + (64 << 22))
+
+
 CASES = {"two_nodes": two_nodes, "with_mpirun": with_mpirun, "goes_on_srun": goes_on("srun"), "goes_on_mpirun": goes_on("mpirun"),
          "time_limit": time_limit, "cancelled": cancelled, "node_lost": node_lost, "array_and_merge": array_and_merge,
-         "other_scripts": other_scripts}
+         "other_scripts": other_scripts, "converts_anew_srun": converts_anew("srun"),
+         "converts_anew_mpirun": converts_anew("mpirun")}
 
 
 def main() -> int:

@@ -1,0 +1,21 @@
+#pragma once
+
+#include "io/model_file/model_writer.hpp"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace tesserank::io {
+
+/// Where rank 0 has reserved place for everything, as it tells the others.
+struct ConvertLayout {
+    std::vector<std::uint64_t> inodes;       ///< of the files
+    std::vector<std::vector<Place>> places;  ///< by tensor, in the order of the source
+};
+
+/// As bytes in a text, and back.
+std::string packed(ConvertLayout const& layout);
+ConvertLayout unpacked_layout(std::string const& text);
+
+}  // namespace tesserank::io
