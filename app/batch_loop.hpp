@@ -25,6 +25,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <thread>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -54,7 +55,7 @@ class BatchLoop {
           log_{log_style(options, ranks)},
           watcher_{{.end = end_of_time(options.time_limit), .grace = options.grace},
                    ranks.rank() == 0,
-                   end_now},
+                   [rank = ranks.rank()](auto const& reason) { end_now(rank, reason); }},
           session_{options, ranks} {
         agree_on_files([this] { open_files(); });
         all_done_ = ranks_.all_sum(record_ && record_->is_complete() ? 1 : 0) > 0;
@@ -66,14 +67,14 @@ class BatchLoop {
             reader_.emplace(std::move(*lines_), session_.request_limits(), session_.prompt_tools());
             start();
         });
+        watcher_.loaded();
     }
 
     /// Runs until the input ends.  Returns the exit status.
     int run() {
         while (!all_done_) {
             agree_on_files([this] { read_batch(); });
-            long long const lines = ranks_.all_sum(static_cast<long long>(entries_.size()));
-            if (lines == 0) break;
+            if (input_has_ended()) break;
             if (must_stop()) return stopped_status();
             watcher_.batch_begins();
             auto const results = Work::run(session_.transformer(), ranks_, requests_, tools());
@@ -107,7 +108,9 @@ class BatchLoop {
     }
 
     /// From another thread than the one that communicates, which may be stuck.
-    static void end_now(std::string const& reason) {
+    static void end_now(int rank, std::string const& reason) {
+        // Most signals reach all ranks: then rank 0 tells of it, and has ended the others by then.
+        if (rank != 0) std::this_thread::sleep_for(std::chrono::seconds(4));
         parallel::MpiSession::exit_after(std::chrono::seconds(5), exit_code::stopped);
         std::cerr << ("tesserank: ended by " + reason +
                       "; run it again to go on behind the last whole batch\n")
@@ -119,6 +122,12 @@ class BatchLoop {
     int stopped_status() {
         bool const goes_on = ranks_.all_sum(record_ && record_->goes_on() ? 1 : 0) > 0;
         return goes_on ? exit_code::stopped : exit_code::failure;
+    }
+
+    /// A wait for more that a signal has ended says nothing of it.
+    bool input_has_ended() {
+        bool const waits = reader_ && reader_->is_stopped();
+        return ranks_.all_sum(static_cast<long long>(entries_.size()) + (waits ? 1 : 0)) == 0;
     }
 
     /// Whether any rank was told to stop, or time runs out; the batch that was read is left for
@@ -136,7 +145,7 @@ class BatchLoop {
     /// Before the weights are read, so that a wrong path costs nothing.
     void open_files() {
         check_paths(options_);
-        lines_.emplace(options_.input, io::longest_request_line);
+        lines_.emplace(options_.input, io::longest_request_line, watcher_.stop_descriptor());
         record_.emplace(options_, Work::task, session_.tokenizer());
         if (record_->is_complete()) record_->check_complete(identity());
         if (session_.tokenizer() != nullptr) text_.emplace(*session_.tokenizer());

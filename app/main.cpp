@@ -1,5 +1,6 @@
 #include "app/command.hpp"
 #include "app/exit_code.hpp"
+#include "app/same_program.hpp"
 #include "io/hdf5/start.hpp"
 #include "kernels/error.hpp"
 #include "parallel/agree.hpp"
@@ -7,6 +8,9 @@
 #include "parallel/mpi_library.hpp"
 #include "parallel/mpi_session.hpp"
 #include "parallel/whereabouts.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <array>
 #include <csignal>
@@ -95,6 +99,7 @@ int run_on_ranks(Command const& command, std::span<std::string const> arguments,
     int const rank = parallel::MpiSession::rank();
     bool const alone = parallel::MpiSession::size() == 1;
     try {
+        check_same_program();
         return command.run(arguments);
     } catch (std::exception const& error) {
         bool const everyones = alone || dynamic_cast<parallel::Agreed const*>(&error) != nullptr ||
@@ -134,10 +139,20 @@ int run(int argc, char** argv) {
     throw UsageError("unknown command \"" + words[0] + "\", expected one of " + names);
 }
 
+/// No file is to get the number of a standard stream that was closed: its stand-in can be neither
+/// read nor written, and says so where it is used.
+void fill_standard_streams() {
+    for (int const stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+        if (fcntl(stream, F_GETFD) >= 0) continue;
+        static_cast<void>(open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY));
+    }
+}
+
 }  // namespace
 }  // namespace tesserank::app
 
 int main(int argc, char** argv) {
+    tesserank::app::fill_standard_streams();
     // A write beyond the file size limit or to a closed pipe is to fail with an error, not to kill
     // the process.
     std::signal(SIGXFSZ, SIG_IGN);

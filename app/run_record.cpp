@@ -89,6 +89,8 @@ void RunRecord::open(RunOptions const& options, io::Task task, io::Tokenizer con
     if (is_complete() && is_in_place(options.output, progress_)) return;
     try {
         writer_.emplace(options.output, task, tokenizer, progress_);
+    } catch (io::FileInUse const&) {
+        throw;
     } catch (InputError const& error) {
         if (!earlier_) throw;
         throw InputError(std::string(error.what()) + " (" + journal_path_ +
@@ -141,7 +143,7 @@ std::string RunRecord::start(io::RunIdentity identity) {
 }
 
 void RunRecord::batch_done(std::size_t lines) {
-    if (journal_) writer_->make_durable();
+    if (journal_ || writer_->is_stream()) writer_->make_durable();
     auto done = writer_->progress();
     done.batches = progress_.batches + 1;
     done.lines = lines;

@@ -35,6 +35,12 @@ void wake() {
     static_cast<void>(!write(wake_descriptor.load(), &one, sizeof(one)));
 }
 
+int open_event() {
+    int const descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (descriptor >= 0) return descriptor;
+    throw kernels::SystemError(std::string("eventfd: ") + std::strerror(errno));
+}
+
 void on_signal(int number) {
     int const saved = errno;
     last_signal.store(number);
@@ -59,11 +65,8 @@ char const* name_of(int number) {
 StopWatcher::StopWatcher(StopTerms terms, bool decides,
                          std::function<void(std::string const&)> end_now)
     : terms_{terms}, decides_{decides}, end_now_{std::move(end_now)} {
-    int const descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (descriptor < 0) {
-        throw kernels::SystemError(std::string("eventfd: ") + std::strerror(errno));
-    }
-    kernels::require(wake_descriptor.exchange(descriptor) == -1, "two StopWatchers at a time");
+    kernels::require(wake_descriptor.exchange(open_event()) == -1, "two StopWatchers at a time");
+    stop_descriptor_ = open_event();
     handle_signals(on_signal);
     thread_ = std::thread([this] { watch(); });
 }
@@ -77,6 +80,7 @@ StopWatcher::~StopWatcher() {
     thread_.join();
     handle_signals(SIG_DFL);
     static_cast<void>(close(wake_descriptor.exchange(-1)));
+    static_cast<void>(close(stop_descriptor_));
 }
 
 void StopWatcher::watch() {
@@ -87,9 +91,12 @@ void StopWatcher::watch() {
             std::scoped_lock const lock(mutex_);
             if (over_) return;
             if (signals_ > 1) reason = "a second " + signal_name_;
-            until = decides_ ? time_to_drop() : std::nullopt;
-            if (until && *until <= Clock::now()) {
-                reason = signals_ > 0 ? signal_name_ : "the end of its time";
+            if (phase_ == Phase::between) {
+                until = tell_who_waits();
+            } else if (decides_) {
+                until = time_to_drop();
+                bool const over = until && *until <= Clock::now();
+                if (over) reason = signals_ > 0 ? signal_name_ : "the end of its time";
             }
         }
         if (!reason.empty()) {
@@ -130,20 +137,41 @@ std::optional<SteadyTime> StopWatcher::end_of_run() const {
 
 std::optional<SteadyTime> StopWatcher::time_to_drop() const {
     auto const end = end_of_run();
-    if (!end || phase_ == Phase::between) return std::nullopt;
+    if (!end) return std::nullopt;
     if (signals_ == 0) return end;
     // Loading leads to no result in time; a batch does if it is no longer than others were.
     if (phase_ == Phase::loading || batch_start_ + longest_batch_ > *end) return signal_time_;
     return end;
 }
 
-std::optional<std::string> StopWatcher::should_stop() {
-    std::scoped_lock const lock(mutex_);
-    phase_ = Phase::between;
+std::optional<std::string> StopWatcher::reason_to_stop() const {
     if (signals_ > 0) return signal_name_;
     auto const end = end_of_run();
     if (end && Clock::now() + longest_batch_ > *end) return "the end of its time";
     return std::nullopt;
+}
+
+std::optional<SteadyTime> StopWatcher::tell_who_waits() {
+    if (told_) return std::nullopt;
+    if (reason_to_stop()) {
+        told_ = eventfd_write(stop_descriptor_, 1) == 0;
+        return std::nullopt;
+    }
+    auto const end = end_of_run();
+    return end ? std::optional(*end - longest_batch_) : std::nullopt;
+}
+
+std::optional<std::string> StopWatcher::should_stop() {
+    std::scoped_lock const lock(mutex_);
+    return reason_to_stop();
+}
+
+void StopWatcher::loaded() {
+    {
+        std::scoped_lock const lock(mutex_);
+        phase_ = Phase::between;
+    }
+    wake();
 }
 
 void StopWatcher::batch_begins() {
@@ -156,9 +184,12 @@ void StopWatcher::batch_begins() {
 }
 
 void StopWatcher::batch_ended() {
-    std::scoped_lock const lock(mutex_);
-    phase_ = Phase::between;
-    longest_batch_ = std::max(longest_batch_, Clock::now() - batch_start_);
+    {
+        std::scoped_lock const lock(mutex_);
+        phase_ = Phase::between;
+        longest_batch_ = std::max(longest_batch_, Clock::now() - batch_start_);
+    }
+    wake();
 }
 
 }  // namespace tesserank::app

@@ -38,8 +38,12 @@ class StopWatcher {
     /// Why no further batch is to be begun: a signal, or a batch as long as the longest so far
     /// would not be over in time.
     std::optional<std::string> should_stop();
+    void loaded();
     void batch_begins();
     void batch_ended();
+    /// Readable, for poll(), once should_stop() gives a reason between two batches: who waits then
+    /// for something else is to wait no longer.
+    int stop_descriptor() const { return stop_descriptor_; }
 
   private:
     enum class Phase : std::uint8_t { loading, between, in_batch };
@@ -47,6 +51,9 @@ class StopWatcher {
 
     void watch();
     void wait_for_signal(std::optional<SteadyTime> until);
+    std::optional<std::string> reason_to_stop() const;
+    /// Between two batches; gives when to look again.
+    std::optional<SteadyTime> tell_who_waits();
     /// When a batch that runs has to be dropped, if it has.
     std::optional<SteadyTime> time_to_drop() const;
     std::optional<SteadyTime> end_of_run() const;
@@ -62,6 +69,8 @@ class StopWatcher {
     std::string signal_name_;
     SteadyTime signal_time_;
     bool over_ = false;
+    int stop_descriptor_ = -1;
+    bool told_ = false;  ///< stop_descriptor_ is readable
     std::thread thread_;
 };
 

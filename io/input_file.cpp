@@ -1,5 +1,6 @@
 #include "io/input_file.hpp"
 
+#include "io/file_error.hpp"
 #include "kernels/error.hpp"
 #include "kernels/phase.hpp"
 
@@ -8,16 +9,12 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <system_error>
 #include <utility>
 
 namespace tesserank::io {
 namespace {
 
 using kernels::InputError;
-using kernels::SystemError;
-
-std::string system_text() { return std::generic_category().message(errno); }
 
 }  // namespace
 
@@ -26,7 +23,7 @@ std::string system_text() { return std::generic_category().message(errno); }
 InputFile::InputFile(std::string path)
     : path_(std::move(path)),
       descriptor_{::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)} {
-    if (descriptor_ < 0) throw InputError(path_ + ": cannot be opened: " + system_text());
+    if (descriptor_ < 0) throw InputError(file_error(path_, "opened", errno));
     struct stat status {};
     if (fstat(descriptor_, &status) != 0 || !S_ISREG(status.st_mode)) {
         ::close(descriptor_);
@@ -53,7 +50,10 @@ void InputFile::read(std::size_t offset, std::span<std::byte> destination) const
         auto const got =
             pread(descriptor_, destination.data(), destination.size(), static_cast<off_t>(offset));
         if (got < 0 && errno == EINTR) continue;
-        if (got < 0) throw SystemError(path_ + ": reading failed: " + system_text());
+        if (got < 0) {
+            throw kernels::SystemError(
+                file_error(path_, "read at byte " + std::to_string(offset), errno));
+        }
         if (got == 0) {
             throw InputError(path_ + ": ends at byte " + std::to_string(offset) + ", " +
                              std::to_string(destination.size()) +

@@ -1,5 +1,6 @@
 #include "io/journal/journal.hpp"
 
+#include "io/file_error.hpp"
 #include "io/json_reader.hpp"
 #include "io/model_file/checksum.hpp"
 #include "io/requests/json_text.hpp"
@@ -16,7 +17,6 @@
 #include <cinttypes>
 #include <cstdint>
 #include <cstdio>
-#include <cstring>
 #include <limits>
 #include <span>
 #include <utility>
@@ -155,7 +155,7 @@ std::optional<JournalContent> read_journal(std::string const& path) {
     struct stat status {};
     if (stat(path.c_str(), &status) != 0) {
         if (errno == ENOENT) return std::nullopt;
-        throw kernels::SystemError(path + ": cannot be looked at: " + std::strerror(errno));
+        throw kernels::SystemError(file_error(path, "looked at", errno));
     }
     if (!S_ISREG(status.st_mode)) {
         throw InputError(path + ": is no file, expected the journal of a run; give the output " +
@@ -184,27 +184,39 @@ std::string difference(RunIdentity::Facts const& journal, RunIdentity::Facts con
     return text;
 }
 
-Journal::Journal(std::string path, RunIdentity const& identity) : path_{std::move(path)} {
-    descriptor_ = open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666);
-    if (descriptor_ < 0) fail("made");
-    write_line(text_of(identity));
-    sync_folder_of(path_);
+Journal::Journal(std::string path, RunIdentity const& identity)
+    : path_{std::move(path)}, identity_{identity} {
+    make();
 }
 
-Journal::Journal(std::string path, JournalContent const& content) : path_{std::move(path)} {
+Journal::Journal(std::string path, JournalContent const& content)
+    : path_{std::move(path)}, identity_{content.identity} {
     descriptor_ = open(path_.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
     if (descriptor_ < 0) fail("continued");
     if (ftruncate(descriptor_, static_cast<off_t>(content.bytes)) != 0) fail("continued");
 }
 
 Journal::Journal(Journal&& other) noexcept
-    : path_{std::move(other.path_)}, descriptor_{std::exchange(other.descriptor_, -1)} {}
+    : path_{std::move(other.path_)},
+      identity_{std::move(other.identity_)},
+      descriptor_{std::exchange(other.descriptor_, -1)} {}
 
 Journal::~Journal() {
     if (descriptor_ >= 0) static_cast<void>(close(descriptor_));
 }
 
-void Journal::append(RunProgress const& progress) { write_line(text_of(progress)); }
+void Journal::make() {
+    if (descriptor_ >= 0) static_cast<void>(close(descriptor_));
+    descriptor_ = open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666);
+    if (descriptor_ < 0) fail("made");
+    write_line(text_of(identity_));
+    sync_folder_of(path_);
+}
+
+void Journal::append(RunProgress const& progress) {
+    if (!is_named(descriptor_, path_)) make();
+    write_line(text_of(progress));
+}
 
 void Journal::remove() {
     if (unlink(path_.c_str()) != 0 && errno != ENOENT) fail("removed");
@@ -223,7 +235,7 @@ void Journal::write_line(std::string_view json) {
 }
 
 void Journal::fail(char const* what) const {
-    throw kernels::SystemError(path_ + ": cannot be " + what + ": " + std::strerror(errno));
+    throw kernels::SystemError(file_error(path_, what, errno));
 }
 
 }  // namespace tesserank::io

@@ -59,16 +59,19 @@ class Journal {
     Journal(Journal&& other) noexcept;
     Journal& operator=(Journal&&) = delete;
 
-    /// Returns when the line is on the disk.
+    /// Returns when the line is on the disk. A journal that somebody has removed meanwhile is made
+    /// anew.
     void append(RunProgress const& progress);
     /// The run is over and its output has its name.
     void remove();
 
   private:
+    void make();
     void write_line(std::string_view json);
     [[noreturn]] void fail(char const* what) const;
 
     std::string path_;
+    RunIdentity identity_;
     int descriptor_ = -1;
 };
 

@@ -1,5 +1,6 @@
 #include "io/model_file/locked_file.hpp"
 
+#include "io/file_error.hpp"
 #include "kernels/error.hpp"
 
 #include <fcntl.h>
@@ -22,12 +23,7 @@ void WritableFile::write(std::size_t offset, std::span<std::byte const> bytes) c
         auto const wrote =
             pwrite(descriptor, bytes.data(), bytes.size(), static_cast<off_t>(offset));
         if (wrote < 0 && errno == EINTR) continue;
-        if (wrote < 0) {
-            auto const full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
-            throw kernels::SystemError(
-                path + ": writing failed: " + system_text() +
-                (full ? ". Free some space, or write to another folder." : ""));
-        }
+        if (wrote < 0) throw kernels::SystemError(file_error(path, "written", errno));
         offset += static_cast<std::size_t>(wrote);
         bytes = bytes.subspan(static_cast<std::size_t>(wrote));
     }
@@ -58,7 +54,7 @@ JoinedFile::JoinedFile(JoinedFile&& other) noexcept
 
 void JoinedFile::sync() const {
     if (fsync(file_.descriptor) == 0) return;
-    throw kernels::SystemError(file_.path + ": cannot be made durable: " + system_text());
+    throw kernels::SystemError(file_error(file_.path, "made durable", errno));
 }
 
 }  // namespace tesserank::io

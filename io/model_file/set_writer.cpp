@@ -1,5 +1,6 @@
 #include "io/model_file/set_writer.hpp"
 
+#include "io/file_error.hpp"
 #include "io/model_file/sha256.hpp"
 #include "io/requests/json_text.hpp"
 #include "kernels/error.hpp"
@@ -62,10 +63,7 @@ void write_all(PartialFile const& file, std::string_view text) {
     while (!text.empty()) {
         auto const wrote = ::write(file.descriptor(), text.data(), text.size());
         if (wrote < 0 && errno == EINTR) continue;
-        if (wrote < 0) {
-            throw kernels::SystemError(
-                file.path() + ": writing failed: " + std::generic_category().message(errno));
-        }
+        if (wrote < 0) throw kernels::SystemError(file_error(file.path(), "written", errno));
         text.remove_prefix(static_cast<std::size_t>(wrote));
     }
 }

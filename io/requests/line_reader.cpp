@@ -1,22 +1,32 @@
 #include "io/requests/line_reader.hpp"
 
+#include "io/file_error.hpp"
 #include "kernels/error.hpp"
 #include "kernels/phase.hpp"
 
+#include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <array>
 #include <cerrno>
-#include <cstring>
 
 namespace tesserank::io {
 namespace {
 
+bool may_read(std::FILE* file) {
+    int const flags = fcntl(fileno(file), F_GETFL);
+    return flags >= 0 && (flags & O_ACCMODE) != O_WRONLY;
+}
+
 std::FILE* open_to_read(std::string const& path) {
-    if (path == "-") return stdin;
-    auto* const file = std::fopen(path.c_str(), "rb");
-    if (file == nullptr) {
-        throw kernels::InputError(path + ": cannot be opened: " + std::strerror(errno));
+    if (path == "-") {
+        if (may_read(stdin)) return stdin;
+        throw kernels::InputError("standard input: is closed; give it a file or a pipe to read");
     }
+    auto* const file = std::fopen(path.c_str(), "rb");
+    if (file == nullptr) throw kernels::InputError(file_error(path, "opened", errno));
     struct stat status {};
     if (fstat(fileno(file), &status) == 0 && S_ISDIR(status.st_mode)) {
         static_cast<void>(std::fclose(file));
@@ -36,12 +46,13 @@ void LineReader::Close::operator()(std::FILE* file) const noexcept {
     if (file != stdin) static_cast<void>(std::fclose(file));
 }
 
-LineReader::LineReader(std::string const& path, std::size_t longest_line)
+LineReader::LineReader(std::string const& path, std::size_t longest_line, int stop_descriptor)
     : path_(path == "-" ? "standard input" : path),
       file_(open_to_read(path)),
       is_file_(is_regular(file_.get())),
       longest_line_(longest_line),
-      buffer_(std::size_t{1} << 18, '\0') {}
+      stop_descriptor_(stop_descriptor),
+      buffer_(std::size_t{1} << 16, '\0') {}
 
 bool LineReader::next() {
     text_.clear();
@@ -58,7 +69,7 @@ bool LineReader::next() {
         }
         rest_ = {};
     } while (fill());
-    return true;
+    return !stopped_;
 }
 
 bool LineReader::is_blank() const {
@@ -69,13 +80,31 @@ bool LineReader::fill() {
     // Who writes into a pipe may take as long as they like.
     using kernels::Phase;
     Phase const phase("reading requests", is_file_ ? Phase::Pace::steady : Phase::Pace::open);
-    auto const size = std::fread(buffer_.data(), 1, buffer_.size(), file_.get());
-    if (size == 0 && std::ferror(file_.get()) != 0) {
-        throw kernels::SystemError(path_ + ": cannot be read after line " + std::to_string(line_) +
-                                   ": " + std::strerror(errno));
+    wait_for_writer();
+    if (stopped_ || at_end_) return false;
+    ssize_t size = -1;
+    do {
+        size = read(fileno(file_.get()), buffer_.data(), buffer_.size());
+    } while (size < 0 && errno == EINTR);
+    if (size < 0) fail();
+    at_end_ = size == 0;
+    rest_ = std::string_view(buffer_).substr(0, static_cast<std::size_t>(size));
+    return !at_end_;
+}
+
+void LineReader::wait_for_writer() {
+    if (is_file_ || stop_descriptor_ < 0 || at_end_) return;
+    std::array descriptors{pollfd{.fd = fileno(file_.get()), .events = POLLIN, .revents = 0},
+                           pollfd{.fd = stop_descriptor_, .events = POLLIN, .revents = 0}};
+    while (poll(descriptors.data(), descriptors.size(), -1) < 0) {
+        if (errno != EINTR) fail();
     }
-    rest_ = std::string_view(buffer_).substr(0, size);
-    return size > 0;
+    stopped_ = descriptors.back().revents != 0;
+}
+
+void LineReader::fail() const {
+    throw kernels::SystemError(
+        file_error(path_, "read after line " + std::to_string(line_), errno));
 }
 
 void LineReader::keep(std::string_view piece) {

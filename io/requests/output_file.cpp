@@ -1,11 +1,11 @@
 #include "io/requests/output_file.hpp"
 
+#include "io/file_error.hpp"
 #include "kernels/error.hpp"
 
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 
 namespace tesserank::io {
 
@@ -24,7 +24,7 @@ OutputFile::OutputFile(std::string const& path, std::size_t kept)
     file_.reset(
         std::fopen((partial_ ? partial_->partial() : path).c_str(), kept > 0 ? "ab" : "wb"));
     if (file_ == nullptr) {
-        throw kernels::InputError(name_ + ": cannot be written: " + std::strerror(errno));
+        throw kernels::InputError(file_error(name_, "written", errno));
     }
 }
 
@@ -37,6 +37,7 @@ void OutputFile::write(std::string_view text) {
 void OutputFile::make_durable() {
     if (std::fflush(file_.get()) != 0) fail();
     if (!partial_) return;
+    partial_->check_there();
     if (fdatasync(partial_->descriptor()) != 0) fail();
     partial_->keep();
 }
@@ -48,9 +49,7 @@ void OutputFile::commit() {
     partial_->commit();
 }
 
-void OutputFile::fail() const {
-    throw kernels::SystemError(name_ + ": cannot be written: " + std::strerror(errno));
-}
+void OutputFile::fail() const { throw kernels::SystemError(file_error(name_, "written", errno)); }
 
 void write_text_file(std::string const& path, std::string_view text) {
     OutputFile file(path);

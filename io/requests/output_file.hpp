@@ -31,7 +31,7 @@ class OutputFile {
     /// Errors: SystemError naming the path, with the system's reason.
     void write(std::string_view text);
     /// Writes what is buffered, waits until it is on the disk, and keeps it under the partial name
-    /// from now on.  Errors: SystemError.
+    /// from now on.  Errors: SystemError, also if somebody has removed the partial file.
     void make_durable();
     /// Writes what is buffered, waits until it is on the disk, and renames; without it nothing is
     /// left, or what was made durable.  Errors: SystemError.

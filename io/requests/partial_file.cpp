@@ -1,6 +1,6 @@
 #include "io/requests/partial_file.hpp"
 
-#include "kernels/error.hpp"
+#include "io/file_error.hpp"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -9,7 +9,6 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <filesystem>
 #include <utility>
 
@@ -17,17 +16,17 @@ namespace tesserank::io {
 namespace {
 
 [[noreturn]] void fail(std::string const& path, char const* what) {
-    throw kernels::SystemError(path + ": cannot be " + what + ": " + std::strerror(errno));
+    throw kernels::SystemError(file_error(path, what, errno));
 }
 
-bool still_named(int descriptor, std::string const& path) {
+}  // namespace
+
+bool is_named(int descriptor, std::string const& path) {
     struct stat opened {};
     struct stat named {};
     return fstat(descriptor, &opened) == 0 && stat(path.c_str(), &named) == 0 &&
            opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
 }
-
-}  // namespace
 
 void sync_folder_of(std::string const& path) {
     auto const slash = path.find_last_of('/');
@@ -67,7 +66,8 @@ PartialFile::PartialFile(PartialFile&& other) noexcept
       removes_{other.removes_} {}
 
 PartialFile::~PartialFile() {
-    if (exists_ && removes_) static_cast<void>(std::remove(partial_.c_str()));
+    bool const removes = exists_ && removes_ && is_named(descriptor_, partial_);
+    if (removes) static_cast<void>(std::remove(partial_.c_str()));
     if (descriptor_ >= 0) static_cast<void>(close(descriptor_));
 }
 
@@ -75,7 +75,7 @@ void PartialFile::check_place() const {
     struct stat status {};
     if (stat(path_.c_str(), &status) != 0) {
         if (errno != ELOOP) return;
-        throw kernels::InputError(path_ + ": cannot be written: " + std::strerror(errno));
+        throw kernels::InputError(file_error(path_, "written", errno));
     }
     if (S_ISREG(status.st_mode)) return;
     throw kernels::InputError(path_ + ": is a " +
@@ -105,17 +105,25 @@ void PartialFile::create(std::size_t kept) {
 bool PartialFile::open_and_lock() {
     descriptor_ = open(partial_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (descriptor_ < 0) {
-        throw kernels::InputError(path_ + ": cannot be written: " + std::strerror(errno) + " (" +
-                                  partial_ + ")");
+        throw kernels::InputError(file_error(path_, "written", errno) + " (" + partial_ + ")");
     }
     if (flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-        throw kernels::InputError(path_ + ": another process is writing it (" + partial_ +
-                                  " is locked)");
+        throw FileInUse(path_ + ": another process is writing it (" + partial_ +
+                        " is locked); wait for it, or choose another name");
     }
-    return still_named(descriptor_, partial_);
+    return is_named(descriptor_, partial_);
+}
+
+void PartialFile::check_there() const {
+    if (is_named(descriptor_, partial_)) return;
+    throw kernels::SystemError(partial_ +
+                               ": was removed or replaced while it was being written; start anew "
+                               "and leave it until " +
+                               path_ + " is there");
 }
 
 void PartialFile::commit(Existing existing) {
+    check_there();
     if (fsync(descriptor_) != 0) fail(path_, "made durable");
     rename(existing);
     exists_ = false;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "kernels/error.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -13,8 +15,17 @@ bool is_special_file(std::string const& path);
 /// other path as it is.
 std::string follow_links(std::string const& path);
 
+/// Whether the open file is still the one that has the path: nobody has removed or replaced it.
+bool is_named(int descriptor, std::string const& path);
+
 /// Makes the names in the folder of `path` durable, as far as the file system can.
 void sync_folder_of(std::string const& path);
+
+/// Another process writes the same file: whatever else is wrong with it, that comes first.
+class FileInUse : public kernels::InputError {
+  public:
+    using InputError::InputError;
+};
 
 /// What becomes of a file that has the path already.
 enum class Existing : std::uint8_t { keep, replace };
@@ -35,9 +46,11 @@ class PartialFile {
     /// Errors: InputError if something else than a file has the path, or links lead in a circle.
     void check_place() const;
     /// Makes the partial file and locks it: empty, or with the first `kept` bytes of the one that
-    /// an earlier writer has left. Errors: InputError if none can be made there, if another process
-    /// writes the same file, or if there is less to keep.
+    /// an earlier writer has left. Errors: InputError if none can be made there, or if there
+    /// is less to keep; FileInUse.
     void create(std::size_t kept = 0);
+    /// Errors: SystemError if somebody has removed or replaced the partial file.
+    void check_there() const;
     /// From now on the partial file stays where commit() is not reached.
     void keep() { removes_ = false; }
     /// Waits until what was written, and is not buffered, is on the disk, and renames the file.

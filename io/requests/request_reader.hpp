@@ -45,6 +45,9 @@ class RequestReader {
     /// Errors: InputError when there are fewer.
     void skip(Task task, std::size_t lines);
 
+    /// See LineReader::is_stopped().
+    bool is_stopped() const { return lines_.is_stopped(); }
+
     /// The number, from 1, of the last line that was read.
     std::size_t line() const { return lines_.line(); }
 

@@ -256,7 +256,11 @@ def logits_directory_missing(run: Run) -> None:
 def disk_full(run: Run) -> None:
     run.convert()
     lines = [dict(GOOD, id=f"r{i}", max_new_tokens=20, ignore_eos=True) for i in range(100)]
-    run.run_fails(4, run.output.name, limit=4096, lines=lines)
+    run.run_fails(4, run.output.name, "Free some space", limit=4096, lines=lines, more=["--batch", "8"])
+    again = run.start(["generate", run.model, "--input", run.folder / "in.jsonl", "--output", run.output, "--batch", "8",
+                       "--resume", "must"], run.options.ranks)
+    expect(again.returncode == 0 and "goes on behind line" in again.stderr, f"nothing was kept: {again.stderr}")
+    expect(len(run.output.read_text().splitlines()) == len(lines), "results are missing")
 
 
 def disk_full_in_convert(run: Run) -> None:

@@ -180,7 +180,8 @@ def main(cases: dict) -> None:
     parser.add_argument("--tesserank", required=True)
     parser.add_argument("--golden", required=True, type=pathlib.Path)
     parser.add_argument("--mpiexec", default="mpirun")
-    parser.add_argument("--count-reads", required=True, type=pathlib.Path, help="the library that counts reads")
+    parser.add_argument("--count-reads", type=pathlib.Path, help="the library that counts reads")
+    parser.add_argument("--inject-fault", type=pathlib.Path, help="the library that makes calls of the system fail")
     parser.add_argument("case", choices=cases)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:

@@ -1,6 +1,7 @@
 #include "app/stop_watcher.hpp"
 
 #include <gtest/gtest.h>
+#include <poll.h>
 
 #include <atomic>
 #include <chrono>
@@ -43,8 +44,15 @@ class Watched {
 
 /// Waits until a signal to this process has been noticed.
 void signal_between_batches(Watched& watched, int number) {
+    watched->loaded();
     std::raise(number);
     for (int i = 0; i < 1000 && !watched->should_stop(); ++i) std::this_thread::sleep_for(1ms);
+}
+
+/// Whether the descriptor becomes readable within the time.
+bool is_told(Watched& watched, std::chrono::milliseconds time) {
+    pollfd waiting{.fd = watched->stop_descriptor(), .events = POLLIN, .revents = 0};
+    return poll(&waiting, 1, static_cast<int>(time.count())) == 1;
 }
 
 SteadyTime in(std::chrono::milliseconds time) { return std::chrono::steady_clock::now() + time; }
@@ -63,8 +71,10 @@ TEST(StopWatcher, EachSignalStopsBetweenBatches) {
                                        std::pair(SIGUSR1, "SIGUSR1")}) {
         Watched watched({});
         EXPECT_EQ(watched->should_stop(), std::nullopt);
+        EXPECT_FALSE(is_told(watched, 0ms));
         signal_between_batches(watched, number);
         EXPECT_EQ(watched->should_stop(), name);
+        EXPECT_TRUE(is_told(watched, 5s));
         EXPECT_FALSE(watched.ended_within(10ms));
     }
 }
@@ -81,8 +91,10 @@ TEST(StopWatcher, ABatchMayEndWithinTheGraceOfASignal) {
     watched->batch_begins();
     std::raise(SIGTERM);
     EXPECT_FALSE(watched.ended_within(50ms));
+    EXPECT_FALSE(is_told(watched, 0ms));
     watched->batch_ended();
     EXPECT_EQ(watched->should_stop(), "SIGTERM");
+    EXPECT_TRUE(is_told(watched, 5s));
 }
 
 TEST(StopWatcher, ABatchIsDroppedWhenTheGraceIsOver) {
@@ -107,6 +119,7 @@ TEST(StopWatcher, ABatchThatWillNotBeOverInTimeIsDroppedAtOnce) {
 
 TEST(StopWatcher, NoBatchIsBegunThatWillNotBeOverInTime) {
     Watched watched({.end = in(10s), .margin = 9980ms});
+    watched->loaded();
     EXPECT_EQ(watched->should_stop(), std::nullopt);
     watched->batch_begins();
     std::this_thread::sleep_for(15ms);
@@ -114,9 +127,18 @@ TEST(StopWatcher, NoBatchIsBegunThatWillNotBeOverInTime) {
     EXPECT_EQ(watched->should_stop(), "the end of its time");
 }
 
+TEST(StopWatcher, WhoWaitsIsToldAtTheEndOfTime) {
+    Watched watched({.end = in(1050ms), .margin = 1s});
+    watched->loaded();
+    EXPECT_FALSE(is_told(watched, 0ms));
+    EXPECT_TRUE(is_told(watched, 5s));
+    EXPECT_EQ(watched->should_stop(), "the end of its time");
+    EXPECT_FALSE(watched.ended_within(10ms));
+}
+
 TEST(StopWatcher, ABatchIsDroppedAtTheEndOfTime) {
     Watched watched({.end = in(1030ms), .margin = 1s});
-    static_cast<void>(watched->should_stop());
+    watched->loaded();
     watched->batch_begins();
     EXPECT_TRUE(watched.ended_within(5s));
     EXPECT_EQ(watched.reason(), "the end of its time");

@@ -105,7 +105,9 @@ int write_beyond_limit(TemporaryFolder const& folder) {
         for (int i = 0; i < 100; ++i) file.write(std::string(1000, 'x'));
         file.commit();
     } catch (kernels::SystemError const& error) {
-        if (std::string(error.what()) != folder.path("out") + ": cannot be written: File too large")
+        if (std::string(error.what()) != folder.path("out") +
+                                             ": cannot be written: File too large" +
+                                             ". Free some space, or write to another folder.")
             return 2;
         return folder.has("out") || folder.has("out.partial") ? 3 : 0;
     }
@@ -120,6 +122,23 @@ TEST(OutputFile, FullDiskIsASystemErrorWithPathAndReason) {
     ASSERT_EQ(waitpid(child, &status, 0), child);
     EXPECT_TRUE(WIFEXITED(status));
     EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+TEST(OutputFile, ThatSomebodyHasRemovedOrReplacedIsAnError) {
+    for (bool const replaced : {false, true}) {
+        TemporaryFolder const folder;
+        OutputFile file(folder.path("out"));
+        file.write("x");
+        file.make_durable();
+        std::filesystem::remove(folder.path("out.partial"));
+        if (replaced) folder.write("out.partial", "another's");
+        EXPECT_THAT(
+            [&] { file.make_durable(); },
+            ThrowsMessage<kernels::SystemError>(HasSubstr("out.partial: was removed or replaced")));
+        EXPECT_THROW(file.commit(), kernels::SystemError);
+        EXPECT_EQ(folder.has("out.partial"), replaced);
+        EXPECT_FALSE(folder.has("out"));
+    }
 }
 
 TEST(OutputFile, FullDeviceIsSeenAtCommitToo) {

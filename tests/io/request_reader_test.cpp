@@ -249,14 +249,6 @@ TEST(RequestReader, ALongTextIsRefusedByItsStart) {
                 HasSubstr("the prompt has 80000 tokens, expected fewer than the context's 30000"));
 }
 
-TEST(LineReader, MissingFileAndFolderAreRefused) {
-    EXPECT_THAT([] { LineReader("/nonexistent/in.jsonl", longest_request_line); },
-                ThrowsMessage<kernels::InputError>(
-                    HasSubstr("/nonexistent/in.jsonl: cannot be opened: No such file")));
-    EXPECT_THAT([] { LineReader("/", longest_request_line); },
-                ThrowsMessage<kernels::InputError>(HasSubstr("/: is a folder")));
-}
-
 TEST(RequestReader, EmptyFileHasNoRequests) {
     auto const lines = read("", small, nullptr);
     EXPECT_TRUE(lines.requests.empty() && lines.errors.empty());

@@ -7,6 +7,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 namespace tesserank::io {
 namespace {
 
@@ -41,6 +43,20 @@ TEST(Journal, SaysWhatTheRunIsAboutAndHowFarItCame) {
     EXPECT_EQ(content->identity.loose, identity().loose);
     EXPECT_EQ(content->progress, after(2));
     EXPECT_EQ(content->bytes, folder.read("out.journal").size());
+}
+
+TEST(Journal, IsMadeAnewWhenSomebodyHasRemovedIt) {
+    TemporaryFolder const folder;
+    auto const path = folder.path("out.journal");
+    Journal journal(path, identity());
+    journal.append(after(1));
+    std::filesystem::remove(path);
+    journal.append(after(2));
+    journal.append(after(3));
+    auto const content = read_journal(path);
+    ASSERT_TRUE(content);
+    EXPECT_EQ(content->identity.bound, identity().bound);
+    EXPECT_EQ(content->progress, after(3));
 }
 
 TEST(Journal, IsNotThereBeforeItIsMade) {
