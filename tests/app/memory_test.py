@@ -97,7 +97,7 @@ def as_planned(options: argparse.Namespace, folder: pathlib.Path) -> None:
     small = Model(options, folder, "small", hidden=64, layers=1, vocabulary=256)
     base = [taken - planned for taken, planned in zip(small.taken(), small.planned())]
     print("processes take", [f"{bytes / MIB:.1f} MiB" for bytes in base])
-    large = Model(options, folder, "large", hidden=1280, layers=9, vocabulary=512)
+    large = Model(options, folder, "large", hidden=1280, layers=6, vocabulary=512)
     for words in (("--placement", "shard", "--dtype", "bf16"), ("--placement", "replicate", "--dtype", "f32")):
         planned, taken = large.planned(*words), large.taken(*words)
         for rank in range(RANKS):
@@ -121,7 +121,7 @@ def control_group(options: argparse.Namespace, folder: pathlib.Path) -> None:
         place = json.loads(run("doctor", "--json").stdout)["places"][0]
         expect(place["memory_limit"].startswith(f"control group /{group.name} (v"), place["memory_limit"])
         expect(0 < place["memory_bytes"] <= 200 * MIB, f"{place['memory_bytes']} bytes are left")
-        large = Model(options, folder, "large", hidden=1280, layers=9, vocabulary=512)
+        large = Model(options, folder, "large", hidden=1280, layers=6, vocabulary=512)
         result = run("generate", large.path, "--input", folder / "in.jsonl", "--output", folder / "out.jsonl")
         expect(result.returncode == 2 and "memory" in result.stderr, f"{result.returncode}: {result.stderr}")
         print(result.stderr)

@@ -275,7 +275,7 @@ def converts_anew(launcher: str):
         cluster.command(cluster.options.tesserank, "convert", source, cluster.folder / "one.h5", "--quiet")
         expect(model.read_bytes() == (cluster.folder / "one.h5").read_bytes(), "another file than that of one process")
         expect(not list(cluster.folder.glob("*.partial")), "a partial file is left")
-        wrong = cluster.submit("convert.sbatch", cluster.folder / "nothing", model, options=("--ntasks=2",))
+        wrong = cluster.submit("convert.sbatch", cluster.folder / "nothing", model, options=("--ntasks=2", "--mem-per-cpu=100M"))
         facts = cluster.wait(wrong, {"FAILED"})
         expect(facts["ExitCode"] == "2:0" and facts["Restarts"] == "0", f"{facts['ExitCode']}, {facts['Restarts']} restarts")
 

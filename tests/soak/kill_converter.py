@@ -23,7 +23,7 @@ import time
 import numpy as np
 from kill_points import Failure, children_of, expect, send
 
-SECONDS = 60
+SECONDS = 200
 HIDDEN, LAYERS, VOCABULARY = 128, 6, 4000
 
 
