@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstring>
 #include <span>
@@ -39,8 +40,7 @@ Bytes find_build_id(Bytes notes) {
 int read_program(dl_phdr_info* object, std::size_t /*bytes*/, void* id) {
     for (auto const& part : std::span(object->dlpi_phdr, object->dlpi_phnum)) {
         if (part.p_type != PT_NOTE) continue;
-        auto const* const begin =
-            reinterpret_cast<std::byte const*>(object->dlpi_addr + part.p_vaddr);
+        auto const* const begin = std::bit_cast<std::byte const*>(object->dlpi_addr + part.p_vaddr);
         auto const found = find_build_id({begin, part.p_memsz});
         if (!found.empty()) *static_cast<Bytes*>(id) = found;
     }

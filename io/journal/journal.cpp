@@ -184,8 +184,8 @@ std::string difference(RunIdentity::Facts const& journal, RunIdentity::Facts con
     return text;
 }
 
-Journal::Journal(std::string path, RunIdentity const& identity)
-    : path_{std::move(path)}, identity_{identity} {
+Journal::Journal(std::string path, RunIdentity identity)
+    : path_{std::move(path)}, identity_{std::move(identity)} {
     make();
 }
 

@@ -52,7 +52,7 @@ std::string difference(RunIdentity::Facts const& journal, RunIdentity::Facts con
 class Journal {
   public:
     /// A new one in place of an old one. Errors of all of these: SystemError naming the path.
-    Journal(std::string path, RunIdentity const& identity);
+    Journal(std::string path, RunIdentity identity);
     /// Goes on with one that was read.
     Journal(std::string path, JournalContent const& content);
     ~Journal();

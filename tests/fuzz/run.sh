@@ -6,13 +6,13 @@ usage() {
     cat <<'TEXT'
 usage: tests/fuzz/run.sh [RUNS [TARGET ...]]
 
-Runs every target (or those named) on RUNS inputs, 20000 if not given, from the committed corpus
+Runs every target (or those named) on RUNS inputs, 10000 if not given, from the committed corpus
 and a fixed seed. Inputs worth keeping gather in build/fuzz/corpus, an input that fails in
 build/fuzz/failures: run the target on that file to see it again. The long form is RUNS=1000000.
 TEXT
 }
 
-runs=${1:-20000}
+runs=${1:-10000}
 case $runs in
     -h | --help) usage; exit 0 ;;
     *[!0-9]*) usage >&2; exit 1 ;;

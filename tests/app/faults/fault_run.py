@@ -94,7 +94,11 @@ def nothing_is_lost(job: Job, goes_on: bool) -> None:
     expect(not job.output.exists(), "there is an output in spite of the failure")
     journal = pathlib.Path(f"{job.output}.journal")
     expect(journal.exists() == goes_on, f"there is {'no' if goes_on else 'a'} journal")
-    job.run(2, *words_of(job, "--quiet"))
+    answers_all(job)
+
+
+def answers_all(job: Job, **environment: str) -> None:
+    job.run(2, *words_of(job, "--quiet"), **environment)
     got = {row["id"]: row["tokens"] for row in map(json.loads, job.output.read_text().splitlines())}
     expect(got == job.greedy, "the results are not the golden ones")
     left = [path.name for path in job.folder.iterdir() if path.name.startswith("out.jsonl.")]
