@@ -8,6 +8,13 @@
 
 namespace tesserank::kernels {
 
+QuantisedRows quantised_in(TensorView const& rows) {
+    require(rows.dtype == DType::bf16 && rows.contiguous() && rows.cols % 16 == 0,
+            "only whole packs of bf16 have room for their fp8 and its scales");
+    return {{{rows.data, DType::f8e4m3, rows.rows, rows.cols, rows.cols}},
+            {{rows.data + rows.size(), DType::f32, 1, rows.rows, rows.rows}}};
+}
+
 // What one pass over memory replaces takes what all of it took.
 // NOLINTNEXTLINE(readability-function-size)
 void Backend::prepare_attention(TensorView qkv, AttentionShape const& shape, HeadNorms const& norms,

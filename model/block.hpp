@@ -32,6 +32,21 @@ struct BlockMemory {
     kernels::TensorView sum;     ///< [T, H] f32, where sums are scattered
 };
 
+/// The norm of the stream as the block's module takes it: quantised where the module would begin
+/// with that and the rows stay where they are.
+template <class Context>
+parallel::AnyActivation input_of_block(Block<Context> const& block, Context& context,
+                                       ResidualStream& stream, kernels::TensorView const& normed,
+                                       parallel::Layout const& input) {
+    if (parallel::same_kind(stream.layout(), input)) {
+        auto const here = parallel::local_of(parallel::part_of(normed, input, stream.rank()));
+        if (block.module->quantises(context, here)) {
+            return stream.normed_quantised(block.norm, normed);
+        }
+    }
+    return context.redistribute(stream.normed(block.norm, normed), input, {.whole = normed});
+}
+
 /// stream += module(norm(stream)), on rows that are dealt out in this way. Collective, unless all
 /// the layouts are alike.
 /// `look` is shown what the module gives.
@@ -45,8 +60,7 @@ void run_block(Block<Context> const& block, Context& context, ResidualStream& st
     auto const normed = rows(memory.normed), delta = rows(memory.delta);
     auto const place = layout_for(block.stream, deal), input = layout_for(block.input, deal);
     stream.move_to(place);
-    auto const x =
-        context.redistribute(stream.normed(block.norm, normed), input, {.whole = normed});
+    auto const x = input_of_block(block, context, stream, normed, input);
     auto const y = parallel::local_of(parallel::part_of(delta, input, stream.rank()));
     bool const scatter = parallel::scatters(block.output, block.stream);
     auto const output = block.module->forward(context, x, y);

@@ -27,6 +27,8 @@ class ResidualStream {
 
     /// Adds what is pending, then the norm into this layout's part of `place` [T, H].
     parallel::AnyActivation normed(Norm const& norm, kernels::TensorView place);
+    /// The same, quantised in that part's memory, which is of bf16.
+    parallel::AnyActivation normed_quantised(Norm const& norm, kernels::TensorView place);
 
     /// `delta`, in the stream's layout, is added before the stream is used next, times `scale`
     /// [1, H] by column where that has data; its memory must last until then.
@@ -43,6 +45,10 @@ class ResidualStream {
         kernels::TensorView delta;
         kernels::ConstTensorView scale;
     };
+
+    /// Adds what is pending, then the norm into y.
+    template <class Rows>
+    void norm_into(Norm const& norm, Rows const& y);
 
     /// This rank's part, without what is pending.
     kernels::TensorView part() const {
