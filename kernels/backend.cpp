@@ -1,6 +1,7 @@
 #include "kernels/backend.hpp"
 
 #include "kernels/contracts.hpp"
+#include "kernels/peer_norms.hpp"
 
 #include <algorithm>
 #include <new>
@@ -31,6 +32,8 @@ void Backend::prepare_attention(TensorView qkv, AttentionShape const& shape, Hea
     rotary(key, dim, cos_sin);
     store_kv(key, value, segments, k_cache, v_cache);
 }
+
+std::unique_ptr<PeerNorms> Backend::make_peer_norms(PeerPlace const& /*place*/) { return nullptr; }
 
 Buffer Backend::allocate_staging(std::size_t bytes) {
     auto const release = [](void* /*context*/, std::byte* memory, std::size_t /*bytes*/) noexcept {

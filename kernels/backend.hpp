@@ -104,6 +104,8 @@ struct TokenLogit {
     float logit = 0.0F;
 };
 
+class PeerNorms;
+struct PeerPlace;
 class ResidentDecode;
 
 /// The operations that a model is made of, on one device. Three implementations: `reference/` is
@@ -295,6 +297,10 @@ class Backend {
     /// Decoding whose state stays on the device; null where the host computes, since there nothing
     /// is won by it.
     virtual ResidentDecode* resident_decode() { return nullptr; }
+
+    /// This rank's end of sums over ranks whose devices reach each other's memory; to be connected.
+    /// Dies before the backend. Null where the host computes.
+    virtual std::unique_ptr<PeerNorms> make_peer_norms(PeerPlace const& place);
 };
 
 /// A contiguous zero-filled [rows, cols] tensor.

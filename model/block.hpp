@@ -10,6 +10,7 @@
 
 #include <memory>
 #include <string>
+#include <variant>
 
 namespace tesserank::model {
 
@@ -47,6 +48,17 @@ parallel::AnyActivation input_of_block(Block<Context> const& block, Context& con
     return context.redistribute(stream.normed(block.norm, normed), input, {.whole = normed});
 }
 
+/// Whether what the block gives is summed over the ranks when it is added, in one kernel with the
+/// next norm.
+template <class Context>
+bool sums_later(Block<Context> const& block, parallel::Redistributor const& redistribute,
+                parallel::AnyActivation const& output) {
+    auto const* const partial = std::get_if<parallel::Activation<parallel::Partial>>(&output);
+    bool const replicated = block.stream == parallel::LayoutKind{};
+    return partial != nullptr && replicated && block.scale.data == nullptr &&
+           redistribute.adds_into_norm(partial->local);
+}
+
 /// stream += module(norm(stream)), on rows that are dealt out in this way. Collective, unless all
 /// the layouts are alike.
 /// `look` is shown what the module gives.
@@ -65,6 +77,9 @@ void run_block(Block<Context> const& block, Context& context, ResidualStream& st
     bool const scatter = parallel::scatters(block.output, block.stream);
     auto const output = block.module->forward(context, x, y);
     look(block.name, output);
+    if (sums_later(block, context.redistribute, output)) {
+        return stream.add_sum(parallel::local_of(output), block.name.c_str());
+    }
     stream.add(context.redistribute(output, place, {.whole = scatter ? rows(memory.sum) : delta}),
                block.scale);
 }

@@ -1,5 +1,7 @@
 #include "model/residual_stream.hpp"
 
+#include "kernels/trace.hpp"
+
 #include <utility>
 #include <variant>
 
@@ -37,8 +39,14 @@ template <class Rows>
 void ResidualStream::norm_into(Norm const& norm, Rows const& y) {
     bool const fused = pending_ && pending_->scale.data == nullptr && norm.kind == Norm::Kind::rms;
     if (!fused) return norm(backend_, local(), y);
-    auto const delta = std::exchange(pending_, std::nullopt)->delta;
-    add_norm(backend_, part(), delta, norm, y);
+    add_and_norm(*std::exchange(pending_, std::nullopt), norm, y);
+}
+
+template <class Rows>
+void ResidualStream::add_and_norm(Pending const& pending, Norm const& norm, Rows const& y) {
+    if (pending.sum_of == nullptr) return add_norm(backend_, part(), pending.delta, norm, y);
+    kernels::TraceRange const range(pending.sum_of);
+    redistribute_.add_rms_norm(part(), {pending.delta, {}}, norm.weight, norm.eps, y);
 }
 
 parallel::AnyActivation ResidualStream::normed(Norm const& norm, TensorView place) {
@@ -61,12 +69,17 @@ parallel::AnyActivation ResidualStream::normed_quantised(Norm const& norm, Tenso
 }
 
 void ResidualStream::add(parallel::AnyActivation const& delta, kernels::ConstTensorView scale) {
-    pending_ = {parallel::local_of(delta), scale};
+    pending_ = {parallel::local_of(delta), scale, nullptr};
 }
 
 TensorView ResidualStream::local() {
     auto const stream = part();
     if (auto const pending = std::exchange(pending_, std::nullopt)) {
+        if (pending->sum_of != nullptr) {
+            kernels::TraceRange const range(pending->sum_of);
+            redistribute_(parallel::Activation<parallel::Partial>{pending->delta, {}},
+                          parallel::Replicated{}, {.whole = pending->delta});
+        }
         if (pending->scale.data == nullptr) {
             backend_.add(stream, pending->delta);
         } else {

@@ -120,6 +120,9 @@ class CudaBackend final : public Backend, public ResidentDecode {
                 DeviceSpan<TokenLogprob> top) override;
     void advance(DeviceSpan<DecodeOutput const> chosen, DecodeTable const& table) override;
 
+    // peer_norms.cpp
+    std::unique_ptr<PeerNorms> make_peer_norms(PeerPlace const& place) override;
+
   private:
     /// Device memory that no other operation writes before this one's work has run: for what it
     /// needs between its kernels, and for host spans on their way. Calls within one operation give
