@@ -61,12 +61,12 @@ class Run:
         return text
 
 
-def long_run(job: Job, ranks: int) -> Run:
+def long_run(job: Job, ranks: int, *words: object, tokens: int = 100) -> Run:
     """One that is decoding, after its first batch."""
     job.convert()
     (job.folder / "in.jsonl").write_text("".join(json.dumps(
-        {"id": str(i), "tokens": [1 + i % 50, 2], "max_new_tokens": 100, "ignore_eos": True}) + "\n" for i in range(4000)))
-    run = Run(job, ranks, *job.generate_words(job.model, "--batch", "4", "--log-json"))
+        {"id": str(i), "tokens": [1 + i % 50, 2], "max_new_tokens": tokens, "ignore_eos": True}) + "\n" for i in range(4000)))
+    run = Run(job, ranks, *job.generate_words(job.model, "--batch", "4", "--log-json", *words))
     run.wait_for("batch")
     return run
 
@@ -95,6 +95,15 @@ def stopped_first(job: Job) -> None:
 
 def stopped_last(job: Job) -> None:
     stopped(job, 2)
+
+
+def stopped_within_kernel(job: Job) -> None:
+    """Of the program on the emulated GPU: the others' devices wait for the rank, within the kernel that adds up."""
+    run = long_run(job, 3, "--backend", "cuda", "--comm", "mpi", "--fused-all-reduce", "yes", tokens=2)
+    run.send(signal.SIGSTOP, 1)
+    text = run.ends_soon(4)
+    once(text, r"tesserank: no progress on any rank for [0-9.]+ s: ")
+    once(text, r"rank 1 \([^)]+\) does not answer: it is stopped, or its node cannot be reached")
 
 
 def killed(job: Job) -> None:
@@ -144,4 +153,4 @@ def slow_input(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    main({case.__name__: case for case in (stopped_first, stopped_last, killed, paused, out_of_memory, slow_input)})
+    main({case.__name__: case for case in (stopped_first, stopped_last, stopped_within_kernel, killed, paused, out_of_memory, slow_input)})

@@ -2,7 +2,7 @@
 """Runs one case of tests/golden through the program and compares everything that the case holds.
 
   golden_case.py --tesserank PROGRAM --case DIR --ranks N [--placement P] [--dtype D] [--batch B]
-                 [--prefill-chunk N] [--backend B] [--comm C] [--new-tokens N] [--mpiexec M]
+                 [--prefill-chunk N] [--backend B] [--comm C] [--fused-all-reduce HOW] [--new-tokens N] [--mpiexec M]
 
 convert, generate (with --logits) and score (with --logits) run as a user would run them; check_outputs.py judges.
 With --dtype bf16 the tolerances for bfloat16 arithmetic apply. generate runs once more without --logits, where tokens may
@@ -46,6 +46,7 @@ class Program:
         o = self.options
         self.check([o.mpiexec, "--oversubscribe", "--bind-to", "none", "-n", str(o.ranks), o.tesserank, command,
                     *map(str, arguments), "--placement", o.placement, "--backend", o.backend, "--comm", o.comm, "--dtype", o.dtype,
+                    "--fused-all-reduce", o.fused_all_reduce,
                     "--prefill-chunk", str(o.prefill_chunk), "--quiet",
                     *(["--batch", str(o.batch)] if o.batch else [])])
 
@@ -179,6 +180,7 @@ def main() -> int:
     parser.add_argument("--placement", default="shard")
     parser.add_argument("--backend", default="kokkos")
     parser.add_argument("--comm", default="auto")
+    parser.add_argument("--fused-all-reduce", default="no")
     parser.add_argument("--dtype", default="f32")
     parser.add_argument("--batch", type=int)
     parser.add_argument("--prefill-chunk", type=int, default=512)
