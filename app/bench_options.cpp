@@ -44,6 +44,7 @@ Grammar grammar(BenchOptions& options) {
     add("weights", po::value(&options.weights)->value_name("FORMAT"), weights_help);
     add("backend", po::value(&options.backend)->value_name("NAME"), backend_help);
     add("comm", po::value(&options.comm)->value_name("NAME"), comm_help);
+    add_fused_options(grammar.options, options.fused);
     add_watch_options(grammar.options, options.watch);
     add("json", po::value(&options.json)->value_name("FILE"),
         "the result for programs; - for stdout, without the table");
@@ -113,6 +114,7 @@ std::optional<BenchOptions> parse_bench_options(std::span<std::string const> arg
     options.warmup = number_in(*values, "warmup", warmups).value_or(options.warmup);
     options.prefill_chunk =
         number_in(*values, "prefill-chunk", tokens).value_or(options.prefill_chunk);
+    read_fused_options(*values, options.fused);
     read_watch_options(*values, options.json, options.watch);
     check(options);
     return options;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "app/device_options.hpp"
 #include "app/watch_options.hpp"
 
 #include <cstddef>
@@ -22,6 +23,7 @@ struct BenchOptions {
     std::size_t prefill_chunk = 512;
     std::string backend = "auto";
     std::string comm = "auto";
+    FusedOptions fused;
     std::string dtype = "f32";
     std::string weights = "file";
     std::string json;  ///< file for the result, "-" for stdout; empty: none

@@ -47,7 +47,12 @@ BenchSession::BenchSession(BenchOptions const& options, parallel::MpiCommunicato
     : options_{options},
       ranks_{ranks},
       progress_{progress},
-      device_{options.backend, options.comm, ranks, options.watch.queue_seconds()} {
+      device_{{.backend = options.backend,
+               .comm = options.comm,
+               .fused = options.fused.use,
+               .fused_limit = options.fused.limit,
+               .queue_seconds = options.watch.queue_seconds()},
+              ranks} {
     open_model();
     check_workloads();
     bounds_ = device_.options(forward_options(

@@ -147,7 +147,8 @@ int run_calibrate(std::span<std::string const> arguments) {
     check_backend_word(backend);
     check_comm_word(comm);
     auto const watchdog = watch_over(ranks, {});
-    RankDevice device(backend, comm, ranks, WatchOptions{}.queue_seconds());
+    RankDevice device(
+        {.backend = backend, .comm = comm, .queue_seconds = WatchOptions{}.queue_seconds()}, ranks);
     std::optional<io::OutputFile> output;
     parallel::agree(ranks, [&] {
         if (!speaks) return;

@@ -77,7 +77,12 @@ ModelSession::ModelSession(RunOptions const& options, parallel::MpiCommunicator&
     : options_{options},
       ranks_{ranks},
       index_{open_index()},
-      device_{options.backend, options.comm, ranks, options.watch.queue_seconds()} {
+      device_{{.backend = options.backend,
+               .comm = options.comm,
+               .fused = options.fused.use,
+               .fused_limit = options.fused.limit,
+               .queue_seconds = options.watch.queue_seconds()},
+              ranks} {
     parallel::agree(ranks_, [this] { describe(); });
     source_ =
         io::open_weights(index_, ranks_, device_.backend(), {.mode = load_mode(options_.load)});

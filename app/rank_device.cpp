@@ -7,9 +7,11 @@
 #include "app/tensor_communicator.hpp"
 #include "kernels/error.hpp"
 #include "parallel/agree.hpp"
+#include "parallel/peer_sums.hpp"
 
 #include <algorithm>
 #include <iterator>
+#include <memory>
 #include <span>
 
 namespace tesserank::app {
@@ -23,19 +25,18 @@ std::vector<RankGpu> gather_gpus(parallel::MpiCommunicator& ranks) {
     return all;
 }
 
-RankDevice::RankDevice(std::string_view backend, std::string_view comm,
-                       parallel::MpiCommunicator& ranks, double queue_seconds)
-    : queue_seconds_{queue_seconds}, ranks_{ranks} {
+RankDevice::RankDevice(DeviceWish const& wish, parallel::MpiCommunicator& ranks)
+    : queue_seconds_{wish.queue_seconds}, ranks_{ranks} {
     // Looking for GPUs starts CUDA: not where none is wanted.
-    bool const may_take_gpus = backend == "auto" || backend == "cuda";
+    bool const may_take_gpus = wish.backend == "auto" || wish.backend == "cuda";
     auto const gpus = may_take_gpus ? gather_gpus(ranks)
                                     : std::vector<RankGpu>(static_cast<std::size_t>(ranks.size()));
     auto const places = gather_places(ranks);
     auto const& mine = gpus[static_cast<std::size_t>(ranks.rank())];
     std::vector<std::string> notes;
     parallel::agree(ranks, [&] {
-        auto const chosen = choose_backend(backend, gpus);
-        auto const carrier = choose_comm(comm, chosen.name, gpus);
+        auto const chosen = choose_backend(wish.backend, gpus);
+        auto const carrier = choose_comm(wish.comm, chosen.name, gpus);
         backend_name_ = chosen.name;
         comm_name_ = carrier.name;
         notes = {chosen.note, carrier.note};
@@ -43,13 +44,12 @@ RankDevice::RankDevice(std::string_view backend, std::string_view comm,
     });
     bool const on_gpu = backend_name_ == "cuda";
     if (on_gpu) std::ranges::move(find_far_ranks(gpus, places), std::back_inserter(notes));
-    for (auto const& note : notes) {
-        if (!note.empty()) notes_ += (notes_.empty() ? "" : "; ") + note;
-    }
+    for (auto const& text : notes) note(text);
     sharers_ = on_gpu ? ranks_on_device(gpus, ranks.rank()).size()
                       : static_cast<std::size_t>(ranks.ranks_on_node());
-    connect(comm);
-    if (!tensors().queued()) return;
+    connect(wish.comm);
+    join_peers(wish);
+    if (!tensors().queued() && tensors().peers() == nullptr) return;
     // What the device waits for may be a rank that failed.
     backend_->set_watch([carrier = &tensors()](double seconds) { carrier->check(seconds); });
 }
@@ -66,8 +66,33 @@ void RankDevice::connect(std::string_view comm) {
     if (comm != "auto" || comm_name_ != "nccl") return;
     if (ranks_.all_min(why_not.empty() ? 1 : 0) == 1) return;
     comm_name_ = "mpi";
-    notes_ += (notes_.empty() ? "" : "; ") + ("tensors go over MPI: " + why_not);
+    note("tensors go over MPI: " + why_not);
     tensors_ = make_tensor_communicator(comm_name_, *backend_, ranks_, queue_seconds_);
+}
+
+/// Ranks that share a device take turns on it: a kernel that waits for another rank's waits for its
+/// turn to end.
+void RankDevice::join_peers(DeviceWish const& wish) {
+    bool const if_possible = wish.fused == "auto";
+    if (wish.fused == "no" || ranks_.size() == 1 || (if_possible && comm_name_ != "nccl")) return;
+    parallel::agree(ranks_, [this] {
+        if (backend_name_ == "cuda") return;
+        throw kernels::InputError(
+            "--fused-all-reduce yes is for --backend cuda, but this run is on " + backend_name_);
+    });
+    parallel::PeerSumOptions options{.sharers = sharers_, .seconds = queue_seconds_};
+    options.most_bytes = wish.fused_limit.value_or(options.most_bytes);
+    try {
+        tensors().set_peers(std::make_shared<parallel::PeerSums>(ranks_, *backend_, options));
+        note("all-reduces up to " + std::to_string(options.most_bytes) + " bytes within kernels");
+    } catch (kernels::SystemError const& error) {
+        if (!if_possible) throw;
+        note(std::string("no all-reduces within kernels: ") + error.what());
+    }
+}
+
+void RankDevice::note(std::string const& text) {
+    if (!text.empty()) notes_ += (notes_.empty() ? "" : "; ") + text;
 }
 
 RankDevice::~RankDevice() { backend_->set_watch(nullptr); }

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,14 +17,21 @@ namespace tesserank::app {
 /// What each rank has of GPUs, on every rank. Touches no device. Collective.
 std::vector<RankGpu> gather_gpus(parallel::MpiCommunicator& ranks);
 
+/// What the command line says of devices.
+struct DeviceWish {
+    std::string_view backend, comm;  ///< words of --backend and --comm
+    std::string_view fused = "no";   ///< of --fused-all-reduce
+    std::optional<std::size_t> fused_limit = {};
+    /// How long what the device has queued may stand still before it is given up.
+    double queue_seconds = 0.0;
+};
+
 /// Where this rank computes, and what carries its tensors to the others.
 class RankDevice {
   public:
-    /// By --backend and --comm. Collective.
+    /// Collective.
     /// Errors: the same on every rank: SystemError when what is asked for is not there.
-    /// `queue_seconds`: how long what the device has queued may stand still before it is given up.
-    RankDevice(std::string_view backend, std::string_view comm, parallel::MpiCommunicator& ranks,
-               double queue_seconds);
+    RankDevice(DeviceWish const& wish, parallel::MpiCommunicator& ranks);
     ~RankDevice();
     RankDevice(RankDevice const&) = delete;
     RankDevice& operator=(RankDevice const&) = delete;
@@ -45,6 +53,8 @@ class RankDevice {
 
   private:
     void connect(std::string_view comm);
+    void join_peers(DeviceWish const& wish);
+    void note(std::string const& text);
 
     std::string backend_name_, comm_name_, notes_;
     double queue_seconds_;

@@ -94,6 +94,7 @@ Grammar grammar(std::string_view command, RunOptions& options) {
     add("check-finite", po::bool_switch(&options.check_finite),
         "name the first module whose output is NaN or infinite, in the errors of requests; slow, "
         "to find mistakes");
+    add_fused_options(grammar.options, options.fused);
     add_watch_options(grammar.options, options.watch);
     add("quiet,q", po::bool_switch(&options.quiet), "no progress and no summary");
     add("log-json", po::bool_switch(&options.log_json), "progress as JSON lines on stderr");
@@ -212,6 +213,7 @@ std::optional<RunOptions> parse_run_options(std::string_view command,
     options.vision_chunk =
         number_in(*values, "vision-chunk", tiles_at_once).value_or(options.vision_chunk);
     options.memory_limit = bytes_in(*values, "memory-limit");
+    read_fused_options(*values, options.fused);
     options.scores = command == "score";
     options.max_tiles = number_in(*values, "max-tiles", counts);
     options.max_image_pixels = number_in(*values, "max-image-pixels", counts);

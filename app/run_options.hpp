@@ -1,5 +1,6 @@
 #pragma once
 
+#include "app/device_options.hpp"
 #include "app/watch_options.hpp"
 
 #include <chrono>
@@ -26,6 +27,7 @@ struct RunOptions {
     std::string load = "cooperative";
     std::string backend = "auto";
     std::string comm = "auto";
+    FusedOptions fused;
     std::string dtype = "auto";
     std::string weights = "file";
     std::string resume = "auto";

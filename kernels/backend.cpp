@@ -1,12 +1,20 @@
 #include "kernels/backend.hpp"
 
 #include "kernels/contracts.hpp"
+#include "kernels/peer_norms.hpp"
 
 #include <algorithm>
 #include <new>
 #include <utility>
 
 namespace tesserank::kernels {
+
+QuantisedRows quantised_in(TensorView const& rows) {
+    require(rows.dtype == DType::bf16 && rows.contiguous() && rows.cols % 16 == 0,
+            "only whole packs of bf16 have room for their fp8 and its scales");
+    return {{{rows.data, DType::f8e4m3, rows.rows, rows.cols, rows.cols}},
+            {{rows.data + rows.size(), DType::f32, 1, rows.rows, rows.rows}}};
+}
 
 // What one pass over memory replaces takes what all of it took.
 // NOLINTNEXTLINE(readability-function-size)
@@ -24,6 +32,8 @@ void Backend::prepare_attention(TensorView qkv, AttentionShape const& shape, Hea
     rotary(key, dim, cos_sin);
     store_kv(key, value, segments, k_cache, v_cache);
 }
+
+std::unique_ptr<PeerNorms> Backend::make_peer_norms(PeerPlace const& /*place*/) { return nullptr; }
 
 Buffer Backend::allocate_staging(std::size_t bytes) {
     auto const release = [](void* /*context*/, std::byte* memory, std::size_t /*bytes*/) noexcept {

@@ -68,6 +68,16 @@ struct ShuffleShape {
     bool by_columns = false;
 };
 
+/// Rows of an activation in fp8, each with its scale: see Backend::quantise_rows.
+struct QuantisedRows {
+    TensorView values;  ///< [T, K] f8e4m3
+    TensorView scales;  ///< [1, T] f32
+};
+
+/// As many quantised rows as `rows` has, in its memory. rows [T, K] bf16 without gaps, K a multiple
+/// of 16, as products in fp8 want it.
+QuantisedRows quantised_in(TensorView const& rows);
+
 enum class Activation : std::uint8_t { silu, gelu, gelu_tanh };
 
 /// How one token is chosen from one row of logits.
@@ -94,6 +104,8 @@ struct TokenLogit {
     float logit = 0.0F;
 };
 
+class PeerNorms;
+struct PeerPlace;
 class ResidentDecode;
 
 /// The operations that a model is made of, on one device. Three implementations: `reference/` is
@@ -152,6 +164,16 @@ class Backend {
     /// w: between quantise_rows and this stands synchronize().
     virtual void gemm_scaled(ConstTensorView x, ConstTensorView w8, ConstTensorView scales,
                              ConstTensorView bias, TensorView y) = 0;
+    /// Whether gemm_scaled would quantise as many rows of bf16 as x has: whoever makes them can
+    /// then do that himself and give them to gemm_quantised. Nothing of x or y is read.
+    virtual bool quantises(QuantisedRows const& /*x*/, ConstTensorView /*w8*/,
+                           ConstTensorView /*scales*/, ConstTensorView /*bias*/, TensorView /*y*/) {
+        return false;
+    }
+    /// gemm_scaled of rows that are quantised already: y = (x w8^T) * x's scales * scales + bias.
+    /// On a GPU only of what quantises() says yes to.
+    virtual void gemm_quantised(QuantisedRows const& x, ConstTensorView w8, ConstTensorView scales,
+                                ConstTensorView bias, TensorView y) = 0;
 
     /// y = x / sqrt(mean(x^2) + eps) * weight, by row.  x [T, H] f32, weight [1, H] any dtype, y
     /// [T, H] f32|bf16. y may be x. Source: Zhang and Sennrich 2019,
@@ -161,6 +183,14 @@ class Backend {
     /// H] f32.
     virtual void add_rms_norm(TensorView residual, ConstTensorView delta, ConstTensorView weight,
                               float eps, TensorView y) = 0;
+    /// The norms with a result that is rounded to bf16 and then quantised, as quantise_rows would
+    /// quantise those rows, but without a pass over them.  y [T, H]
+    virtual void rms_norm_quantised(ConstTensorView x, ConstTensorView weight, float eps,
+                                    QuantisedRows y) = 0;
+    virtual void add_rms_norm_quantised(TensorView residual, ConstTensorView delta,
+                                        ConstTensorView weight, float eps, QuantisedRows y) = 0;
+    virtual void layer_norm_quantised(ConstTensorView x, ConstTensorView weight,
+                                      ConstTensorView bias, float eps, QuantisedRows y) = 0;
     /// rms_norm of each head of x [T, heads*D] f32|bf16 in place; weight [1, D].
     virtual void head_rms_norm(TensorView x, std::size_t head_dim, ConstTensorView weight,
                                float eps) = 0;
@@ -267,6 +297,10 @@ class Backend {
     /// Decoding whose state stays on the device; null where the host computes, since there nothing
     /// is won by it.
     virtual ResidentDecode* resident_decode() { return nullptr; }
+
+    /// This rank's end of sums over ranks whose devices reach each other's memory; to be connected.
+    /// Dies before the backend. Null where the host computes.
+    virtual std::unique_ptr<PeerNorms> make_peer_norms(PeerPlace const& place);
 };
 
 /// A contiguous zero-filled [rows, cols] tensor.

@@ -45,13 +45,38 @@ void is_cache(CacheViews const& cache, Where where = Where::current()) {
 
 void gemm_shapes(ConstTensorView const& x, ConstTensorView const& w, ConstTensorView const& bias,
                  TensorView const& y, Where where = Where::current()) {
-    is_activation(x, where);
     is_activation(y, where);
     require(x.rows == y.rows && x.cols == w.cols && w.rows == y.cols,
             "gemm of shapes that do not fit", where);
     if (bias.data == nullptr) return;
     is_vector(bias, w.rows, where);
     has_no_scales(bias, where);
+}
+
+void scaled_weights(ConstTensorView const& w8, ConstTensorView const& scales,
+                    Where where = Where::current()) {
+    is_f32(scales, where);
+    is_vector(scales, w8.rows, where);
+    require(w8.dtype == DType::f8e4m3, "weights with scales are f8e4m3", where);
+}
+
+void quantised_rows(QuantisedRows const& x, Where where = Where::current()) {
+    is_f32(x.scales, where);
+    is_vector(x.scales, x.values.rows, where);
+    require(x.values.dtype == DType::f8e4m3, "quantised rows are f8e4m3", where);
+}
+
+void norm_terms(ConstTensorView const& x, ConstTensorView const& weight,
+                ConstTensorView const& bias, Where where = Where::current()) {
+    is_f32(x, where);
+    is_vector(weight, x.cols, where);
+    if (bias.data != nullptr) is_vector(bias, x.cols, where);
+}
+
+void sum_terms(ConstTensorView const& residual, ConstTensorView const& delta,
+               Where where = Where::current()) {
+    is_f32(delta, where);
+    same_shape(residual, delta, where);
 }
 
 }  // namespace
@@ -70,6 +95,7 @@ void embed(DeviceSpan<std::int32_t const> ids, ConstTensorView const& table, Ten
 
 void gemm(ConstTensorView const& x, ConstTensorView const& w, ConstTensorView const& bias,
           TensorView const& y) {
+    is_activation(x);
     gemm_shapes(x, w, bias, y);
     has_no_scales(w);
 }
@@ -84,26 +110,43 @@ void quantise_rows(ConstTensorView const& w, TensorView const& w8, TensorView co
 
 void gemm_scaled(ConstTensorView const& x, ConstTensorView const& w8, ConstTensorView const& scales,
                  ConstTensorView const& bias, TensorView const& y) {
+    is_activation(x);
     gemm_shapes(x, w8, bias, y);
-    is_f32(scales);
-    is_vector(scales, w8.rows);
-    require(w8.dtype == DType::f8e4m3, "gemm_scaled is for f8e4m3 weights");
+    scaled_weights(w8, scales);
+}
+
+void gemm_quantised(QuantisedRows const& x, ConstTensorView const& w8,
+                    ConstTensorView const& scales, ConstTensorView const& bias,
+                    TensorView const& y) {
+    quantised_rows(x);
+    gemm_shapes(x.values, w8, bias, y);
+    scaled_weights(w8, scales);
 }
 
 void norm(ConstTensorView const& x, ConstTensorView const& weight, ConstTensorView const& bias,
           TensorView const& y) {
-    is_f32(x);
+    norm_terms(x, weight, bias);
     is_activation(y);
     same_shape(x, y);
-    is_vector(weight, x.cols);
-    if (bias.data != nullptr) is_vector(bias, x.cols);
 }
 
 void add_norm(ConstTensorView const& residual, ConstTensorView const& delta,
               ConstTensorView const& weight, TensorView const& y) {
-    is_f32(delta);
-    same_shape(residual, delta);
+    sum_terms(residual, delta);
     norm(residual, weight, {}, y);
+}
+
+void norm_quantised(ConstTensorView const& x, ConstTensorView const& weight,
+                    ConstTensorView const& bias, QuantisedRows const& y) {
+    norm_terms(x, weight, bias);
+    quantised_rows(y);
+    same_shape(x, y.values);
+}
+
+void add_norm_quantised(ConstTensorView const& residual, ConstTensorView const& delta,
+                        ConstTensorView const& weight, QuantisedRows const& y) {
+    sum_terms(residual, delta);
+    norm_quantised(residual, weight, {}, y);
 }
 
 void square_sums(ConstTensorView const& x, ConstTensorView const& sums) {

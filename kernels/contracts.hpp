@@ -17,11 +17,18 @@ void gemm(ConstTensorView const& x, ConstTensorView const& w, ConstTensorView co
 void quantise_rows(ConstTensorView const& w, TensorView const& w8, TensorView const& scales);
 void gemm_scaled(ConstTensorView const& x, ConstTensorView const& w8, ConstTensorView const& scales,
                  ConstTensorView const& bias, TensorView const& y);
+void gemm_quantised(QuantisedRows const& x, ConstTensorView const& w8,
+                    ConstTensorView const& scales, ConstTensorView const& bias,
+                    TensorView const& y);
 /// For rms_norm and layer_norm; `bias` may have no data.
 void norm(ConstTensorView const& x, ConstTensorView const& weight, ConstTensorView const& bias,
           TensorView const& y);
 void add_norm(ConstTensorView const& residual, ConstTensorView const& delta,
               ConstTensorView const& weight, TensorView const& y);
+void norm_quantised(ConstTensorView const& x, ConstTensorView const& weight,
+                    ConstTensorView const& bias, QuantisedRows const& y);
+void add_norm_quantised(ConstTensorView const& residual, ConstTensorView const& delta,
+                        ConstTensorView const& weight, QuantisedRows const& y);
 void square_sums(ConstTensorView const& x, ConstTensorView const& sums);
 void scale_by_square_sums(ConstTensorView const& x, ConstTensorView const& sums, std::size_t width,
                           ConstTensorView const& weight);

@@ -35,6 +35,17 @@ void widen(ConstTensorView const& w8, ConstTensorView const& scales, std::vector
     }
 }
 
+/// norm(t, place) for each row, which is quantised behind it.
+template <class NormRow>
+void quantise_normed(HostBackend& backend, QuantisedRows const& y, NormRow const& norm) {
+    std::vector<BFloat16> row(y.values.cols);
+    auto const rounded = view_of(row.data(), 1, row.size());
+    for (std::size_t t = 0; t < y.values.rows; ++t) {
+        norm(t, rounded);
+        backend.quantise_rows(rounded, y.values.rows_from(t, 1), y.scales.cols_from(t, 1));
+    }
+}
+
 }  // namespace
 
 void HostBackend::quantise_rows(ConstTensorView w, TensorView w8, TensorView scales) {
@@ -60,6 +71,39 @@ void HostBackend::gemm_scaled(ConstTensorView x, ConstTensorView w8, ConstTensor
         gemm(x, view_of(weights, count, w8.cols),
              bias.data == nullptr ? bias : bias.cols_from(first, count), y.cols_from(first, count));
     }
+}
+
+void HostBackend::gemm_quantised(QuantisedRows const& x, ConstTensorView w8, ConstTensorView scales,
+                                 ConstTensorView bias, TensorView y) {
+    contracts::gemm_quantised(x, w8, scales, bias, y);
+    std::vector<float> wide;
+    widen(x.values, x.scales, wide);
+    float const* const rows = wide.data();
+    gemm_scaled(view_of(rows, x.values.rows, x.values.cols), w8, scales, bias, y);
+}
+
+void HostBackend::rms_norm_quantised(ConstTensorView x, ConstTensorView weight, float eps,
+                                     QuantisedRows y) {
+    contracts::norm_quantised(x, weight, {}, y);
+    quantise_normed(*this, y, [&](std::size_t t, TensorView const& row) {
+        rms_norm(x.rows_from(t, 1), weight, eps, row);
+    });
+}
+
+void HostBackend::add_rms_norm_quantised(TensorView residual, ConstTensorView delta,
+                                         ConstTensorView weight, float eps, QuantisedRows y) {
+    contracts::add_norm_quantised(residual, delta, weight, y);
+    quantise_normed(*this, y, [&](std::size_t t, TensorView const& row) {
+        add_rms_norm(residual.rows_from(t, 1), delta.rows_from(t, 1), weight, eps, row);
+    });
+}
+
+void HostBackend::layer_norm_quantised(ConstTensorView x, ConstTensorView weight,
+                                       ConstTensorView bias, float eps, QuantisedRows y) {
+    contracts::norm_quantised(x, weight, bias, y);
+    quantise_normed(*this, y, [&](std::size_t t, TensorView const& row) {
+        layer_norm(x.rows_from(t, 1), weight, bias, eps, row);
+    });
 }
 
 }  // namespace tesserank::kernels

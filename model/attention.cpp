@@ -57,6 +57,10 @@ class Attention final : public PlacedModule<Spread, TextContext> {
         return output_(context.backend, mixed, y);
     }
 
+    bool quantises(TextContext& context, TensorView const& x) const override {
+        return first_quantises(qkv_, context, x);
+    }
+
   private:
     std::size_t query_width() const { return shape_.query_heads * shape_.head_dim; }
     std::size_t kv_width() const { return shape_.kv_heads * shape_.head_dim; }

@@ -48,7 +48,9 @@ template <class In, class Out>
 struct Linear : LinearWeights {
     parallel::Activation<Out> operator()(kernels::Backend& backend, parallel::Activation<In> x,
                                          kernels::TensorView y) const {
-        if (scales.data == nullptr) {
+        if (x.scales.data != nullptr) {
+            backend.gemm_quantised({x.local, x.scales}, weight, scales, bias, y);
+        } else if (scales.data == nullptr) {
             backend.gemm(x.local, weight, bias, y);
         } else {
             backend.gemm_scaled(x.local, weight, scales, bias, y);
@@ -58,6 +60,15 @@ struct Linear : LinearWeights {
         } else {
             return {y, {}};
         }
+    }
+
+    /// Whether this would quantise as many rows as x [T, k] has before it multiplies them; they may
+    /// then be given quantised, in x's memory.
+    bool quantises(kernels::Backend& backend, kernels::TensorView const& x,
+                   kernels::TensorView const& y) const {
+        bool const possible =
+            scales.data != nullptr && x.dtype == kernels::DType::bf16 && x.cols % 16 == 0;
+        return possible && backend.quantises(kernels::quantised_in(x), weight, scales, bias, y);
     }
 };
 

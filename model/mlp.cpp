@@ -32,6 +32,10 @@ class Mlp final : public PlacedModule<Spread, TextContext> {
         return down_(context.backend, inner, y);
     }
 
+    bool quantises(TextContext& context, TensorView const& x) const override {
+        return first_quantises(gate_up_, context, x);
+    }
+
   private:
     kernels::Activation activation_;
     Linear<typename Spread::Input, typename Spread::Inner> gate_up_;

@@ -4,6 +4,7 @@
 #include "kernels/error.hpp"
 #include "model/linear.hpp"
 #include "model/placement.hpp"
+#include "model/workspace.hpp"
 #include "parallel/layout.hpp"
 #include "parallel/redistribute.hpp"
 
@@ -27,6 +28,13 @@ class Module {
     /// many rows as x has here, receives this rank's part of the result.
     virtual parallel::AnyActivation forward(Context& context, parallel::AnyActivation const& x,
                                             kernels::TensorView y) const = 0;
+
+    /// Whether the product that reads x first would quantise rows like these, in the module's
+    /// layout and its compute dtype: forward() then takes them quantised as well, in the same
+    /// memory.
+    virtual bool quantises(Context& /*context*/, kernels::TensorView const& /*x*/) const {
+        return false;
+    }
 };
 
 /// A module whose work is spread in one of the ways of linear.hpp: inside it the layouts are types.
@@ -50,6 +58,15 @@ class PlacedModule : public Module<Context> {
 
     virtual Output compute(Context& context, Input const& x, kernels::TensorView y) const = 0;
 };
+
+/// Module::quantises of one whose forward pass begins with `linear`, into the first memory that it
+/// takes of the workspace.
+template <class Context>
+bool first_quantises(auto const& linear, Context& context, kernels::TensorView const& x) {
+    Workspace::Frame const frame(context.workspace);
+    return linear.quantises(context.backend, x,
+                            context.workspace.take(context.inner, x.rows, linear.weight.rows));
+}
 
 /// Which rows of a pass a module with this spread computes.
 template <class Spread>

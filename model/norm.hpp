@@ -23,6 +23,14 @@ struct Norm {
             backend.layer_norm(x, weight, bias, eps, y);
         }
     }
+    void operator()(kernels::Backend& backend, kernels::ConstTensorView x,
+                    kernels::QuantisedRows const& y) const {
+        if (kind == Kind::rms) {
+            backend.rms_norm_quantised(x, weight, eps, y);
+        } else {
+            backend.layer_norm_quantised(x, weight, bias, eps, y);
+        }
+    }
 };
 
 }  // namespace tesserank::model

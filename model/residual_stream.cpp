@@ -1,10 +1,26 @@
 #include "model/residual_stream.hpp"
 
+#include "kernels/trace.hpp"
+
 #include <utility>
+#include <variant>
 
 namespace tesserank::model {
 
 using kernels::TensorView;
+
+namespace {
+
+void add_norm(kernels::Backend& backend, TensorView const& residual, TensorView const& delta,
+              Norm const& norm, TensorView const& y) {
+    backend.add_rms_norm(residual, delta, norm.weight, norm.eps, y);
+}
+void add_norm(kernels::Backend& backend, TensorView const& residual, TensorView const& delta,
+              Norm const& norm, kernels::QuantisedRows const& y) {
+    backend.add_rms_norm_quantised(residual, delta, norm.weight, norm.eps, y);
+}
+
+}  // namespace
 
 void ResidualStream::start(parallel::AnyActivation const& embedded, parallel::Layout const& layout,
                            TensorView pieces) {
@@ -19,26 +35,51 @@ void ResidualStream::move_to(parallel::Layout const& layout) {
     layout_ = layout;
 }
 
+template <class Rows>
+void ResidualStream::norm_into(Norm const& norm, Rows const& y) {
+    bool const fused = pending_ && pending_->scale.data == nullptr && norm.kind == Norm::Kind::rms;
+    if (!fused) return norm(backend_, local(), y);
+    add_and_norm(*std::exchange(pending_, std::nullopt), norm, y);
+}
+
+template <class Rows>
+void ResidualStream::add_and_norm(Pending const& pending, Norm const& norm, Rows const& y) {
+    if (pending.sum_of == nullptr) return add_norm(backend_, part(), pending.delta, norm, y);
+    kernels::TraceRange const range(pending.sum_of);
+    redistribute_.add_rms_norm(part(), {pending.delta, {}}, norm.weight, norm.eps, y);
+}
+
 parallel::AnyActivation ResidualStream::normed(Norm const& norm, TensorView place) {
     auto result = parallel::part_of(place, layout_, rank_);
-    auto const& y = parallel::local_of(result);
-    bool const fused = pending_ && pending_->scale.data == nullptr && norm.kind == Norm::Kind::rms;
-    if (fused) {
-        auto const delta = std::exchange(pending_, std::nullopt)->delta;
-        backend_.add_rms_norm(part(), delta, norm.weight, norm.eps, y);
-    } else {
-        norm(backend_, local(), y);
-    }
+    norm_into(norm, parallel::local_of(result));
+    return result;
+}
+
+parallel::AnyActivation ResidualStream::normed_quantised(Norm const& norm, TensorView place) {
+    auto result = parallel::part_of(place, layout_, rank_);
+    auto const y = kernels::quantised_in(parallel::local_of(result));
+    norm_into(norm, y);
+    std::visit(
+        [&](auto& known) {
+            known.local = y.values;
+            known.scales = y.scales;
+        },
+        result);
     return result;
 }
 
 void ResidualStream::add(parallel::AnyActivation const& delta, kernels::ConstTensorView scale) {
-    pending_ = {parallel::local_of(delta), scale};
+    pending_ = {parallel::local_of(delta), scale, nullptr};
 }
 
 TensorView ResidualStream::local() {
     auto const stream = part();
     if (auto const pending = std::exchange(pending_, std::nullopt)) {
+        if (pending->sum_of != nullptr) {
+            kernels::TraceRange const range(pending->sum_of);
+            redistribute_(parallel::Activation<parallel::Partial>{pending->delta, {}},
+                          parallel::Replicated{}, {.whole = pending->delta});
+        }
         if (pending->scale.data == nullptr) {
             backend_.add(stream, pending->delta);
         } else {

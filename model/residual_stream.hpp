@@ -27,10 +27,19 @@ class ResidualStream {
 
     /// Adds what is pending, then the norm into this layout's part of `place` [T, H].
     parallel::AnyActivation normed(Norm const& norm, kernels::TensorView place);
+    /// The same, quantised in that part's memory, which is of bf16.
+    parallel::AnyActivation normed_quantised(Norm const& norm, kernels::TensorView place);
 
     /// `delta`, in the stream's layout, is added before the stream is used next, times `scale`
     /// [1, H] by column where that has data; its memory must last until then.
     void add(parallel::AnyActivation const& delta, kernels::ConstTensorView scale = {});
+
+    /// The same of partial sums [T, H] f32 that Redistributor::adds_into_norm, to a stream that is
+    /// replicated: they are summed over the ranks when they are added. `module`: whose they are, a
+    /// name that lasts as long.
+    void add_sum(kernels::TensorView const& partial, char const* module) {
+        pending_ = {partial, {}, module};
+    }
 
     /// This rank's part, complete.
     kernels::TensorView local();
@@ -42,7 +51,14 @@ class ResidualStream {
     struct Pending {
         kernels::TensorView delta;
         kernels::ConstTensorView scale;
+        char const* sum_of = nullptr;  ///< the module whose partial sums these are
     };
+
+    /// Adds what is pending, then the norm into y.
+    template <class Rows>
+    void norm_into(Norm const& norm, Rows const& y);
+    template <class Rows>
+    void add_and_norm(Pending const& pending, Norm const& norm, Rows const& y);
 
     /// This rank's part, without what is pending.
     kernels::TensorView part() const {

@@ -1,6 +1,7 @@
 #include "parallel/communicator.hpp"
 
 #include "parallel/collective_scope.hpp"
+#include "parallel/peer_sums.hpp"
 #include "parallel/pieces.hpp"
 
 namespace tesserank::parallel {
@@ -9,6 +10,7 @@ using Kind = CollectiveCall::Kind;
 
 void Communicator::check(double seconds_waited) {
     if (auto* const notes = ring()) notes->wait_for_queued(seconds_waited);
+    if (peers_ != nullptr) peers_->check(seconds_waited);
     do_check(seconds_waited);
 }
 

@@ -5,10 +5,12 @@
 #include <cstddef>
 #include <memory>
 #include <span>
+#include <utility>
 
 namespace tesserank::parallel {
 
 class CollectiveRing;
+class PeerSums;
 
 /// Collectives over the ranks of one model, on memory of the backend's device. Every call is
 /// collective: all ranks call the same one with matching sizes, and each notes it before it begins
@@ -80,6 +82,11 @@ class Communicator {
     /// Where calls of collectives are noted; none: nowhere.
     virtual CollectiveRing* ring() const { return nullptr; }
 
+    /// What takes short sums off this communicator that a norm follows; none: nothing does. On all
+    /// ranks or on none.
+    void set_peers(std::shared_ptr<PeerSums> peers) { peers_ = std::move(peers); }
+    PeerSums* peers() const { return peers_.get(); }
+
   private:
     virtual void do_check(double /*seconds_waited*/) {}
     virtual void do_all_reduce(std::span<std::byte> data, kernels::DType dtype) = 0;
@@ -99,6 +106,8 @@ class Communicator {
                                std::span<std::size_t const> send_bytes,
                                std::span<std::byte> received,
                                std::span<std::size_t const> received_bytes) = 0;
+
+    std::shared_ptr<PeerSums> peers_;
 };
 
 }  // namespace tesserank::parallel

@@ -36,6 +36,9 @@ template <class L>
 struct Activation {
     kernels::TensorView local;
     L layout;
+    /// Of rows that are quantised (kernels::QuantisedRows), which do not go to other ranks; else no
+    /// data.
+    kernels::TensorView scales = {};
 };
 
 using Layout = std::variant<Replicated, Partial, HiddenSharded, BatchSharded, OnRank>;

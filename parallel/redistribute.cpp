@@ -67,6 +67,7 @@ AnyActivation Redistributor::operator()(AnyActivation const& from, Layout const&
     kernels::TraceRange const range(name_of_turn(from, to), kernels::TraceRange::Level::layout);
     return std::visit(
         [&](auto const& known, auto const& target) -> AnyActivation {
+            require(known.scales.data == nullptr, "quantised rows do not go to other ranks");
             return turn(known, target, place);
         },
         from, to);

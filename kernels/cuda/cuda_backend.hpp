@@ -51,12 +51,22 @@ class CudaBackend final : public Backend, public ResidentDecode {
     void quantise_rows(ConstTensorView w, TensorView w8, TensorView scales) override;
     void gemm_scaled(ConstTensorView x, ConstTensorView w8, ConstTensorView scales,
                      ConstTensorView bias, TensorView y) override;
+    bool quantises(QuantisedRows const& x, ConstTensorView w8, ConstTensorView scales,
+                   ConstTensorView bias, TensorView y) override;
+    void gemm_quantised(QuantisedRows const& x, ConstTensorView w8, ConstTensorView scales,
+                        ConstTensorView bias, TensorView y) override;
     // norm.cu
     void rms_norm(ConstTensorView x, ConstTensorView weight, float eps, TensorView y) override;
     void add_rms_norm(TensorView residual, ConstTensorView delta, ConstTensorView weight, float eps,
                       TensorView y) override;
     void layer_norm(ConstTensorView x, ConstTensorView weight, ConstTensorView bias, float eps,
                     TensorView y) override;
+    void rms_norm_quantised(ConstTensorView x, ConstTensorView weight, float eps,
+                            QuantisedRows y) override;
+    void add_rms_norm_quantised(TensorView residual, ConstTensorView delta, ConstTensorView weight,
+                                float eps, QuantisedRows y) override;
+    void layer_norm_quantised(ConstTensorView x, ConstTensorView weight, ConstTensorView bias,
+                              float eps, QuantisedRows y) override;
     void square_sums(ConstTensorView x, TensorView y) override;
     void scale_by_square_sums(TensorView x, ConstTensorView sums, std::size_t width,
                               ConstTensorView weight, float eps) override;
@@ -110,6 +120,9 @@ class CudaBackend final : public Backend, public ResidentDecode {
                 DeviceSpan<TokenLogprob> top) override;
     void advance(DeviceSpan<DecodeOutput const> chosen, DecodeTable const& table) override;
 
+    // peer_norms.cpp
+    std::unique_ptr<PeerNorms> make_peer_norms(PeerPlace const& place) override;
+
   private:
     /// Device memory that no other operation writes before this one's work has run: for what it
     /// needs between its kernels, and for host spans on their way. Calls within one operation give
@@ -122,6 +135,9 @@ class CudaBackend final : public Backend, public ResidentDecode {
         copy_from_host(std::as_bytes(host), device);
         return {reinterpret_cast<T const*>(device), host.size()};
     }
+
+    /// Whether rows of bf16 are quantised before they are multiplied with weights in fp8.
+    bool quantises_for(ConstTensorView const& bias) const;
 
     int device_;
     cudaDeviceProp properties_{};

@@ -72,11 +72,20 @@ void converting_gemm(CublasLt& library, Product const& product, std::byte* memor
     }
 }
 
+/// Rows that are quantised at once.
+std::size_t most_quantised(std::size_t cols) { return quantised_bytes / (cols + sizeof(float)); }
+
+Product quantised_product(QuantisedRows const& x, ConstTensorView const& w8,
+                          ConstTensorView const& scales, ConstTensorView const& bias,
+                          TensorView const& y) {
+    return {.x = x.values, .w = w8, .bias = bias, .y = y, .w_scales = scales, .x_scales = x.scales};
+}
+
 /// With x quantised by rows, in pieces. False when there is no algorithm for one of them; y is then
 /// still to be made.
 bool quantising_gemm(CublasLt& library, Product product, std::byte* memory, cudaStream_t stream) {
     auto const [x, w, bias, y, w_scales, x_scales] = product;
-    std::size_t const piece = std::min(x.rows, quantised_bytes / (x.cols + sizeof(float)));
+    std::size_t const piece = std::min(x.rows, most_quantised(x.cols));
     if (piece == 0) return false;
     TensorView const x8{{memory, DType::f8e4m3, piece, x.cols, x.cols}};
     std::byte* const behind = memory + (piece * x.cols + 15) / 16 * 16;
@@ -132,11 +141,31 @@ void CudaBackend::gemm_scaled(ConstTensorView x, ConstTensorView w8, ConstTensor
     if (x.rows <= skinny_tokens || x.cols == 0) return row_gemm(product, stream());
     std::byte* const memory = scratch(quantised_bytes);
     static_assert(3 * piece_elements * sizeof(float) <= quantised_bytes);
-    // Scales of rows came to cuBLASLt with 12.9, for Hopper only.
-    bool const quantises = properties().major == 9 && cublas_lt_->version() >= 120900 &&
-                           x.dtype == DType::bf16 && can_be_epilogue(bias, DType::bf16);
+    bool const quantises = x.dtype == DType::bf16 && quantises_for(bias);
     if (quantises && quantising_gemm(*cublas_lt_, product, memory, stream())) return;
     converting_gemm(*cublas_lt_, product, memory, stream());
+}
+
+/// Scales of rows came to cuBLASLt with 12.9, for Hopper only.
+bool CudaBackend::quantises_for(ConstTensorView const& bias) const {
+    return properties().major == 9 && cublas_lt_->version() >= 120900 &&
+           can_be_epilogue(bias, DType::bf16);
+}
+
+// In one piece, so that it is the same product.
+bool CudaBackend::quantises(QuantisedRows const& x, ConstTensorView w8, ConstTensorView scales,
+                            ConstTensorView bias, TensorView y) {
+    std::size_t const rows = x.values.rows, cols = x.values.cols;
+    return rows > skinny_tokens && cols > 0 && y.size() > 0 && rows <= most_quantised(cols) &&
+           quantises_for(bias) &&
+           cublas_lt_->can_multiply(quantised_product(x, w8, scales, bias, y));
+}
+
+void CudaBackend::gemm_quantised(QuantisedRows const& x, ConstTensorView w8, ConstTensorView scales,
+                                 ConstTensorView bias, TensorView y) {
+    contracts::gemm_quantised(x, w8, scales, bias, y);
+    require(quantises(x, w8, scales, bias, y), "rows are quantised for a product that cannot be");
+    cublas_lt_->multiply(quantised_product(x, w8, scales, bias, y), stream());
 }
 
 }  // namespace tesserank::kernels::cuda

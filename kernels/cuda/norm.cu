@@ -1,156 +1,82 @@
 #include "kernels/contracts.hpp"
 #include "kernels/cuda/cuda_backend.hpp"
-#include "kernels/cuda/device/memory.cuh"
+#include "kernels/cuda/norm_row.cuh"
+#include "kernels/cuda/norm_targets.cuh"
 #include "kernels/cuda/packs.cuh"
 
 #include <algorithm>
 
-/// A block for each row, which it reads once: the row stays in registers until its sums are known.
-/// The shape of a block, and with it the order of the sums, depends on the width alone. A row of
-/// 4096 columns takes 512 threads with two packs of 16 bytes each: enough loads under way to hide
-/// the way to memory also when a decode step has one row, and four such blocks fill a
-/// multiprocessor when there are many.
 namespace tesserank::kernels::cuda {
 namespace {
-
-constexpr unsigned most_threads = 512;
 
 struct NormArguments {
     TensorView sum;         ///< no data, or residual, to which delta is added before
     ConstTensorView x;      ///< sum where there is one
     ConstTensorView delta;  ///< with sum only
-    ConstTensorView weight, bias;
-    TensorView y;
-    float eps;
+    NormTerms terms;
 };
 
-enum class Norm { root_mean_square, layer };
-
-/// The same in all threads.
-__device__ __forceinline__ float block_sum(float value) {
-    __shared__ float parts[most_threads / warp_size];
-    value = warp_sum(value);
-    __syncthreads();  // an earlier sum has been read
-    if (threadIdx.x % warp_size == 0) parts[threadIdx.x / warp_size] = value;
-    __syncthreads();
-    unsigned const lane = threadIdx.x % warp_size;
-    return warp_sum(lane < blockDim.x / warp_size ? parts[lane] : 0.0F);
+template <int Width>
+__device__ __forceinline__ Floats<Width> fetch(NormArguments const& arguments, std::size_t row,
+                                               std::size_t col) {
+    auto pack = load_floats<Width>(row_of(arguments.x, row), DType::f32, col);
+    if (arguments.sum.data == nullptr) return pack;
+    auto const delta = load_floats<Width>(row_of(arguments.delta, row), DType::f32, col);
+    for (int i = 0; i < Width; ++i) pack.at[i] += delta.at[i];
+    store_floats<Width>(row_of(arguments.sum, row), DType::f32, col, pack);
+    return pack;
 }
 
-/// A row of which each thread holds `Packs` packs; columns behind those of all threads are read
-/// from memory whenever they are needed.
-template <int Width, int Packs>
-class Row {
-  public:
-    __device__ Row(NormArguments const& arguments, std::size_t row)
-        : sum_{arguments.sum.data == nullptr ? nullptr : row_of(arguments.sum, row)},
-          x_{row_of(arguments.x, row)},
-          delta_{row_of(arguments.delta, row)},
-          cols_{arguments.x.cols} {
-#pragma unroll
-        for (int i = 0; i < Packs; ++i) {
-            if (column(i) < cols_) held_[i] = fetch(column(i));
-        }
-        for (std::size_t c = column(Packs); c < cols_; c += step()) fetch(c);
-    }
-
-    /// work(pack, first column) for the columns of this thread.
-    template <class Work>
-    __device__ void for_each(Work const& work) const {
-#pragma unroll
-        for (int i = 0; i < Packs; ++i) {
-            if (column(i) < cols_) work(held_[i], column(i));
-        }
-        for (std::size_t c = column(Packs); c < cols_; c += step()) {
-            work(load_floats<Width>(x_, DType::f32, c), c);
-        }
-    }
-
-    /// The sum of term(element) over the whole row.
-    template <class Term>
-    __device__ float sum_of(Term const& term) const {
-        float sum = 0.0F;
-        for_each([&](Floats<Width> const& pack, std::size_t) {
-            for (int i = 0; i < Width; ++i) sum += term(pack.at[i]);
-        });
-        return block_sum(sum);
-    }
-
-  private:
-    static __device__ std::size_t step() { return std::size_t{blockDim.x} * Width; }
-    static __device__ std::size_t column(int pack) {
-        return (static_cast<std::size_t>(pack) * blockDim.x + threadIdx.x) * Width;
-    }
-    __device__ Floats<Width> fetch(std::size_t col) {
-        auto pack = load_floats<Width>(x_, DType::f32, col);
-        if (sum_ == nullptr) return pack;
-        auto const delta = load_floats<Width>(delta_, DType::f32, col);
-        for (int i = 0; i < Width; ++i) pack.at[i] += delta.at[i];
-        store_floats<Width>(sum_, DType::f32, col, pack);
-        return pack;
-    }
-
-    std::byte* sum_;
-    std::byte const* x_;
-    std::byte const* delta_;
-    std::size_t cols_;
-    Floats<Width> held_[Packs];
-};
-
-template <Norm norm, int Width, int Packs>
-__global__ void __launch_bounds__(most_threads) norm_kernel(NormArguments arguments) {
+template <NormKind kind, int Width, int Packs, class Target>
+__global__ void __launch_bounds__(most_norm_threads)
+    norm_kernel(NormArguments arguments, Target target) {
     let_next_grid_start();
-    constexpr unsigned line_bytes = 128;
-    if (threadIdx.x * line_bytes < arguments.weight.cols * size_of(arguments.weight.dtype)) {
-        prefetch_l2(arguments.weight.data + threadIdx.x * line_bytes);
-    }
+    prefetch_weight(arguments.terms);
     wait_for_previous_grid();
     std::size_t const index = blockIdx.x;
-    Row<Width, Packs> const row(arguments, index);
-    auto const width = static_cast<float>(arguments.x.cols);
-    float const mean = norm == Norm::layer ? row.sum_of([](float x) { return x; }) / width : 0.0F;
-    float const squares = row.sum_of([=](float x) { return (x - mean) * (x - mean); });
-    float const scale = 1.0F / sqrtf(squares / width + arguments.eps);
-    row.for_each([&](Floats<Width> pack, std::size_t col) {
-        auto const factors = load_floats<Width>(arguments.weight.data, arguments.weight.dtype, col);
-        for (int i = 0; i < Width; ++i) pack.at[i] = (pack.at[i] - mean) * scale * factors.at[i];
-        if (norm == Norm::layer && arguments.bias.data != nullptr) {
-            auto const offsets = load_floats<Width>(arguments.bias.data, arguments.bias.dtype, col);
-            for (int i = 0; i < Width; ++i) pack.at[i] += offsets.at[i];
-        }
-        store_floats<Width>(row_of(arguments.y, index), arguments.y.dtype, col, pack);
+    Row<Width, Packs> const row(row_of(arguments.x, index), arguments.x.cols, [&](std::size_t col) {
+        return fetch<Width>(arguments, index, col);
     });
+    target.write(row, Normed<kind, Width>(row, arguments.terms), index);
 }
 
-template <Norm norm, int Width>
-void launch_norm(NormArguments const& arguments, cudaStream_t stream) {
-    std::size_t const packs = arguments.x.cols / Width;
-    auto const threads = static_cast<unsigned>(
-        std::min<std::size_t>((packs + warp_size - 1) / warp_size * warp_size, most_threads));
-    std::size_t const held = (packs + threads - 1) / threads;
-    auto* const kernel = held <= 1   ? norm_kernel<norm, Width, 1>
-                         : held <= 2 ? norm_kernel<norm, Width, 2>
-                         : held <= 4 ? norm_kernel<norm, Width, 4>
-                                     : norm_kernel<norm, Width, 8>;
-    launch_dependent(kernel, {.grid = static_cast<unsigned>(arguments.x.rows), .block = threads},
-                     stream, arguments);
+template <NormKind kind, int Width, class Target>
+void launch_norm(NormArguments const& arguments, Target const& target, cudaStream_t stream) {
+    NormBlock const block(arguments.x.cols / Width);
+    auto* const kernel = block.held <= 1   ? norm_kernel<kind, Width, 1, Target>
+                         : block.held <= 2 ? norm_kernel<kind, Width, 2, Target>
+                         : block.held <= 4 ? norm_kernel<kind, Width, 4, Target>
+                                           : norm_kernel<kind, Width, 8, Target>;
+    launch_dependent(kernel,
+                     {.grid = static_cast<unsigned>(arguments.x.rows), .block = block.threads},
+                     stream, arguments, target);
 }
 
-template <Norm norm>
-void launch_norm(NormArguments const& a, cudaStream_t stream) {
+template <NormKind kind, class Target>
+void launch_norm(NormArguments const& a, Target const& target, cudaStream_t stream) {
     if (a.x.rows == 0 || a.x.cols == 0) return;
     constexpr int width = 4;
     bool const aligned = a.x.cols % width == 0 && rows_aligned(a.x) && rows_aligned(a.delta) &&
-                         rows_aligned(a.weight) && rows_aligned(a.bias) && rows_aligned(a.y);
+                         rows_aligned(a.terms.weight) && rows_aligned(a.terms.bias) &&
+                         target.aligned();
     if (aligned) {
-        launch_norm<norm, width>(a, stream);
+        launch_norm<kind, width>(a, target, stream);
     } else {
-        launch_norm<norm, 1>(a, stream);
+        launch_norm<kind, 1>(a, target, stream);
     }
 }
 
+NormArguments norm_of(ConstTensorView const& x, NormTerms const& terms) {
+    return {.sum = {}, .x = x, .delta = {}, .terms = terms};
+}
+
+NormArguments norm_of_sum(TensorView const& residual, ConstTensorView const& delta,
+                          NormTerms const& terms) {
+    return {.sum = residual, .x = residual, .delta = delta, .terms = terms};
+}
+
 template <int Width>
-__global__ void __launch_bounds__(most_threads)
+__global__ void __launch_bounds__(most_norm_threads)
     square_sums_kernel(ConstTensorView x, TensorView y) {
     let_next_grid_start();
     wait_for_previous_grid();
@@ -187,30 +113,41 @@ struct ScaleBySquareSums {
 
 void CudaBackend::rms_norm(ConstTensorView x, ConstTensorView weight, float eps, TensorView y) {
     contracts::norm(x, weight, {}, y);
-    launch_norm<Norm::root_mean_square>(
-        {.sum = {}, .x = x, .delta = {}, .weight = weight, .bias = {}, .y = y, .eps = eps},
-        stream());
+    launch_norm<NormKind::root_mean_square>(norm_of(x, {weight, {}, eps}), PlainTarget{y},
+                                            stream());
 }
 
 void CudaBackend::add_rms_norm(TensorView residual, ConstTensorView delta, ConstTensorView weight,
                                float eps, TensorView y) {
     contracts::add_norm(residual, delta, weight, y);
-    launch_norm<Norm::root_mean_square>({.sum = residual,
-                                         .x = residual,
-                                         .delta = delta,
-                                         .weight = weight,
-                                         .bias = {},
-                                         .y = y,
-                                         .eps = eps},
-                                        stream());
+    launch_norm<NormKind::root_mean_square>(norm_of_sum(residual, delta, {weight, {}, eps}),
+                                            PlainTarget{y}, stream());
 }
 
 void CudaBackend::layer_norm(ConstTensorView x, ConstTensorView weight, ConstTensorView bias,
                              float eps, TensorView y) {
     contracts::norm(x, weight, bias, y);
-    launch_norm<Norm::layer>(
-        {.sum = {}, .x = x, .delta = {}, .weight = weight, .bias = bias, .y = y, .eps = eps},
-        stream());
+    launch_norm<NormKind::layer>(norm_of(x, {weight, bias, eps}), PlainTarget{y}, stream());
+}
+
+void CudaBackend::rms_norm_quantised(ConstTensorView x, ConstTensorView weight, float eps,
+                                     QuantisedRows y) {
+    contracts::norm_quantised(x, weight, {}, y);
+    launch_norm<NormKind::root_mean_square>(norm_of(x, {weight, {}, eps}), QuantisedTarget{y},
+                                            stream());
+}
+
+void CudaBackend::add_rms_norm_quantised(TensorView residual, ConstTensorView delta,
+                                         ConstTensorView weight, float eps, QuantisedRows y) {
+    contracts::add_norm_quantised(residual, delta, weight, y);
+    launch_norm<NormKind::root_mean_square>(norm_of_sum(residual, delta, {weight, {}, eps}),
+                                            QuantisedTarget{y}, stream());
+}
+
+void CudaBackend::layer_norm_quantised(ConstTensorView x, ConstTensorView weight,
+                                       ConstTensorView bias, float eps, QuantisedRows y) {
+    contracts::norm_quantised(x, weight, bias, y);
+    launch_norm<NormKind::layer>(norm_of(x, {weight, bias, eps}), QuantisedTarget{y}, stream());
 }
 
 void CudaBackend::square_sums(ConstTensorView x, TensorView y) {
@@ -219,7 +156,7 @@ void CudaBackend::square_sums(ConstTensorView x, TensorView y) {
     bool const aligned = x.cols % width == 0 && rows_aligned(x);
     std::size_t const packs = std::max<std::size_t>(x.cols / (aligned ? width : 1), 1);
     auto const threads = static_cast<unsigned>(
-        std::min<std::size_t>((packs + warp_size - 1) / warp_size * warp_size, most_threads));
+        std::min<std::size_t>((packs + warp_size - 1) / warp_size * warp_size, most_norm_threads));
     launch_dependent(aligned ? square_sums_kernel<width> : square_sums_kernel<1>,
                      {.grid = static_cast<unsigned>(x.rows), .block = threads}, stream(), x, y);
 }

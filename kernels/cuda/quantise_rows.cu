@@ -2,9 +2,9 @@
 #include "kernels/cuda/device/launch.cuh"
 #include "kernels/cuda/elements.cuh"
 #include "kernels/cuda/quantise_rows.hpp"
+#include "kernels/cuda/quantised_packs.cuh"
 #include "kernels/quantisation.hpp"
 
-#include <bit>
 #include <cstdint>
 
 /// A block reads its row twice; the second time it comes from a cache.
@@ -20,38 +20,6 @@ struct QuantiseArguments {
     std::size_t source_stride, quantised_stride;
     std::size_t cols;
 };
-
-/// The bits of magnitudes are in the order of the magnitudes, and those of NaN are above all.
-__device__ __forceinline__ std::uint32_t magnitude_bits(float value) {
-    return __float_as_uint(value) & 0x7FFFFFFFU;
-}
-
-/// The largest of the block's values, in all threads.
-__device__ __forceinline__ std::uint32_t block_max(std::uint32_t value) {
-    __shared__ std::uint32_t of_warps[threads / 32];
-    for (int distance = 16; distance > 0; distance /= 2) {
-        value = max(value, __shfl_xor_sync(full_warp, value, distance));
-    }
-    if (threadIdx.x % 32 == 0) of_warps[threadIdx.x / 32] = value;
-    __syncthreads();
-    for (std::uint32_t const other : of_warps) value = max(value, other);
-    return value;
-}
-
-template <unsigned Width>
-__device__ __forceinline__ void store_quantised(Float8* to, Floats<Width> const& values,
-                                                float scale) {
-    if constexpr (Width == 1) {
-        *to = store_float<Float8>(values.at[0] / scale);
-    } else {
-        Pack<std::uint16_t, Width / 2> pairs;
-#pragma unroll
-        for (unsigned i = 0; i < Width / 2; ++i) {
-            pairs.at[i] = pack_f8(values.at[2 * i] / scale, values.at[2 * i + 1] / scale);
-        }
-        *reinterpret_cast<Pack<std::uint16_t, Width / 2>*>(to) = pairs;
-    }
-}
 
 /// Width neighbours at once; the columns divide by it.
 template <unsigned Width>

@@ -38,12 +38,17 @@ void Watch::poll(Query const& query) const {
 // What has ended is then waited for, in any case, for its error.
 void Watch::wait_for(cudaStream_t stream) const {
     if (look_) poll([&] { return cudaStreamQuery(stream); });
-    check_cuda(cudaStreamSynchronize(stream), "cudaStreamSynchronize");
+    check(cudaStreamSynchronize(stream), "cudaStreamSynchronize");
 }
 
 void Watch::wait_for(cudaEvent_t event) const {
     if (look_) poll([&] { return cudaEventQuery(event); });
-    check_cuda(cudaEventSynchronize(event), "cudaEventSynchronize");
+    check(cudaEventSynchronize(event), "cudaEventSynchronize");
+}
+
+void Watch::check(cudaError_t code, char const* call) const {
+    if (code != cudaSuccess && look_) look_(0.0);
+    check_cuda(code, call);
 }
 
 }  // namespace tesserank::kernels::cuda

@@ -22,6 +22,8 @@ class Watch {
   private:
     template <class Query>
     void poll(Query const& query) const;
+    /// Who looks may know better than CUDA what has failed.
+    void check(cudaError_t code, char const* call) const;
 
     std::function<void(double)> look_;
 };

@@ -3,6 +3,7 @@
 #include "kernels/backend.hpp"
 #include "model/forward_memory.hpp"
 #include "model/linear.hpp"
+#include "model/module.hpp"
 #include "model/module_spec.hpp"
 #include "model/placement.hpp"
 #include "model/vision/vision_context.hpp"
@@ -39,6 +40,11 @@ class Perceptron {
             up.layout};
         context.backend.activation(activation_, up.local, inner.local);
         return down_(context.backend, inner, y);
+    }
+
+    /// See Module::quantises.
+    bool quantises(VisionContext& context, kernels::TensorView const& x) const {
+        return first_quantises(up_, context, x);
     }
 
   private:

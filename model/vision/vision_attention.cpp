@@ -54,6 +54,10 @@ class VisionAttention final : public PlacedModule<Spread, VisionContext> {
         return output_(context.backend, mixed, y);
     }
 
+    bool quantises(VisionContext& context, TensorView const& x) const override {
+        return first_quantises(qkv_, context, x);
+    }
+
   private:
     void norm_whole_rows(VisionContext& context, TensorView query, TensorView key) const {
         Workspace::Frame const frame(context.workspace);

@@ -19,6 +19,10 @@ class VisionMlp final : public PlacedModule<Spread, VisionContext> {
         return perceptron_(context, x, y);
     }
 
+    bool quantises(VisionContext& context, kernels::TensorView const& x) const override {
+        return perceptron_.quantises(context, x);
+    }
+
   private:
     Perceptron<Spread> perceptron_;
 };

@@ -46,6 +46,8 @@ elseif(NOT DEFINED ENV{TESSERANK_EVERY_PLAN})
   emulated_golden(qwen2-tied-kv3 3 --new-tokens=4 --comm=nccl --placement=replicate-attention)
   emulated_golden(qwen3-qknorm 3 --new-tokens=4 --comm=nccl --placement=split-batch-attention)
   emulated_golden(llama-gqa-rope3-bf16 2 --new-tokens=4 --comm=nccl --dtype=bf16)
+  emulated_golden(llama-gqa-rope3 2 --new-tokens=4 --comm=mpi --fused-all-reduce=yes)
+  emulated_golden(qwen2-tied-kv3 3 --new-tokens=4 --comm=nccl --fused-all-reduce=auto)
   emulated_golden(internvl-hf 1 --new-tokens=2)
   emulated_golden(internvl-orig-qwen2 2 --new-tokens=2 --comm=nccl --placement=split-batch)
   emulated_golden(internvl-orig-25heads-bf16 3 --new-tokens=2 --comm=nccl)
@@ -59,8 +61,17 @@ else()
       emulated_golden(${case} 3 --new-tokens=8 --comm=mpi --placement=${placement})
     endforeach()
     emulated_golden(${case} 3 --new-tokens=8 --comm=nccl --dtype=bf16)
+    emulated_golden(${case} 2 --new-tokens=8 --comm=nccl --fused-all-reduce=yes)
+    emulated_golden(${case} 3 --new-tokens=8 --comm=mpi --fused-all-reduce=yes)
   endforeach()
 endif()
+
+add_test(NAME app/fault/stopped_within_kernel
+         COMMAND ${TESSERANK_PYTHON} ${PROJECT_SOURCE_DIR}/tests/app/faults/ranks_test.py --tesserank $<TARGET_FILE:tesserank_emulated>
+                 --golden ${PROJECT_SOURCE_DIR}/tests/golden --mpiexec ${MPIEXEC_EXECUTABLE}
+                 --count-reads $<TARGET_FILE:count_reads> stopped_within_kernel)
+set_tests_properties(app/fault/stopped_within_kernel PROPERTIES LABELS mpi TIMEOUT 120 PROCESSORS 2
+                     ENVIRONMENT "${UNCHECKED_ENVIRONMENT}")
 
 foreach(ranks IN ITEMS 1 2)
   emulated_test(app/emulated@${ranks} ${ranks} LABEL mpi SCRIPT emulated_test.py

@@ -111,6 +111,15 @@ def ranks_on_one_gpu_go_over_mpi(program: Program) -> None:
     expect(report["auto"] == "cuda", f"{report}")
 
 
+def sums_within_kernels_are_for_gpus(program: Program) -> None:
+    if program.options.ranks == 1:
+        return
+    words = ("bench", program.options.golden / "models" / "qwen2-tied-kv3" / "config.json", "--backend", "kokkos")
+    result = program.run(*words, "--fused-all-reduce", "yes", status=2)
+    wanted = "--fused-all-reduce yes is for --backend cuda, but this run is on kokkos"
+    expect(result.stderr.count("tesserank:") == 1 and wanted in result.stderr, result.stderr)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tesserank", required=True)
@@ -121,7 +130,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         program = Program(options, pathlib.Path(name))
         for case in (finds_the_emulated_gpus, generates_what_the_host_does, scores_what_the_host_does, benches,
-                     ranks_on_one_gpu_go_over_mpi):
+                     ranks_on_one_gpu_go_over_mpi, sums_within_kernels_are_for_gpus):
             case(program)
             print("ok", case.__name__)
 

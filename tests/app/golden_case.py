@@ -3,7 +3,7 @@
 
   golden_case.py --tesserank PROGRAM --case DIR --ranks N [--placement P] [--dtype D] [--batch B]
                  [--prefill-chunk N] [--backend B] [--comm C] [--new-tokens N] [--vision-chunk N] [--keep-vision WHEN]
-                 [--memory-limit SIZE] [--encoder kept|released] [--mpiexec M]
+                 [--memory-limit SIZE] [--fused-all-reduce HOW] [--encoder kept|released] [--mpiexec M]
 
 convert, generate (with --logits) and score (with --logits) run as a user would run them; check_outputs.py judges.
 With --dtype bf16 the tolerances for bfloat16 arithmetic apply. generate runs once more without --logits, where tokens may
@@ -34,7 +34,7 @@ def write_lines(path: pathlib.Path, rows: list[dict]) -> None:
 
 
 # Options of generate and score that are left out where the case does not give them.
-PASSED_ON = ("batch", "vision_chunk", "keep_vision", "memory_limit")
+PASSED_ON = ("batch", "vision_chunk", "keep_vision", "memory_limit", "fused_all_reduce")
 WORDS_FOR = {"kept": "vision encoder kept", "released": "vision encoder loaded for each batch"}
 
 
@@ -191,6 +191,7 @@ def main() -> int:
     parser.add_argument("--placement", default="shard")
     parser.add_argument("--backend", default="kokkos")
     parser.add_argument("--comm", default="auto")
+    parser.add_argument("--fused-all-reduce")
     parser.add_argument("--dtype", default="f32")
     parser.add_argument("--batch", type=int)
     parser.add_argument("--prefill-chunk", type=int, default=512)

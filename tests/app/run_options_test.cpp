@@ -43,6 +43,16 @@ TEST(RunOptions, AreReadAndOtherwiseHaveDefaults) {
     EXPECT_EQ(parse({}).prefill_chunk, 512U);
 }
 
+TEST(RunOptions, LeaveSumsWithinKernelsToWhoAsksForThem) {
+    EXPECT_EQ(parse({}).fused.use, "no");
+    EXPECT_EQ(parse({}).fused.limit, std::nullopt);
+    auto const fused = parse({"--fused-all-reduce", "auto", "--fused-limit=64K"}).fused;
+    EXPECT_EQ(fused.use, "auto");
+    EXPECT_EQ(fused.limit, 65536U);
+    expect_refused({"--fused-all-reduce", "maybe"}, "--fused-all-reduce is \"maybe\", expected");
+    expect_refused({"--fused-limit", "much"}, "--fused-limit is \"much\"");
+}
+
 TEST(RunOptions, SayHowRanksAreWatched) {
     auto const usual = parse({}).watch;
     EXPECT_EQ(usual.collective_timeout, 120U);

@@ -15,7 +15,7 @@ run    there: unpacks the archive, runs the steps, all of them when none is name
        exit status, as RESULTS/STEP.log (tests/bench/results/gpu). Needs python3 with numpy and h5py for the golden step,
        and torch and transformers for a part of the table.
 
-Steps: doctor operations golden memcheck racecheck initcheck table
+Steps: doctor operations golden fused memcheck racecheck initcheck table
 Which of them ran where, with which result, belongs in docs/gpu-status.md.
 TEXT
 }
@@ -83,6 +83,29 @@ golden() {
     return "$status"
 }
 
+# All-reduces within kernels: right, and how long a step of decode takes with and without. Ranks that share a GPU take
+# turns on it, so that only with several GPUs the times say anything.
+fused() {
+    local case gpus ranks comm how status=0
+    gpus=$(nvidia-smi --list-gpus | wc -l)
+    for ranks in 2 4; do
+        comm=mpi
+        if [[ $gpus -ge $ranks ]]; then comm=nccl; fi
+        for case in "$root"/tests/golden/models/{llama-gqa-rope3,llama-gqa-rope3-bf16,qwen2-tied-kv3}; do
+            echo "== $(basename "$case"), $ranks ranks, --comm $comm, fused"
+            python3 "$root/tests/app/golden_case.py" --tesserank "$folder/bin/tesserank" --mpiexec mpirun --case "$case" \
+                --ranks "$ranks" --backend cuda --comm "$comm" --fused-all-reduce yes || status=1
+        done
+        for how in no yes no yes; do
+            echo "== bench, $ranks ranks, --comm $comm, --fused-all-reduce $how"
+            mpirun --oversubscribe --bind-to none -n "$ranks" "$folder/bin/tesserank" bench "$root/demo/model/config.json" \
+                --backend cuda --comm "$comm" --dtype bf16 --batch 1,8,32 --prompt 64 --new 64 --fused-all-reduce "$how" \
+                --quiet || status=1
+        done
+    done
+    return "$status"
+}
+
 table() {
     mkdir -p "$folder/build"
     ln -sfn "$folder/bin" "$folder/build/app"
@@ -113,7 +136,7 @@ run() {
             *) steps+=("$1"); shift ;;
         esac
     done
-    if [[ ${#steps[@]} -eq 0 ]]; then steps=(doctor operations golden memcheck racecheck initcheck table); fi
+    if [[ ${#steps[@]} -eq 0 ]]; then steps=(doctor operations golden fused memcheck racecheck initcheck table); fi
     mkdir -p "$results"
     if [[ ! -d $folder ]]; then tar -C "$(dirname "$folder")" -xJf "$folder.tar.xz"; fi
     export PATH=$folder/openmpi/bin:$PATH OPAL_PREFIX=$folder/openmpi
@@ -126,7 +149,7 @@ run() {
         case $name in
             doctor) step doctor mpirun -n 2 "$folder/bin/tesserank" doctor ;;
             operations) step operations "$folder/bin/kernels_cuda_test" ;;
-            golden | table) step "$name" "$name" ;;
+            golden | fused | table) step "$name" "$name" ;;
             memcheck | racecheck | initcheck)
                 step "$name" compute-sanitizer --tool "$name" --error-exitcode 9 "$folder/bin/kernels_cuda_test" \
                     --gtest_brief=1 ;;

@@ -82,22 +82,27 @@ void Block::run_until_previous_grid_is_needed() {
     shared_memory_.assign(dynamic_shared(), dynamic_shared() + grid_->shared_bytes);
 }
 
-void Block::run() {
+bool Block::run() {
+    become_current();
     if (early_) {
         early_ = false;
-        become_current();
         prepare_shared_memory(grid_->shared_bytes);
         std::copy(shared_memory_.begin(), shared_memory_.end(), dynamic_shared());
         for (Thread* const thread : std::exchange(at_previous_grid_, {})) wake(*thread);
     }
+    for (Thread* const thread : std::exchange(giving_way_, {})) wake(*thread);
     while (live_ > 0) {
-        if (ready_.empty() && !wake_by_condition()) throw Fault(stuck());
+        if (ready_.empty() && !wake_by_condition()) {
+            if (!giving_way_.empty()) return false;
+            throw Fault(stuck());
+        }
         run_next();
     }
     if (!shared_memory_intact()) throw Fault("a thread wrote behind the dynamic shared memory");
     if (grid_->dependent && !waited_for_previous_grid_) {
         throw Fault("launched as dependent, but no thread called wait_for_previous_grid()");
     }
+    return true;
 }
 
 void Block::run_next() {
@@ -113,6 +118,11 @@ void Block::wait_for_previous_grid() {
     if (!early_) return;
     at_previous_grid_.push_back(running_);
     sleep("wait_for_previous_grid()");
+}
+
+void Block::give_way() {
+    giving_way_.push_back(running_);
+    sleep("what another process does");
 }
 
 void Block::enter(Thread& thread) {

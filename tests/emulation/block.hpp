@@ -51,8 +51,9 @@ class Block {
     Block(Block const&) = delete;
     Block& operator=(Block const&) = delete;
 
-    /// Both throw Fault.
-    void run();
+    /// Whether it has ended; not when all its threads wait for another process: run() goes on with
+    /// it. Both throw Fault.
+    bool run();
     void run_until_previous_grid_is_needed();
 
     static Block& current();
@@ -65,6 +66,7 @@ class Block {
                 void (*together)(unsigned, Payloads const&));
     void wait_until(std::function<bool()> condition, char const* what);
     void wait_for_previous_grid();
+    void give_way();
 
   private:
     void become_current();
@@ -82,6 +84,7 @@ class Block {
     uint3 index_;
     bool early_ = false;  ///< the grid before has not run yet
     std::vector<Thread*> at_previous_grid_;
+    std::vector<Thread*> giving_way_;
     std::vector<std::byte> shared_memory_;  ///< while it is early and does not run
     std::vector<Thread> threads_;
     std::deque<Thread*> ready_;

@@ -85,4 +85,6 @@ void wait_for_copies(std::size_t groups_under_way) {
 
 void wait_for_previous_grid() { Block::current().wait_for_previous_grid(); }
 
+void give_way() { Block::current().give_way(); }
+
 }  // namespace tesserank::emulation

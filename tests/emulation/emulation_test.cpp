@@ -1,13 +1,17 @@
 #include "kernels/cuda/device/launch.cuh"
 #include "kernels/cuda/device/memory.cuh"
 #include "kernels/cuda/device/mma.cuh"
+#include "kernels/cuda/device/peer.cuh"
 #include "kernels/dtype.hpp"
 #include "tests/emulation/fault.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <array>
+#include <cstdint>
 #include <cstring>
 #include <numeric>
 #include <string>
@@ -46,6 +50,15 @@ __global__ void half_of_the_block_waits() {
     } else {
         __syncwarp(threadIdx.x == 40 ? 0x0000ffffU : 0xffffffffU);
     }
+}
+
+/// Of both blocks, one after the other.
+__global__ void wait_for_words(std::uint32_t* words) {
+    if (threadIdx.x == 3) {
+        while (load_acquire(words + blockIdx.x) == 0) look_again();
+    }
+    __syncthreads();
+    if (threadIdx.x == 0) store_release(words + blockIdx.x, 2);
 }
 
 __global__ void lane_ends_early() {
@@ -262,6 +275,45 @@ TEST_F(EmulationTest, GraphsRunWhatWasCapturedAgain) {
     for (int i = 0; i < 3; ++i) check_cuda(cudaGraphLaunch(executable, stream), "");
     check_cuda(cudaGraphExecDestroy(executable), "");
     EXPECT_EQ(host(y, 1)[0], 6.0F);
+}
+
+TEST_F(EmulationTest, AKernelThatWaitsForAnotherProcessLetsTheHostGoOn) {
+    auto* const words = device<std::uint32_t>({0, 0});
+    check_cuda(cudaStreamSynchronize(stream), "");
+    launch(wait_for_words, {.grid = 2, .block = 64}, stream, words);
+    for (int block = 0; block < 2; ++block) {
+        for (int look = 0; look < 3; ++look) EXPECT_EQ(cudaStreamQuery(stream), cudaErrorNotReady);
+        EXPECT_EQ(words[block], 0U);
+        words[block] = 1;
+    }
+    EXPECT_EQ(cudaStreamSynchronize(stream), cudaSuccess);
+    EXPECT_EQ(words[0], 2U);
+    EXPECT_EQ(words[1], 2U);
+}
+
+TEST_F(EmulationTest, ExportedMemoryIsSharedAndKeepsWhatItHolds) {
+    float* const mine = device<float>({1.0F, 2.0F});
+    EXPECT_EQ(host(mine, 2)[1], 2.0F);
+    cudaIpcMemHandle_t handle;
+    check_cuda(cudaIpcGetMemHandle(&handle, mine), "");
+    EXPECT_EQ(mine[1], 2.0F);
+    auto const child = fork();
+    if (child == 0) {
+        void* theirs = nullptr;
+        bool const opened =
+            cudaIpcOpenMemHandle(&theirs, handle, cudaIpcMemLazyEnablePeerAccess) == cudaSuccess;
+        if (!opened || static_cast<float*>(theirs)[0] != 1.0F) _exit(1);
+        static_cast<float*>(theirs)[1] = 3.0F;
+        _exit(cudaIpcCloseMemHandle(theirs) == cudaSuccess ? 0 : 1);
+    }
+    int status = -1;
+    waitpid(child, &status, 0);
+    EXPECT_EQ(status, 0);
+    EXPECT_EQ(mine[1], 3.0F);
+    void* own = nullptr;
+    EXPECT_EQ(cudaIpcOpenMemHandle(&own, handle, cudaIpcMemLazyEnablePeerAccess),
+              cudaErrorInvalidValue)
+        << "as CUDA has it in the same process";
 }
 
 TEST_F(EmulationTest, CapturesRefuseWhatCudaRefuses) {

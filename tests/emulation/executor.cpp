@@ -22,6 +22,27 @@ std::unique_ptr<Block>& early_block() {
     return block;
 }
 
+/// A grid whose threads wait for another process. Never destroyed either.
+struct Halted {
+    std::unique_ptr<Block> block;
+    std::size_t number = 0;  ///< of the block
+};
+Halted& halted_grid() {
+    static auto& halted = *new Halted;
+    return halted;
+}
+
+/// The first block of the grid, when it is under way already. Static shared memory is one for all
+/// blocks of a kernel: two of them cannot be under way.
+std::unique_ptr<Block> take_early(std::shared_ptr<Grid const> const& grid) {
+    auto& early = early_block();
+    if (early == nullptr || early->grid().kernel != grid->kernel) return nullptr;
+    std::unique_ptr<Block> block;
+    if (&early->grid() == grid.get()) block = std::move(early);
+    early = nullptr;
+    return block;
+}
+
 std::string place(uint3 index) {
     return "(" + std::to_string(index.x) + ", " + std::to_string(index.y) + ", " +
            std::to_string(index.z) + ")";
@@ -35,29 +56,35 @@ uint3 index_of(std::size_t linear, dim3 const& shape) {
             static_cast<unsigned>(linear % plane / shape.x), static_cast<unsigned>(linear / plane)};
 }
 
-void run_grid(std::shared_ptr<Grid const> const& grid, std::shared_ptr<Grid const> const& next) {
-    std::unique_ptr<Block> first;
+bool run_grid(std::shared_ptr<Grid const> const& grid, std::shared_ptr<Grid const> const& next) {
+    auto& halted = halted_grid();
     auto& early = early_block();
-    // Static shared memory is one for all blocks of a kernel: two of them cannot be under way.
-    if (early != nullptr && early->grid().kernel == grid->kernel) {
-        if (&early->grid() == grid.get()) first = std::move(early);
-        early = nullptr;
-    }
     auto const blocks = std::size_t{grid->blocks.x} * grid->blocks.y * grid->blocks.z;
+    Halted now = std::move(halted);
     try {
-        if (next != nullptr && next->dependent && next->kernel != grid->kernel) {
-            early = std::make_unique<Block>(next, 0);
-            early->run_until_previous_grid_is_needed();
+        if (now.block == nullptr) {
+            now = {.block = take_early(grid), .number = 0};
+            if (next != nullptr && next->dependent && next->kernel != grid->kernel) {
+                early = std::make_unique<Block>(next, 0);
+                early->run_until_previous_grid_is_needed();
+            }
+        } else if (&now.block->grid() != grid.get()) {
+            throw Fault("two grids at a time, of which one waits for another process");
         }
-        for (std::size_t b = 0; b < blocks; ++b) {
-            if (b > 0 || first == nullptr) first = std::make_unique<Block>(grid, b);
-            first->run();
+        for (; now.number < blocks; ++now.number) {
+            if (now.block == nullptr) now.block = std::make_unique<Block>(grid, now.number);
+            if (!now.block->run()) {
+                halted = std::move(now);
+                return false;
+            }
+            now.block = nullptr;
         }
     } catch (Fault const& fault) {
         set_fault("kernel " + symbol_of(Block::current().grid().kernel) + ", block " +
                   place(blockIdx) + ": " + fault.what());
         early = nullptr;
     }
+    return true;
 }
 
 void fail(std::string const& what) { throw Fault("thread " + place(threadIdx) + " " + what); }

@@ -20,10 +20,12 @@ struct Grid {
     std::function<void()> body;
 };
 
-/// Sets the fault when a thread makes a mistake; the rest of the grid does not run then. Before it,
+/// Whether the grid has ended: when its threads wait for another process it has not, and goes on
+/// with the next call. Sets the fault when a thread makes a mistake; the rest of the grid does not
+/// run then. Before it,
 /// the first block of `next`, when that is a dependent grid, runs as far as it can without waiting
 /// for this one: what it reads or writes too early shows.
-void run_grid(std::shared_ptr<Grid const> const& grid, std::shared_ptr<Grid const> const& next);
+bool run_grid(std::shared_ptr<Grid const> const& grid, std::shared_ptr<Grid const> const& next);
 
 /// Ends the grid with a message about the calling thread.
 [[noreturn]] void fail(std::string const& what);
@@ -60,5 +62,8 @@ void commit_copies();
 void wait_for_copies(std::size_t groups_under_way);
 
 void wait_for_previous_grid();
+
+/// For a thread that looks again and again at what another process writes.
+void give_way();
 
 }  // namespace tesserank::emulation

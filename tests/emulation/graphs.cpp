@@ -103,11 +103,12 @@ cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t) { return result(devic
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
     Lock const lock(runtime_mutex());
-    return result(enqueue(stream, [nodes = executable->nodes] {
-        for (std::size_t i = 0; i < nodes->size() && device_state() == cudaSuccess; ++i) {
-            perform((*nodes)[i], i + 1 < nodes->size() ? &(*nodes)[i + 1] : nullptr);
+    for (Work const& node : *executable->nodes) {
+        if (cudaError_t const error = enqueue(stream, node); error != cudaSuccess) {
+            return result(error);
         }
-    }));
+    }
+    return result(device_state());
 }
 
 cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t*, std::size_t* count) {

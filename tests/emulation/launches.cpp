@@ -2,9 +2,12 @@
 #include "tests/emulation/executor.hpp"
 #include "tests/emulation/memory.hpp"
 #include "tests/emulation/streams.hpp"
+#include "tests/emulation/symbol.hpp"
 
 #include <algorithm>
 #include <map>
+#include <string>
+#include <string_view>
 #include <utility>
 
 namespace tesserank::emulation {
@@ -14,6 +17,11 @@ constexpr std::size_t granted_to_all = 48 * 1024;
 
 /// Dynamic shared memory that a kernel was granted.
 std::map<void const*, std::size_t>& grants() {
+    static std::map<void const*, std::size_t> all;
+    return all;
+}
+
+std::map<void const*, std::size_t>& grids_by_kernel() {
     static std::map<void const*, std::size_t> all;
     return all;
 }
@@ -30,10 +38,24 @@ bool allowed(cudaLaunchConfig_t const& config) {
 
 }  // namespace
 
-void perform(Work const& work, Work const* next) {
-    if (work.grid == nullptr) return work.run();
-    run_grid(work.grid, next == nullptr ? nullptr : next->grid);
+std::size_t grids_run(std::string_view name) {
+    std::lock_guard<std::recursive_mutex> const lock(runtime_mutex());
+    std::size_t sum = 0;
+    for (auto const& [kernel, count] : grids_by_kernel()) {
+        if (symbol_of(kernel).find(name) != std::string::npos) sum += count;
+    }
+    return sum;
+}
+
+bool perform(Work const& work, Work const* next) {
+    if (work.grid == nullptr) {
+        work.run();
+        return true;
+    }
+    bool const ended = run_grid(work.grid, next == nullptr ? nullptr : next->grid);
     check_guards(work.grid->kernel);
+    if (ended) ++grids_by_kernel()[work.grid->kernel];
+    return ended;
 }
 
 cudaError_t launch(cudaLaunchConfig_t const& config, void const* kernel,

@@ -2,6 +2,7 @@
 
 #include "tests/emulation/device.hpp"
 #include "tests/emulation/fault.hpp"
+#include "tests/emulation/shared_pages.hpp"
 #include "tests/emulation/streams.hpp"
 #include "tests/emulation/symbol.hpp"
 
@@ -10,6 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <memory>
 #include <string>
 
 using namespace tesserank::emulation;
@@ -17,7 +19,9 @@ using Lock = std::lock_guard<std::recursive_mutex>;
 
 namespace {
 
-constexpr std::size_t alignment = 256, guard = 256;
+constexpr std::size_t guard = 256;  ///< and how addresses are aligned
+/// So that other processes can have a block's memory.
+constexpr std::size_t page = 4096;
 constexpr unsigned char garbage = 0xCB, guarded = 0x5A;
 /// Large buffers get no more of it: time.
 constexpr std::size_t most_garbage = 4 << 20;
@@ -26,6 +30,10 @@ struct Allocation {
     std::size_t bytes = 0;
     cudaMemoryType type = cudaMemoryTypeDevice;
     std::byte* block = nullptr;  ///< null: registered memory of the host
+    std::shared_ptr<SharedPages> shared{};
+
+    /// Of the block.
+    std::size_t size() const { return (guard + bytes + guard + page - 1) / page * page; }
 };
 
 /// By address.
@@ -42,8 +50,6 @@ std::size_t bytes_on_device() {
     return sum;
 }
 
-std::size_t rounded(std::size_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
-
 void set_guards(Allocation const& a) {
     std::memset(a.block, guarded, guard);
     std::memset(a.block + guard + a.bytes, guarded, guard);
@@ -56,12 +62,11 @@ cudaError_t allocate(void** memory, std::size_t bytes, cudaMemoryType type) {
     if (type == cudaMemoryTypeDevice && bytes_on_device() + bytes > device_memory()) {
         return cudaErrorMemoryAllocation;
     }
-    auto* const block =
-        static_cast<std::byte*>(std::aligned_alloc(alignment, guard + rounded(bytes) + guard));
-    if (block == nullptr) return cudaErrorMemoryAllocation;
-    std::byte* const first = block + guard;
+    Allocation made{bytes, type};
+    made.block = static_cast<std::byte*>(std::aligned_alloc(page, made.size()));
+    if (made.block == nullptr) return cudaErrorMemoryAllocation;
+    std::byte* const first = made.block + guard;
     std::memset(first, garbage, std::min(bytes, most_garbage));
-    Allocation const made{bytes, type, block};
     set_guards(made);
     allocations()[reinterpret_cast<std::uintptr_t>(first)] = made;
     *memory = first;
@@ -87,6 +92,7 @@ cudaError_t release(void* memory, bool of_host) {
     }
     check_guards(nullptr);
     std::memset(memory, garbage, std::min(found->second.bytes, most_garbage));
+    found->second.shared = nullptr;
     std::free(found->second.block);
     allocations().erase(found);
     return device_state();
@@ -164,6 +170,20 @@ cudaError_t cudaHostUnregister(void* memory) {
     }
     run_all_streams();
     allocations().erase(found);
+    return result(device_state());
+}
+
+cudaError_t cudaIpcGetMemHandle(cudaIpcMemHandle_t* handle, void* memory) {
+    Lock const lock(runtime_mutex());
+    auto const found = allocations().find(reinterpret_cast<std::uintptr_t>(memory));
+    if (found == allocations().end() || found->second.type != cudaMemoryTypeDevice) {
+        return result(cudaErrorInvalidValue);
+    }
+    auto& [address, allocation] = *found;
+    if (allocation.shared == nullptr) {
+        allocation.shared = std::make_shared<SharedPages>(allocation.block, allocation.size());
+    }
+    allocation.shared->describe(guard, *handle);
     return result(device_state());
 }
 

@@ -4,6 +4,7 @@
 #include "tests/emulation/memory.hpp"
 
 #include <algorithm>
+#include <thread>
 #include <utility>
 
 namespace tesserank::emulation {
@@ -13,9 +14,14 @@ namespace {
 constexpr std::size_t longest_queue = 4096;
 
 void run_one(cudaStream_t stream) {
-    Work const work = std::move(stream->queue.front());
+    Work work = std::move(stream->queue.front());
     stream->queue.pop_front();
-    if (!faulted()) perform(work, stream->queue.empty() ? nullptr : &stream->queue.front());
+    auto const* const next = stream->queue.empty() ? nullptr : &stream->queue.front();
+    if (!faulted() && !perform(work, next)) {
+        stream->queue.push_front(std::move(work));
+        std::this_thread::yield();
+        return;
+    }
     ++stream->done;
 }
 
@@ -40,7 +46,7 @@ cudaError_t enqueue(cudaStream_t stream, Work work) {
     if (stream == nullptr) {
         if (cudaError_t const error = forbidden_in_capture(); error != cudaSuccess) return error;
         run_blocking_streams();
-        perform(work, nullptr);
+        while (!perform(work, nullptr)) std::this_thread::yield();
         return device_state();
     }
     if (stream->capture != nullptr) {

@@ -20,8 +20,9 @@ struct Work {
     std::function<void()> run;
     std::shared_ptr<Grid const> grid{};  ///< of a kernel, which has no `run`
 };
-/// `next` follows on the same stream; when it is a dependent kernel its first block begins before.
-void perform(Work const& work, Work const* next);
+/// Whether it has ended; see run_grid(). `next` follows on the same stream; when it is a dependent
+/// kernel its first block begins before.
+bool perform(Work const& work, Work const* next);
 
 /// A graph on its way, shared by the streams that take part.
 struct Capture {

@@ -18,6 +18,9 @@ std::vector<BackendMaker> backends_under_test() {
     return {{"cuda", [] { return make_cuda_backend(0); }}};
 }
 
+/// Those of Hopper have.
+bool quantises_activations() { return find_cuda_devices().list.at(0).major == 9; }
+
 void* allocate_for_test(std::size_t bytes) {
     void* memory = nullptr;
     if (bytes > 0) cuda::check_cuda(cudaMallocManaged(&memory, bytes), "cudaMallocManaged");

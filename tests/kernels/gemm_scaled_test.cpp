@@ -1,36 +1,8 @@
 #include "tests/kernels/backend_test.hpp"
+#include "tests/kernels/quantised.hpp"
 
 namespace tesserank::kernels {
 namespace {
-
-/// fp8 weights and their scales, in memory of the backends under test; `distance` columns lie
-/// between the rows.
-class Quantised {
-  public:
-    Quantised(std::size_t rows, std::size_t cols, std::size_t distance)
-        : rows_(rows),
-          cols_(cols),
-          stride_(cols + distance),
-          elements_(rows * stride_),
-          scales_(1, rows) {}
-
-    TensorView view() {
-        settle();
-        return {
-            {reinterpret_cast<std::byte*>(elements_.data()), DType::f8e4m3, rows_, cols_, stride_}};
-    }
-    TensorView scales() { return scales_.view(); }
-    std::uint8_t bits(std::size_t row, std::size_t col) {
-        settle();
-        return elements_[row * stride_ + col].bits;
-    }
-    float scale(std::size_t row) { return scales_.at(0, row); }
-
-  private:
-    std::size_t rows_, cols_, stride_;
-    std::vector<Float8, TestAllocator<Float8>> elements_;
-    Matrix scales_;
-};
 
 class GemmScaledTest : public BackendTest {
   protected:
@@ -150,6 +122,34 @@ TEST_P(GemmScaledTest, AgreesWithReference) {
                 compare({tokens, 83, 21, x, DType::f32, y, 1});
             }
         }
+    }
+}
+
+/// Also where rows follow each other as the rows of a norm do.
+TEST_P(GemmScaledTest, RowsThatAreQuantisedAlreadyGiveTheSame) {
+    for (std::size_t const tokens : Sizes{16, 17, 40}) {
+        Matrix const x = random(tokens, 208 + 8 - Matrix::gap, DType::bf16);
+        Matrix const w = random(48, 208), bias = random(1, 48, DType::bf16);
+        Quantised w8(48, 208, 16), x8(tokens, 208, 0);
+        auto const rows = x.view().cols_from(0, 208);
+        backend->quantise_rows(w.view(), w8.view(), w8.scales());
+        backend->quantise_rows(rows, x8.view(), x8.scales());
+        Matrix y(tokens, 48), scaled(tokens, 48), expected(tokens, 48);
+        bool const quantises =
+            backend->quantises(x8.rows(), w8.view(), w8.scales(), bias.view(), y.view());
+        EXPECT_EQ(quantises, quantises_activations() && tokens > 16);
+        if (backend->name() == "cuda" && !quantises) {
+            EXPECT_THROW(
+                backend->gemm_quantised(x8.rows(), w8.view(), w8.scales(), bias.view(), y.view()),
+                LogicError);
+            continue;
+        }
+        backend->gemm_quantised(x8.rows(), w8.view(), w8.scales(), bias.view(), y.view());
+        reference->gemm_quantised(x8.rows(), w8.view(), w8.scales(), bias.view(), expected.view());
+        expect_close(y, expected, {.relative = 0x1p-14F, .absolute = 0x1p-14F});
+        if (!quantises) continue;
+        backend->gemm_scaled(rows, w8.view(), w8.scales(), bias.view(), scaled.view());
+        expect_close(y, scaled, {});
     }
 }
 

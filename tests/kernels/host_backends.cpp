@@ -8,6 +8,8 @@ std::vector<BackendMaker> backends_under_test() {
     return {{"reference", make_reference_backend}, {"kokkos", make_kokkos_backend}};
 }
 
+bool quantises_activations() { return false; }
+
 void* allocate_for_test(std::size_t bytes) { return std::malloc(bytes); }
 void free_for_test(void* memory) { std::free(memory); }
 void settle() {}

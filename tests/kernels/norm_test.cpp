@@ -1,4 +1,9 @@
 #include "tests/kernels/backend_test.hpp"
+#include "tests/kernels/quantised.hpp"
+
+#include <bit>
+#include <cstdint>
+#include <functional>
 
 namespace tesserank::kernels {
 namespace {
@@ -241,6 +246,79 @@ TEST_P(NormTest, RefusesShapesThatDoNotFit) {
     EXPECT_THROW(backend->head_rms_norm(x.view(), 5, weight.view(), 0.0F), LogicError);
     EXPECT_THROW(backend->layer_norm(x.view(), Matrix(1, 6).view(), weight.view(), 0.0F, x.view()),
                  LogicError);
+}
+
+/// The norm of rows in bf16, quantised behind it, and the same in one operation.
+struct QuantisedNorm {
+    using Rows = std::function<void(TensorView)>;
+    using Fused = std::function<void(QuantisedRows)>;
+
+    QuantisedNorm(Backend& backend, std::size_t rows, std::size_t cols, std::size_t distance)
+        : wanted(rows, cols, distance),
+          found(rows, cols, distance),
+          backend_{backend},
+          rounded_(rows, cols, DType::bf16) {}
+
+    void compare(Rows const& norm, Fused const& fused) {
+        norm(rounded_.view());
+        backend_.quantise_rows(rounded_.view(), wanted.view(), wanted.scales());
+        fused(found.rows());
+        for (std::size_t t = 0; t < rounded_.rows(); ++t) {
+            ASSERT_EQ(std::bit_cast<std::uint32_t>(found.scale(t)),
+                      std::bit_cast<std::uint32_t>(wanted.scale(t)))
+                << "row " << t;
+            for (std::size_t k = 0; k < rounded_.cols(); ++k) {
+                ASSERT_EQ(found.bits(t, k), wanted.bits(t, k)) << "row " << t << ", column " << k;
+            }
+        }
+    }
+
+    Quantised wanted, found;
+
+  private:
+    Backend& backend_;
+    Matrix rounded_;
+};
+
+/// Widths that are held in registers and wider ones; rows that are aligned and others.
+TEST_P(NormTest, QuantisedNormsAreNormsThatAreQuantised) {
+    for (std::size_t const width : Sizes{1, 16, 17, 1040, 4100, 16512}) {
+        SCOPED_TRACE(width);
+        std::size_t const rows = 3, distance = width % 16 == 0 ? 16 : 1;
+        Matrix const wide = random(rows, width + 4 - Matrix::gap, DType::f32, 3.0F);
+        Matrix delta = random(rows, width + 4 - Matrix::gap);
+        auto const x = wide.view().cols_from(0, width);
+        Matrix const weight = random(1, width, DType::bf16), bias = random(1, width);
+        QuantisedNorm norm(*backend, rows, width, distance);
+        norm.compare([&](auto y) { backend->rms_norm(x, weight.view(), 1e-5F, y); },
+                     [&](auto y) { backend->rms_norm_quantised(x, weight.view(), 1e-5F, y); });
+        norm.compare([&](auto y) { backend->layer_norm(x, weight.view(), bias.view(), 1e-5F, y); },
+                     [&](auto y) {
+                         backend->layer_norm_quantised(x, weight.view(), bias.view(), 1e-5F, y);
+                     });
+        Matrix sum = wide, fused_sum = wide;
+        auto const term = delta.view().cols_from(0, width);
+        norm.compare(
+            [&](auto y) {
+                backend->add_rms_norm(sum.view().cols_from(0, width), term, weight.view(), 1e-5F,
+                                      y);
+            },
+            [&](auto y) {
+                backend->add_rms_norm_quantised(fused_sum.view().cols_from(0, width), term,
+                                                weight.view(), 1e-5F, y);
+            });
+        expect_close(fused_sum, sum, {});
+    }
+}
+
+TEST_P(NormTest, ARowThatIsNotFiniteGetsTheScaleNan) {
+    Matrix x = random(2, 32);
+    x.set(1, 5, NAN);
+    Matrix const weight = random(1, 32);
+    Quantised y(2, 32, 0);
+    backend->rms_norm_quantised(x.view(), weight.view(), 1e-5F, y.rows());
+    EXPECT_TRUE(std::isfinite(y.scale(0)));
+    EXPECT_TRUE(std::isnan(y.scale(1)));
 }
 
 INSTANTIATE_TEST_SUITE_P(Backends, NormTest, ::testing::ValuesIn(backends_under_test()),

@@ -1,7 +1,9 @@
 #include "kernels/cuda_device.hpp"
 #include "kernels/error.hpp"
 #include "model/resident_loop.hpp"
+#include "parallel/collective_ring.hpp"
 #include "parallel/nccl.hpp"
+#include "parallel/peer_sums.hpp"
 #include "parallel/self_communicator.hpp"
 #include "tests/emulation/device.hpp"
 #include "tests/model/support_resident.hpp"
@@ -18,6 +20,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 /// Both loops of decoding on the CUDA backend and NCCL, emulated: what is recorded is a graph, runs
@@ -61,6 +64,11 @@ class ResidentEmulatedTest : public test::MpiTest {
                                                      {.library = NCCL_DOUBLE, .seconds = seconds});
         }
         backend->set_watch([this](double waited) { ranks->check(waited); });
+    }
+    void add_peers() {
+        if (world.size() == 1) return;
+        ranks->set_peers(
+            std::make_shared<parallel::PeerSums>(world, *backend, parallel::PeerSumOptions{}));
     }
     void disconnect() {
         backend->set_watch(nullptr);
@@ -149,6 +157,51 @@ TEST_F(ResidentEmulatedTest, Fp8WeightsGiveTheLogitsOfTheReferenceBackend) {
                                    {.eos_ids = {}, .text = nullptr, .logits = &wanted}));
         for (auto const& [id, rows] : wanted.rows) test::expect_close(found.rows.at(id), rows);
     }
+}
+
+/// In pieces of up to 16 rows nothing but weights is quantised; see weight_format_test.cpp for the
+/// bound.
+TEST_F(ResidentEmulatedTest, NormsQuantiseTheRowsOfLongPrompts) {
+    auto config = test::decoder_with({6, 3, 16});
+    config.hidden = 32;
+    config.intermediate = 96;
+    auto const plan = test::preset_plan(config, "shard", world.size());
+    Requests const requests{test::request_of(config, "a", 20, 1)};
+    auto const logits_of = [&](std::size_t max_rows) {
+        TransformerOptions const options{.compute = DType::bf16,
+                                         .inner = DType::bf16,
+                                         .weights = WeightFormat::fp8,
+                                         .max_rows = max_rows};
+        test::KeepLogits logits;
+        run(config, plan, requests, {.eos_ids = {}, .text = nullptr, .logits = &logits}, options);
+        return logits.rows;
+    };
+    auto const wanted = logits_of(16);
+    auto const before = emulation::grids_run("QuantisedTarget");
+    auto const found = logits_of(20);
+    EXPECT_GT(emulation::grids_run("QuantisedTarget"), before);
+    for (auto const& [id, rows] : wanted) test::expect_close(found.at(id), rows, 0.15);
+}
+
+/// The double of NCCL adds in the order of the ranks too.
+TEST_F(ResidentEmulatedTest, SumsWithinKernelsGiveTheSameBits) {
+    auto const config = test::decoder_with_everything();
+    auto const plan = test::preset_plan(config, "shard", world.size());
+    auto requests = test::ragged_requests(config);
+    requests.resize(3);
+    TransformerOptions const options{.compute = DType::bf16, .weights = WeightFormat::fp8};
+    auto const logits_and_calls = [&] {
+        test::KeepLogits logits;
+        auto const before = world.ring()->snapshot().calls;
+        run(config, plan, requests, {.eos_ids = {}, .text = nullptr, .logits = &logits}, options);
+        return std::pair(logits.rows, world.ring()->snapshot().calls - before);
+    };
+    auto const wanted = logits_and_calls();
+    add_peers();
+    auto const before = emulation::grids_run("peer_norm");
+    EXPECT_EQ(logits_and_calls(), wanted);
+    compare(config, plan, requests, {}, options);
+    EXPECT_EQ(emulation::grids_run("peer_norm") > before, world.size() > 1);
 }
 
 TEST_F(ResidentEmulatedTest, EndsSequencesByIdAndByText) {

@@ -59,12 +59,12 @@ class Run:
         return text
 
 
-def long_run(job: Job, ranks: int, batch: int = 4, event: str = "batch") -> Run:
+def long_run(job: Job, ranks: int, *words: object, batch: int = 4, event: str = "batch", tokens: int = 100) -> Run:
     """One that is decoding, after its first batch."""
     job.convert()
     (job.folder / "in.jsonl").write_text("".join(json.dumps(
-        {"id": str(i), "tokens": [1 + i % 50, 2], "max_new_tokens": 100, "ignore_eos": True}) + "\n" for i in range(4000)))
-    run = Run(job, ranks, *job.generate_words(job.model, "--batch", batch, "--log-json"))
+        {"id": str(i), "tokens": [1 + i % 50, 2], "max_new_tokens": tokens, "ignore_eos": True}) + "\n" for i in range(4000)))
+    run = Run(job, ranks, *job.generate_words(job.model, "--batch", batch, "--log-json", *words))
     run.wait_for(event)
     return run
 
@@ -75,8 +75,6 @@ def messages_of(text: str) -> list[str]:
 
 def once(text: str, pattern: str) -> None:
     expect(len(re.findall(pattern, text)) == 1, f"want once: {pattern}")
-
-
 
 
 def fault_on(job: Job, rank: int, call: str, path: str, start: int, how: object) -> dict:

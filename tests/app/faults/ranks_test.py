@@ -33,6 +33,15 @@ def stopped_last(job: Job) -> None:
     stopped(job, 2)
 
 
+def stopped_within_kernel(job: Job) -> None:
+    """Of the program on the emulated GPU: the others' devices wait for the rank, within the kernel that adds up."""
+    run = long_run(job, 3, "--backend", "cuda", "--comm", "mpi", "--fused-all-reduce", "yes", tokens=2)
+    run.send(signal.SIGSTOP, 1)
+    text = run.ends_soon(4)
+    once(text, r"tesserank: no progress on any rank for [0-9.]+ s: ")
+    once(text, r"rank 1 \([^)]+\) does not answer: it is stopped, or its node cannot be reached")
+
+
 def killed(job: Job) -> None:
     """The launcher sees that, and tells of it."""
     for victim in (0, 1):
@@ -77,4 +86,5 @@ def second_signal(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    main({case.__name__: case for case in (stopped_first, stopped_last, killed, paused, out_of_memory, second_signal)})
+    main({case.__name__: case for case in (
+        stopped_first, stopped_last, stopped_within_kernel, killed, paused, out_of_memory, second_signal)})

@@ -1,0 +1,95 @@
+#include "tests/emulation/shared_pages.hpp"
+
+#include "tests/emulation/streams.hpp"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <map>
+#include <string>
+#include <system_error>
+
+using namespace tesserank::emulation;
+using Lock = std::lock_guard<std::recursive_mutex>;
+
+namespace {
+
+/// What a handle holds: a file of the process that has the memory.
+struct Place {
+    pid_t process;
+    int file;
+    std::size_t bytes, offset;
+};
+static_assert(sizeof(Place) <= sizeof(cudaIpcMemHandle_t));
+
+struct Mapping {
+    void* first = nullptr;
+    std::size_t bytes = 0;
+};
+
+/// Of other processes' memory, by the address that was given out.
+std::map<void*, Mapping>& mappings() {
+    static std::map<void*, Mapping> all;
+    return all;
+}
+
+[[noreturn]] void throw_errno(char const* call) {
+    throw std::system_error(errno, std::generic_category(), call);
+}
+
+}  // namespace
+
+namespace tesserank::emulation {
+
+SharedPages::SharedPages(std::byte* first, std::size_t bytes)
+    : first_{first}, bytes_{bytes}, file_{memfd_create("emulated device memory", MFD_CLOEXEC)} {
+    if (file_ < 0) throw_errno("memfd_create");
+    if (pwrite(file_, first, bytes, 0) != static_cast<ssize_t>(bytes)) throw_errno("pwrite");
+    if (mmap(first, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file_, 0) == MAP_FAILED)
+        throw_errno("mmap");
+}
+
+SharedPages::~SharedPages() {
+    mmap(first_, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    close(file_);
+}
+
+void SharedPages::describe(std::size_t offset, cudaIpcMemHandle_t& handle) const {
+    Place const place{.process = getpid(), .file = file_, .bytes = bytes_, .offset = offset};
+    std::memcpy(&handle, &place, sizeof(place));
+}
+
+}  // namespace tesserank::emulation
+
+cudaError_t cudaIpcOpenMemHandle(void** memory, cudaIpcMemHandle_t handle, unsigned flags) {
+    Lock const lock(runtime_mutex());
+    Place place{};
+    std::memcpy(&place, &handle, sizeof(place));
+    if (flags != cudaIpcMemLazyEnablePeerAccess || place.process == getpid()) {
+        return result(cudaErrorInvalidValue);
+    }
+    auto const path =
+        "/proc/" + std::to_string(place.process) + "/fd/" + std::to_string(place.file);
+    int const file = open(path.c_str(), O_RDWR | O_CLOEXEC);
+    if (file < 0) return result(cudaErrorInvalidResourceHandle);
+    void* const first = mmap(nullptr, place.bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    close(file);
+    if (first == MAP_FAILED) return result(cudaErrorMemoryAllocation);
+    *memory = static_cast<std::byte*>(first) + place.offset;
+    mappings()[*memory] = {first, place.bytes};
+    return result(device_state());
+}
+
+cudaError_t cudaIpcCloseMemHandle(void* memory) {
+    Lock const lock(runtime_mutex());
+    auto const found = mappings().find(memory);
+    if (found == mappings().end()) return result(cudaErrorInvalidValue);
+    run_all_streams();
+    munmap(found->second.first, found->second.bytes);
+    mappings().erase(found);
+    return result(device_state());
+}
