@@ -36,7 +36,7 @@ void admit_size(std::size_t width, std::size_t height, PictureLimits const& limi
                          " pixels; at most " + std::to_string(limits.pixels) +
                          " pixels are read (--max-image-pixels): make it smaller");
     }
-    if (limits.before_pixels) limits.before_pixels(width, height);
+    if (limits.before_pixels != nullptr) (*limits.before_pixels)(width, height);
 }
 
 Picture turn_upright(Picture picture, int orientation) {

@@ -16,8 +16,8 @@ struct PictureLimits {
     /// Of the longer side, as in a JPEG: resizing takes memory in proportion to it.
     std::size_t side = 65'535;
     /// Called with width and height when they are within the limits, before memory is taken for the
-    /// pixels: may wait until there is some.
-    std::function<void(std::size_t, std::size_t)> before_pixels = nullptr;
+    /// pixels: may wait until there is some. Borrowed.
+    std::function<void(std::size_t, std::size_t)> const* before_pixels = nullptr;
 };
 
 /// Errors: InputError for a file too large to be read as a picture.

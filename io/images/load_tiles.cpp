@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <functional>
 #include <string_view>
 #include <vector>
 
@@ -57,10 +58,12 @@ std::size_t bytes_to_cut(std::size_t width, std::size_t height, TilingOptions co
 model::Picture load_tiles(std::string const& source, PictureOptions const& options) {
     auto const bytes = is_data_url(source) ? decode_data_url(source) : read_file(source, options);
     DecodeRoom::Share share;
-    auto limits = options.limits;
-    limits.before_pixels = [&](std::size_t width, std::size_t height) {
+    std::function<void(std::size_t, std::size_t)> const take = [&](std::size_t width,
+                                                                   std::size_t height) {
         share = options.room->take(bytes_to_cut(width, height, options.tiling));
     };
+    auto limits = options.limits;
+    limits.before_pixels = &take;
     auto const picture = decode_picture(bytes, limits);
     auto const tiles = cut_tiles(picture, options.tiling);
     model::Picture result{.tiles = tiles.size(), .rgb = {}};
