@@ -284,7 +284,7 @@ def converts_anew(launcher: str):
 
 FAILS_ONCE = """#!/usr/bin/env bash
 if [[ ${{SLURM_RESTART_COUNT:-0}} == 0 && ${{OMPI_COMM_WORLD_RANK:-${{SLURM_PROCID:-0}}}} == 1 ]]; then
-    (until [[ -e {folder}/anew.h5.partial ]]; do :; done; kill -9 $$) &
+    (until [[ -e {folder}/anew.h5.partial || ! -e /proc/$$ ]]; do :; done; kill -9 $$) &
 fi
 exec {tesserank} "$@"
 """
