@@ -99,7 +99,7 @@ def stopped_last(job: Job) -> None:
 
 def stopped_within_kernel(job: Job) -> None:
     """Of the program on the emulated GPU: the others' devices wait for the rank, within the kernel that adds up."""
-    run = long_run(job, 3, "--backend", "cuda", "--comm", "mpi", "--fused-all-reduce", "yes", tokens=20)
+    run = long_run(job, 3, "--backend", "cuda", "--comm", "mpi", "--fused-all-reduce", "yes", tokens=8)
     time.sleep(0.5)  # into the next batch
     run.send(signal.SIGSTOP, 1)
     text = run.ends_soon(4)
