@@ -31,6 +31,11 @@ function(emulated_golden case ranks)
   string(REGEX REPLACE "--[a-z-]+=" "/" variant "${variant}")
   emulated_test(golden/emulated/${case}${variant}@${ranks} ${ranks} LABEL golden SCRIPT golden_case.py
                 ARGUMENTS --case ${GOLDEN_MODELS}/${case} --backend cuda --seconds 500 ${ARGN})
+  if("${ARGN}" MATCHES fused)
+    # A row for each: the batch's rows are summed within kernels.
+    set_property(TEST golden/emulated/${case}${variant}@${ranks} APPEND PROPERTY
+                 ENVIRONMENT TESSERANK_EMULATED_MULTIPROCESSORS=24)
+  endif()
 endfunction()
 
 # Whole models: under the sanitizers a step would take a minute, and what it runs there is what the tests of the
@@ -71,7 +76,7 @@ add_test(NAME app/fault/stopped_within_kernel
                  --golden ${PROJECT_SOURCE_DIR}/tests/golden --mpiexec ${MPIEXEC_EXECUTABLE}
                  --count-reads $<TARGET_FILE:count_reads> stopped_within_kernel)
 set_tests_properties(app/fault/stopped_within_kernel PROPERTIES LABELS mpi TIMEOUT 120 PROCESSORS 2
-                     ENVIRONMENT "${UNCHECKED_ENVIRONMENT}")
+                     ENVIRONMENT "${UNCHECKED_ENVIRONMENT};TESSERANK_EMULATED_MULTIPROCESSORS=24")
 
 foreach(ranks IN ITEMS 1 2)
   emulated_test(app/emulated@${ranks} ${ranks} LABEL mpi SCRIPT emulated_test.py

@@ -35,11 +35,14 @@ def stopped_last(job: Job) -> None:
 
 def stopped_within_kernel(job: Job) -> None:
     """Of the program on the emulated GPU: the others' devices wait for the rank, within the kernel that adds up."""
-    run = long_run(job, 3, "--backend", "cuda", "--comm", "mpi", "--fused-all-reduce", "yes", tokens=2)
+    run = long_run(job, 3, "--backend", "cuda", "--comm", "mpi", "--fused-all-reduce", "yes", tokens=8)
+    time.sleep(0.5)  # into the next batch
     run.send(signal.SIGSTOP, 1)
     text = run.ends_soon(4)
     once(text, r"tesserank: no progress on any rank for [0-9.]+ s: ")
     once(text, r"rank 1 \([^)]+\) does not answer: it is stopped, or its node cannot be reached")
+    for other in (0, 2):
+        once(text, rf"  rank {other} \([^)]+\) waits since [0-9.]+ s ")
 
 
 def killed(job: Job) -> None:
