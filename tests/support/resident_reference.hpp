@@ -35,11 +35,12 @@ class ResidentReference final : public kernels::reference::ReferenceBackend,
         if (!buffer) return buffer;
         held += bytes;
         most_held = std::max(most_held, held);
-        inner_ = buffer.get_deleter();
+        inner_[buffer.get()] = buffer.get_deleter();
         auto const release = [](void* self, std::byte* memory, std::size_t size) noexcept {
             auto& backend = *static_cast<ResidentReference*>(self);
             backend.held -= size;
-            backend.inner_.release(backend.inner_.context, memory, size);
+            auto const inner = backend.inner_.extract(memory).mapped();
+            inner.release(inner.context, memory, size);
         };
         return {buffer.release(), kernels::BufferDeleter{release, this, bytes}};
     }
@@ -248,7 +249,7 @@ class ResidentReference final : public kernels::reference::ReferenceBackend,
     }
 
     bool replaying_ = false;
-    kernels::BufferDeleter inner_;
+    std::map<std::byte*, kernels::BufferDeleter> inner_;  ///< small and large memory differ
 };
 
 }  // namespace tesserank::test
