@@ -66,7 +66,9 @@ class CudaPeerNorms final : public PeerNorms {
 
     Address address() const override {
         cudaIpcMemHandle_t native;
-        check_cuda(cudaIpcGetMemHandle(&native, memory_.get()), "cudaIpcGetMemHandle");
+        auto const code = cudaIpcGetMemHandle(&native, memory_.get());
+        if (code != cudaSuccess) cudaGetLastError();  // or the next launch would be blamed for it
+        check_cuda(code, "cudaIpcGetMemHandle");
         Address address;
         std::memcpy(address.data(), &native, sizeof native);
         return address;
@@ -82,6 +84,12 @@ class CudaPeerNorms final : public PeerNorms {
             }
             arguments_.memory[rank] = static_cast<PeerMemory*>(memory);
         }
+    }
+
+    void disconnect() noexcept override {
+        cudaStreamSynchronize(backend_.stream());
+        peers_.clear();
+        arguments_.memory[0] = nullptr;
     }
 
     std::size_t most_rows() const override { return most_rows_; }
