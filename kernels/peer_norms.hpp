@@ -47,8 +47,6 @@ class PeerNorms {
     /// Backend::add_rms_norm.  residual, partial [T, H] f32.
     virtual void add_rms_norm(TensorView residual, ConstTensorView partial, ConstTensorView weight,
                               float eps, TensorView y) = 0;
-    virtual void add_rms_norm_quantised(TensorView residual, ConstTensorView partial,
-                                        ConstTensorView weight, float eps, QuantisedRows y) = 0;
 
     /// Kernels that wait for other ranks end, now and from now on, with an error of the device.
     /// From any thread.

@@ -94,13 +94,6 @@ void PeerSums::add_rms_norm(kernels::TensorView const& residual, kernels::Tensor
     norms_->add_rms_norm(residual, partial, weight, eps, y);
 }
 
-void PeerSums::add_rms_norm(kernels::TensorView const& residual, kernels::TensorView const& partial,
-                            kernels::ConstTensorView const& weight, float eps,
-                            kernels::QuantisedRows const& y) {
-    CollectiveScope const scope(world_.ring(), sum_of(partial));
-    norms_->add_rms_norm_quantised(residual, partial, weight, eps, y);
-}
-
 // What failed stays so: kernels that are still queued end with errors, and may be waited for.
 void PeerSums::check(double seconds_waited) {
     if (ended_.empty() && seconds_waited <= options_.seconds) return;

@@ -40,9 +40,6 @@ class PeerSums {
     void add_rms_norm(kernels::TensorView const& residual, kernels::TensorView const& partial,
                       kernels::ConstTensorView const& weight, float eps,
                       kernels::TensorView const& y);
-    void add_rms_norm(kernels::TensorView const& residual, kernels::TensorView const& partial,
-                      kernels::ConstTensorView const& weight, float eps,
-                      kernels::QuantisedRows const& y);
 
     /// See Communicator::check. What takes long is no failure as long as no kernel waits for a
     /// rank.

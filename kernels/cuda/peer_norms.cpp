@@ -100,11 +100,6 @@ class CudaPeerNorms final : public PeerNorms {
         contracts::add_norm(residual, partial, weight, y);
         peer_norm(arguments(residual, partial, weight, eps), y, backend_.stream());
     }
-    void add_rms_norm_quantised(TensorView residual, ConstTensorView partial,
-                                ConstTensorView weight, float eps, QuantisedRows y) override {
-        contracts::add_norm_quantised(residual, partial, weight, y);
-        peer_norm(arguments(residual, partial, weight, eps), y, backend_.stream());
-    }
 
     void stop() noexcept override {
         std::atomic_ref(words_->stop).store(1, std::memory_order_release);

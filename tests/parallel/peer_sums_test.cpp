@@ -110,22 +110,6 @@ TEST_F(PeerSumsTest, GivesTheSumInRankOrderWithItsNorm) {
     }
 }
 
-TEST_F(PeerSumsTest, QuantisesTheNormOfASum) {
-    std::size_t const rows = 5, cols = 64;
-    auto const weight = put(random(cols, 7), 1);
-    auto const residual = put(random(rows * cols, 3), rows),
-               wanted = put(random(rows * cols, 3), rows);
-    auto const y = quantised_in(make(rows, cols, DType::bf16));
-    auto const wanted_y = quantised_in(make(rows, cols, DType::bf16));
-    auto const partial = put(term(rows * cols, 1, world.rank()), rows);
-    auto const sum = put(sum_in_order(rows * cols, 1), rows);
-    peers.add_rms_norm(residual, partial, weight, eps, y);
-    backend->add_rms_norm_quantised(wanted, sum, weight, eps, wanted_y);
-    EXPECT_EQ(bytes(residual), bytes(wanted));
-    EXPECT_EQ(bytes(y.values), bytes(wanted_y.values));
-    EXPECT_EQ(bytes(y.scales), bytes(wanted_y.scales));
-}
-
 TEST_F(PeerSumsTest, CallsOfAnyLengthFollowEachOther) {
     std::size_t const most_rows = 6, cols = 36;
     std::mt19937 lengths(5);  // the same on all ranks
@@ -149,7 +133,7 @@ TEST_F(PeerSumsTest, CallsOfAnyLengthFollowEachOther) {
 /// Two sums in a recording that is replayed again and again: what a rank adds grows from one to
 /// the next.
 TEST_F(PeerSumsTest, RecordingsAreReplayed) {
-    std::size_t const rows = 3, cols = 32, replays = world.size() > 4 ? 200 : 1000;
+    std::size_t const rows = 3, cols = 32, replays = world.size() > 4 ? 200 : 400;
     auto const ones = Floats(rows * cols, 1.0F);
     auto const weight = put(random(cols, 7), 1), step = put(ones, rows), y = make(rows, cols);
     auto const residual = put(Floats(rows * cols), rows);
