@@ -123,7 +123,7 @@ def sums_within_kernels_are_for_gpus(program: Program) -> None:
 def says_why_no_sums_are_within_kernels(program: Program) -> None:
     several = program.options.ranks > 1
     why = "auto takes them with --comm nccl only" if several else "one rank has nothing to add up"
-    (program.folder / "in.jsonl").write_text(json.dumps({"tokens": [1, 2], "max_new_tokens": 2}))
+    (program.folder / "in.jsonl").write_text(json.dumps({"id": "a", "tokens": [1, 2], "max_new_tokens": 2}) + "\n")
     words = ("--input", program.folder / "in.jsonl", "--output", program.folder / "few.jsonl", "--backend", "kokkos")
     said = program.run("generate", program.model, *words, "--fused-all-reduce", "auto" if several else "yes").stderr
     expect(f"no all-reduces within kernels: {why}" in said, said)
