@@ -15,6 +15,16 @@
 #include <span>
 
 namespace tesserank::app {
+namespace {
+
+/// Why sums within kernels are not tried, whatever the device; empty: they are.
+std::string why_no_peers(std::string_view use, int ranks, std::string_view comm) {
+    if (ranks == 1) return "one rank has nothing to add up";
+    if (use == "auto" && comm != "nccl") return "auto takes them with --comm nccl only";
+    return {};
+}
+
+}  // namespace
 
 std::vector<RankGpu> gather_gpus(parallel::MpiCommunicator& ranks) {
     auto const mine = find_gpu(rank_on_node(ranks.nodes(), ranks.rank()));
@@ -73,8 +83,10 @@ void RankDevice::connect(std::string_view comm) {
 /// Ranks that share a device take turns on it: a kernel that waits for another rank's waits for its
 /// turn to end.
 void RankDevice::join_peers(DeviceWish const& wish) {
+    if (wish.fused == "no") return;
     bool const if_possible = wish.fused == "auto";
-    if (wish.fused == "no" || ranks_.size() == 1 || (if_possible && comm_name_ != "nccl")) return;
+    auto const why_not = why_no_peers(wish.fused, ranks_.size(), comm_name_);
+    if (!why_not.empty()) return note("no all-reduces within kernels: " + why_not);
     parallel::agree(ranks_, [this] {
         if (backend_name_ == "cuda") return;
         throw kernels::InputError(

@@ -54,9 +54,9 @@ template <class Context>
 bool sums_later(Block<Context> const& block, parallel::Redistributor const& redistribute,
                 parallel::AnyActivation const& output) {
     auto const* const partial = std::get_if<parallel::Activation<parallel::Partial>>(&output);
-    bool const replicated = block.stream == parallel::LayoutKind{};
+    bool const replicated = block.stream.kind == parallel::LayoutKind::Kind::replicated;
     return partial != nullptr && replicated && block.scale.data == nullptr &&
-           redistribute.adds_into_norm(partial->local);
+           redistribute.takes_sum_with_norm(partial->local);
 }
 
 /// stream += module(norm(stream)), on rows that are dealt out in this way. Collective, unless all

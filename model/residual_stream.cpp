@@ -9,19 +9,6 @@ namespace tesserank::model {
 
 using kernels::TensorView;
 
-namespace {
-
-void add_norm(kernels::Backend& backend, TensorView const& residual, TensorView const& delta,
-              Norm const& norm, TensorView const& y) {
-    backend.add_rms_norm(residual, delta, norm.weight, norm.eps, y);
-}
-void add_norm(kernels::Backend& backend, TensorView const& residual, TensorView const& delta,
-              Norm const& norm, kernels::QuantisedRows const& y) {
-    backend.add_rms_norm_quantised(residual, delta, norm.weight, norm.eps, y);
-}
-
-}  // namespace
-
 void ResidualStream::start(parallel::AnyActivation const& embedded, parallel::Layout const& layout,
                            TensorView pieces) {
     redistribute_(embedded, layout, {.whole = whole_, .pieces = pieces});
@@ -42,11 +29,24 @@ void ResidualStream::norm_into(Norm const& norm, Rows const& y) {
     add_and_norm(*std::exchange(pending_, std::nullopt), norm, y);
 }
 
-template <class Rows>
-void ResidualStream::add_and_norm(Pending const& pending, Norm const& norm, Rows const& y) {
-    if (pending.sum_of == nullptr) return add_norm(backend_, part(), pending.delta, norm, y);
+void ResidualStream::add_and_norm(Pending const& pending, Norm const& norm, TensorView const& y) {
+    if (pending.sum_of == nullptr) {
+        return backend_.add_rms_norm(part(), pending.delta, norm.weight, norm.eps, y);
+    }
     kernels::TraceRange const range(pending.sum_of);
     redistribute_.add_rms_norm(part(), {pending.delta, {}}, norm.weight, norm.eps, y);
+}
+
+void ResidualStream::add_and_norm(Pending const& pending, Norm const& norm,
+                                  kernels::QuantisedRows const& y) {
+    backend_.add_rms_norm_quantised(part(), pending.delta, norm.weight, norm.eps, y);
+}
+
+void ResidualStream::sum_pending() {
+    if (!pending_ || pending_->sum_of == nullptr) return;
+    kernels::TraceRange const range(std::exchange(pending_->sum_of, nullptr));
+    redistribute_(parallel::Activation<parallel::Partial>{pending_->delta, {}},
+                  parallel::Replicated{}, {.whole = pending_->delta});
 }
 
 parallel::AnyActivation ResidualStream::normed(Norm const& norm, TensorView place) {
@@ -58,6 +58,8 @@ parallel::AnyActivation ResidualStream::normed(Norm const& norm, TensorView plac
 parallel::AnyActivation ResidualStream::normed_quantised(Norm const& norm, TensorView place) {
     auto result = parallel::part_of(place, layout_, rank_);
     auto const y = kernels::quantised_in(parallel::local_of(result));
+    // So many rows that their norm is quantised are too many for a sum within the kernel to pay.
+    sum_pending();
     norm_into(norm, y);
     std::visit(
         [&](auto& known) {
@@ -74,12 +76,8 @@ void ResidualStream::add(parallel::AnyActivation const& delta, kernels::ConstTen
 
 TensorView ResidualStream::local() {
     auto const stream = part();
+    sum_pending();
     if (auto const pending = std::exchange(pending_, std::nullopt)) {
-        if (pending->sum_of != nullptr) {
-            kernels::TraceRange const range(pending->sum_of);
-            redistribute_(parallel::Activation<parallel::Partial>{pending->delta, {}},
-                          parallel::Replicated{}, {.whole = pending->delta});
-        }
         if (pending->scale.data == nullptr) {
             backend_.add(stream, pending->delta);
         } else {

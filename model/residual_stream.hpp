@@ -34,9 +34,9 @@ class ResidualStream {
     /// [1, H] by column where that has data; its memory must last until then.
     void add(parallel::AnyActivation const& delta, kernels::ConstTensorView scale = {});
 
-    /// The same of partial sums [T, H] f32 that Redistributor::adds_into_norm, to a stream that is
-    /// replicated: they are summed over the ranks when they are added. `module`: whose they are, a
-    /// name that lasts as long.
+    /// The same of partial sums [T, H] f32 that Redistributor::takes_sum_with_norm, to a stream
+    /// that is replicated: they are summed over the ranks when they are added. `module`: whose they
+    /// are, a name that lasts as long.
     void add_sum(kernels::TensorView const& partial, char const* module) {
         pending_ = {partial, {}, module};
     }
@@ -57,8 +57,10 @@ class ResidualStream {
     /// Adds what is pending, then the norm into y.
     template <class Rows>
     void norm_into(Norm const& norm, Rows const& y);
-    template <class Rows>
-    void add_and_norm(Pending const& pending, Norm const& norm, Rows const& y);
+    void add_and_norm(Pending const& pending, Norm const& norm, kernels::TensorView const& y);
+    void add_and_norm(Pending const& pending, Norm const& norm, kernels::QuantisedRows const& y);
+    /// Sums over the ranks what is pending, where that waits for the norm.
+    void sum_pending();
 
     /// This rank's part, without what is pending.
     kernels::TensorView part() const {

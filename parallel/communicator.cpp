@@ -4,17 +4,42 @@
 #include "parallel/peer_sums.hpp"
 #include "parallel/pieces.hpp"
 
+#include <exception>
+
 namespace tesserank::parallel {
 
 using Kind = CollectiveCall::Kind;
 
+namespace {
+
+/// Where a call fails, ranks stop calling: kernels that wait for theirs would never end, nor would
+/// who waits for those kernels on the way out.
+class StopsPeersOnFailure {
+  public:
+    explicit StopsPeersOnFailure(PeerSums* peers)
+        : peers_{peers}, exceptions_{std::uncaught_exceptions()} {}
+    ~StopsPeersOnFailure() {
+        if (peers_ != nullptr && std::uncaught_exceptions() > exceptions_) peers_->stop();
+    }
+    StopsPeersOnFailure(StopsPeersOnFailure const&) = delete;
+    StopsPeersOnFailure& operator=(StopsPeersOnFailure const&) = delete;
+
+  private:
+    PeerSums* peers_;
+    int exceptions_;
+};
+
+}  // namespace
+
 void Communicator::check(double seconds_waited) {
+    StopsPeersOnFailure const guard(peers());
     if (auto* const notes = ring()) notes->wait_for_queued(seconds_waited);
     if (peers_ != nullptr) peers_->check(seconds_waited);
     do_check(seconds_waited);
 }
 
 void Communicator::all_reduce(std::span<std::byte> data, kernels::DType dtype) {
+    StopsPeersOnFailure const guard(peers());
     CollectiveScope const scope(ring(),
                                 {.kind = Kind::all_reduce, .bytes = data.size(), .dtype = dtype});
     do_all_reduce(data, dtype);
@@ -22,6 +47,7 @@ void Communicator::all_reduce(std::span<std::byte> data, kernels::DType dtype) {
 
 void Communicator::reduce_scatter(std::span<std::byte> data, kernels::DType dtype,
                                   std::span<std::size_t const> counts, std::span<std::byte> mine) {
+    StopsPeersOnFailure const guard(peers());
     CollectiveScope const scope(ring(), {.kind = Kind::reduce_scatter,
                                          .bytes = data.size(),
                                          .dtype = dtype,
@@ -31,12 +57,14 @@ void Communicator::reduce_scatter(std::span<std::byte> data, kernels::DType dtyp
 
 void Communicator::all_gather(std::span<std::byte const> mine, std::span<std::size_t const> bytes,
                               std::span<std::byte> all) {
+    StopsPeersOnFailure const guard(peers());
     CollectiveScope const scope(
         ring(), {.kind = Kind::all_gather, .bytes = all.size(), .cut = hash_of_pieces(bytes)});
     do_all_gather(mine, bytes, all);
 }
 
 void Communicator::reduce(std::span<std::byte> data, kernels::DType dtype, int root) {
+    StopsPeersOnFailure const guard(peers());
     CollectiveScope const scope(
         ring(), {.kind = Kind::reduce, .bytes = data.size(), .dtype = dtype, .to = root});
     do_reduce(data, dtype, root);
@@ -44,6 +72,7 @@ void Communicator::reduce(std::span<std::byte> data, kernels::DType dtype, int r
 
 void Communicator::gather(std::span<std::byte const> mine, std::span<std::size_t const> bytes,
                           std::span<std::byte> all, int root) {
+    StopsPeersOnFailure const guard(peers());
     CollectiveScope const scope(
         ring(),
         {.kind = Kind::gather, .bytes = sum(bytes), .to = root, .cut = hash_of_pieces(bytes)});
@@ -52,6 +81,7 @@ void Communicator::gather(std::span<std::byte const> mine, std::span<std::size_t
 
 void Communicator::scatter(std::span<std::byte const> all, std::span<std::size_t const> bytes,
                            std::span<std::byte> mine, int root) {
+    StopsPeersOnFailure const guard(peers());
     CollectiveScope const scope(
         ring(),
         {.kind = Kind::scatter, .bytes = sum(bytes), .from = root, .cut = hash_of_pieces(bytes)});
@@ -60,6 +90,7 @@ void Communicator::scatter(std::span<std::byte const> all, std::span<std::size_t
 
 void Communicator::transfer(std::span<std::byte> data, int from, int to) {
     bool const takes_part = rank() == from || rank() == to;
+    StopsPeersOnFailure const guard(peers());
     CollectiveScope const scope(ring(), {.kind = Kind::transfer,
                                          .bytes = data.size(),
                                          .bytes_alike = takes_part,
@@ -69,6 +100,7 @@ void Communicator::transfer(std::span<std::byte> data, int from, int to) {
 }
 
 void Communicator::broadcast(std::span<std::byte> data, int root) {
+    StopsPeersOnFailure const guard(peers());
     CollectiveScope const scope(ring(),
                                 {.kind = Kind::broadcast, .bytes = data.size(), .from = root});
     do_broadcast(data, root);
@@ -78,6 +110,7 @@ void Communicator::all_to_all(std::span<std::byte const> send,
                               std::span<std::size_t const> send_bytes,
                               std::span<std::byte> received,
                               std::span<std::size_t const> received_bytes) {
+    StopsPeersOnFailure const guard(peers());
     CollectiveScope const scope(
         ring(), {.kind = Kind::all_to_all, .bytes = send.size(), .bytes_alike = false});
     do_all_to_all(send, send_bytes, received, received_bytes);

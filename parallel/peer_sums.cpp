@@ -29,12 +29,10 @@ void check_place(MpiCommunicator const& world) {
     }
 }
 
-std::vector<PeerNorms::Address> gather_addresses(MpiCommunicator& world, PeerNorms const& mine) {
-    auto const address = mine.address();
+std::vector<PeerNorms::Address> gather(MpiCommunicator& world, PeerNorms::Address const& mine) {
     std::vector<PeerNorms::Address> all(static_cast<std::size_t>(world.size()));
-    std::vector<std::size_t> const bytes(all.size(), sizeof address);
-    world.all_gather(std::as_bytes(std::span(address)), bytes,
-                     std::as_writable_bytes(std::span(all)));
+    std::vector<std::size_t> const bytes(all.size(), sizeof mine);
+    world.all_gather(std::as_bytes(std::span(mine)), bytes, std::as_writable_bytes(std::span(all)));
     return all;
 }
 
@@ -48,13 +46,14 @@ CollectiveCall sum_of(kernels::TensorView const& partial) {
 PeerSums::PeerSums(MpiCommunicator& world, kernels::Backend& backend, PeerSumOptions const& options)
     : world_{world}, backend_{backend}, options_{options}, exceptions_{std::uncaught_exceptions()} {
     PeerPlace const place{.rank = world.rank(), .ranks = world.size(), .sharers = options.sharers};
+    PeerNorms::Address address{};
     agree(world, [&] {
         check_place(world);
         norms_ = backend.make_peer_norms(place);
         kernels::require(norms_ != nullptr, "a host has no peers");
+        address = norms_->address();
     });
-    auto const addresses = gather_addresses(world, *norms_);
-    agree(world, [&] { norms_->connect(addresses); });
+    connect(gather(world, address));
     most_rows_ =
         static_cast<std::size_t>(world.all_min(static_cast<long long>(norms_->most_rows())));
 }
@@ -66,6 +65,20 @@ PeerSums::~PeerSums() {
     } catch (std::exception const&) {
         // Who waited for it before has told of it.
     }
+    disconnect();
+}
+
+void PeerSums::connect(std::span<PeerNorms::Address const> addresses) {
+    try {
+        agree(world_, [&] { norms_->connect(addresses); });
+    } catch (Agreed const&) {
+        disconnect();
+        throw;
+    }
+}
+
+void PeerSums::disconnect() {
+    norms_->disconnect();
     world_.barrier();
 }
 
@@ -81,23 +94,16 @@ void PeerSums::add_rms_norm(kernels::TensorView const& residual, kernels::Tensor
     norms_->add_rms_norm(residual, partial, weight, eps, y);
 }
 
-void PeerSums::add_rms_norm(kernels::TensorView const& residual, kernels::TensorView const& partial,
-                            kernels::ConstTensorView const& weight, float eps,
-                            kernels::QuantisedRows const& y) {
-    CollectiveScope const scope(world_.ring(), sum_of(partial));
-    norms_->add_rms_norm_quantised(residual, partial, weight, eps, y);
-}
-
 // What failed stays so: kernels that are still queued end with errors, and may be waited for.
 void PeerSums::check(double seconds_waited) {
     if (ended_.empty() && seconds_waited <= options_.seconds) return;
     if (ended_.empty()) {
         auto const missing = norms_->missing();
-        norms_->stop();
+        if (!missing) return;
+        stop();
         std::ostringstream text;
         text << "rank " << world_.rank() << ": a sum over the ranks has no end after "
-             << options_.seconds << " s";
-        if (missing) text << ": rank " << *missing << " does not come";
+             << options_.seconds << " s: rank " << *missing << " does not come";
         ended_ = text.str();
     }
     throw SystemError(ended_);

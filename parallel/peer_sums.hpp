@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <span>
 #include <string>
 
 namespace tesserank::parallel {
@@ -24,8 +25,8 @@ class PeerSums {
     /// Collective over all ranks of the job. `world` and `backend` live longer.
     /// Errors: SystemError on all ranks when one of them is on another node or is not reached.
     PeerSums(MpiCommunicator& world, kernels::Backend& backend, PeerSumOptions const& options);
-    /// Waits until all ranks have done what is queued, but not during unwinding: nobody reads this
-    /// rank's memory any more when it goes.
+    /// Waits until all ranks have done what is queued, but not during unwinding: nobody reaches
+    /// this rank's memory any more when it goes.
     ~PeerSums();
     PeerSums(PeerSums const&) = delete;
     PeerSums& operator=(PeerSums const&) = delete;
@@ -39,14 +40,18 @@ class PeerSums {
     void add_rms_norm(kernels::TensorView const& residual, kernels::TensorView const& partial,
                       kernels::ConstTensorView const& weight, float eps,
                       kernels::TensorView const& y);
-    void add_rms_norm(kernels::TensorView const& residual, kernels::TensorView const& partial,
-                      kernels::ConstTensorView const& weight, float eps,
-                      kernels::QuantisedRows const& y);
 
-    /// See Communicator::check.
+    /// See Communicator::check. What takes long is no failure as long as no kernel waits for a
+    /// rank.
     void check(double seconds_waited);
+    /// What is queued and waits for other ranks ends, now and from now on.
+    void stop() noexcept { norms_->stop(); }
 
   private:
+    void connect(std::span<kernels::PeerNorms::Address const> addresses);
+    /// No rank has the memory of others any more. Collective.
+    void disconnect();
+
     MpiCommunicator& world_;
     kernels::Backend& backend_;
     PeerSumOptions options_;

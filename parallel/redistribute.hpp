@@ -48,14 +48,14 @@ class Redistributor {
     AnyActivation operator()(AnyActivation const& from, Layout const& to, Destination const& place);
 
     /// Whether add_rms_norm() takes partial sums like these: the same on all ranks.
-    bool adds_into_norm(kernels::ConstTensorView const& partial) const {
+    bool takes_sum_with_norm(kernels::ConstTensorView const& partial) const {
         return ranks_.peers() != nullptr && ranks_.peers()->takes(partial);
     }
     /// Partial -> Replicated in one kernel with what follows it: residual += the sum of partial,
-    /// then y = rms_norm(residual), into a TensorView or QuantisedRows; see PeerSums.
-    template <class Rows>
+    /// then y = rms_norm(residual); see PeerSums.
     void add_rms_norm(kernels::TensorView const& residual, Activation<Partial> const& partial,
-                      kernels::ConstTensorView const& weight, float eps, Rows const& y) {
+                      kernels::ConstTensorView const& weight, float eps,
+                      kernels::TensorView const& y) {
         kernels::TraceRange const range("Partial -> Replicated",
                                         kernels::TraceRange::Level::layout);
         ranks_.peers()->add_rms_norm(residual, partial.local, weight, eps, y);

@@ -33,7 +33,8 @@ __device__ void meet(PeerNormArguments const& arguments, unsigned peer, std::siz
     if (late) store_release(&arguments.words->missing, 0);
 }
 
-/// All terms are on their way before the first one is needed.
+/// Of a pack, all terms are on their way before the first one is needed; those of the next pack
+/// wait until it is added up.
 template <int Width>
 __device__ __forceinline__ Floats<Width> sum_over_ranks(PeerNormArguments const& arguments,
                                                         std::size_t row, std::uint32_t call,
@@ -53,9 +54,9 @@ __device__ __forceinline__ Floats<Width> sum_over_ranks(PeerNormArguments const&
     return sum;
 }
 
-template <int Width, int Packs, class Target>
+template <int Width, int Packs>
 __global__ void __launch_bounds__(most_norm_threads)
-    peer_norm_kernel(PeerNormArguments arguments, Target target) {
+    peer_norm_kernel(PeerNormArguments arguments, PlainTarget target) {
     NormTerms const terms{arguments.weight, {}, arguments.eps};
     prefetch_weight(terms);
     wait_for_previous_grid();
@@ -87,23 +88,25 @@ __global__ void __launch_bounds__(most_norm_threads)
     if (threadIdx.x == 0) own.calls[index] = call;
 }
 
-template <int Width, class Target>
-void launch_peer_norm(PeerNormArguments const& arguments, Target const& target,
+template <int Width>
+void launch_peer_norm(PeerNormArguments const& arguments, PlainTarget const& target,
                       cudaStream_t stream) {
     NormBlock const block(arguments.partial.cols / Width);
-    auto* const kernel = block.held <= 1   ? peer_norm_kernel<Width, 1, Target>
-                         : block.held <= 2 ? peer_norm_kernel<Width, 2, Target>
-                         : block.held <= 4 ? peer_norm_kernel<Width, 4, Target>
-                                           : peer_norm_kernel<Width, 8, Target>;
+    auto* const kernel = block.held <= 1   ? peer_norm_kernel<Width, 1>
+                         : block.held <= 2 ? peer_norm_kernel<Width, 2>
+                         : block.held <= 4 ? peer_norm_kernel<Width, 4>
+                                           : peer_norm_kernel<Width, 8>;
     launch_dependent(
         kernel, {.grid = static_cast<unsigned>(arguments.partial.rows), .block = block.threads},
         stream, arguments, target);
 }
 
-template <class Target>
-void launch_peer_norm(PeerNormArguments const& a, Target const& target, cudaStream_t stream) {
+}  // namespace
+
+void peer_norm(PeerNormArguments const& a, TensorView const& y, cudaStream_t stream) {
     if (a.partial.size() == 0) return;
     constexpr int width = 4;
+    PlainTarget const target{y};
     bool const aligned = a.partial.cols % width == 0 && rows_aligned(a.residual) &&
                          rows_aligned(a.partial) && rows_aligned(a.weight) && target.aligned();
     if (aligned) {
@@ -111,16 +114,6 @@ void launch_peer_norm(PeerNormArguments const& a, Target const& target, cudaStre
     } else {
         launch_peer_norm<1>(a, target, stream);
     }
-}
-
-}  // namespace
-
-void peer_norm(PeerNormArguments const& arguments, TensorView const& y, cudaStream_t stream) {
-    launch_peer_norm(arguments, PlainTarget{y}, stream);
-}
-
-void peer_norm(PeerNormArguments const& arguments, QuantisedRows const& y, cudaStream_t stream) {
-    launch_peer_norm(arguments, QuantisedTarget{y}, stream);
 }
 
 }  // namespace tesserank::kernels::cuda

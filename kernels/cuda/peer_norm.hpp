@@ -42,6 +42,5 @@ struct PeerNormArguments {
 
 /// See PeerNorms.
 void peer_norm(PeerNormArguments const& arguments, TensorView const& y, cudaStream_t stream);
-void peer_norm(PeerNormArguments const& arguments, QuantisedRows const& y, cudaStream_t stream);
 
 }  // namespace tesserank::kernels::cuda

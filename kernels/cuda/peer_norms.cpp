@@ -66,7 +66,9 @@ class CudaPeerNorms final : public PeerNorms {
 
     Address address() const override {
         cudaIpcMemHandle_t native;
-        check_cuda(cudaIpcGetMemHandle(&native, memory_.get()), "cudaIpcGetMemHandle");
+        auto const code = cudaIpcGetMemHandle(&native, memory_.get());
+        if (code != cudaSuccess) cudaGetLastError();  // or the next launch would be blamed for it
+        check_cuda(code, "cudaIpcGetMemHandle");
         Address address;
         std::memcpy(address.data(), &native, sizeof native);
         return address;
@@ -84,17 +86,18 @@ class CudaPeerNorms final : public PeerNorms {
         }
     }
 
+    void disconnect() noexcept override {
+        cudaStreamSynchronize(backend_.stream());
+        peers_.clear();
+        arguments_.memory[0] = nullptr;
+    }
+
     std::size_t most_rows() const override { return most_rows_; }
     std::size_t most_cols() const override { return PeerMemory::cols; }
 
     void add_rms_norm(TensorView residual, ConstTensorView partial, ConstTensorView weight,
                       float eps, TensorView y) override {
         contracts::add_norm(residual, partial, weight, y);
-        peer_norm(arguments(residual, partial, weight, eps), y, backend_.stream());
-    }
-    void add_rms_norm_quantised(TensorView residual, ConstTensorView partial,
-                                ConstTensorView weight, float eps, QuantisedRows y) override {
-        contracts::add_norm_quantised(residual, partial, weight, y);
         peer_norm(arguments(residual, partial, weight, eps), y, backend_.stream());
     }
 

@@ -120,6 +120,15 @@ def sums_within_kernels_are_for_gpus(program: Program) -> None:
     expect(result.stderr.count("tesserank:") == 1 and wanted in result.stderr, result.stderr)
 
 
+def says_why_no_sums_are_within_kernels(program: Program) -> None:
+    several = program.options.ranks > 1
+    why = "auto takes them with --comm nccl only" if several else "one rank has nothing to add up"
+    (program.folder / "in.jsonl").write_text(json.dumps({"id": "a", "tokens": [1, 2], "max_new_tokens": 2}) + "\n")
+    words = ("--input", program.folder / "in.jsonl", "--output", program.folder / "few.jsonl", "--backend", "kokkos")
+    said = program.run("generate", program.model, *words, "--fused-all-reduce", "auto" if several else "yes").stderr
+    expect(f"no all-reduces within kernels: {why}" in said, said)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tesserank", required=True)
@@ -130,7 +139,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         program = Program(options, pathlib.Path(name))
         for case in (finds_the_emulated_gpus, generates_what_the_host_does, scores_what_the_host_does, benches,
-                     ranks_on_one_gpu_go_over_mpi, sums_within_kernels_are_for_gpus):
+                     ranks_on_one_gpu_go_over_mpi, sums_within_kernels_are_for_gpus,
+                     says_why_no_sums_are_within_kernels):
             case(program)
             print("ok", case.__name__)
 

@@ -51,14 +51,18 @@ class Program:
 
     def run_ranks(self, command: str, *arguments: object) -> None:
         o = self.options
+        wanted = [WORDS_FOR[o.encoder]] if o.encoder else []
+        if o.fused_all_reduce:
+            wanted.append("bytes within kernels")
         said = self.check([
             o.mpiexec, "--oversubscribe", "--bind-to", "none", "-n", str(o.ranks), o.tesserank, command,
             *map(str, arguments), "--placement", o.placement, "--backend", o.backend, "--comm", o.comm, "--dtype", o.dtype,
-            "--prefill-chunk", str(o.prefill_chunk), *([] if o.encoder else ["--quiet"]),
+            "--prefill-chunk", str(o.prefill_chunk), *([] if wanted else ["--quiet"]),
             *(word for name in PASSED_ON if (value := getattr(o, name))
               for word in ("--" + name.replace("_", "-"), str(value)))])
-        if o.encoder and WORDS_FOR[o.encoder] not in said:
-            sys.exit(f"{command}: the vision encoder is not {o.encoder}: {said}")
+        for words in wanted:
+            if words not in said:
+                sys.exit(f"{command}: nothing is said of \"{words}\": {said}")
 
     def check(self, words: list[str]) -> str:
         result = subprocess.run(words, env=self.environment, capture_output=True, text=True, timeout=self.options.seconds)

@@ -41,7 +41,7 @@ pack() {
     rm -rf "$folder"
     mkdir -p "$folder"/{bin,lib,openmpi/bin,openmpi/lib/openmpi,openmpi/share}
     cp "$build/app/tesserank" "$build/tests/kernels/kernels_cuda_test" "$build/tests/kernels/kernels_gpu_bench_cuda" \
-        "$folder/bin"
+        "$build/tests/parallel/parallel_peer_sums_cuda_test" "$folder/bin"
     strip "$folder"/bin/*
     local launcher plugins
     launcher=$(realpath "$(command -v mpirun)")
@@ -83,19 +83,22 @@ golden() {
     return "$status"
 }
 
-# All-reduces within kernels: right, and how long a step of decode takes with and without. Ranks that share a GPU take
-# turns on it, so that only with several GPUs the times say anything.
+# All-reduces within kernels: their bits, what a model makes of them, and how long a step of decode takes with and
+# without. Ranks that share a GPU take turns on it: times are for several GPUs.
 fused() {
     local case gpus ranks comm how status=0
     gpus=$(nvidia-smi --list-gpus | wc -l)
     for ranks in 2 4; do
         comm=mpi
         if [[ $gpus -ge $ranks ]]; then comm=nccl; fi
+        echo "== sums of $ranks ranks"
+        mpirun --oversubscribe --bind-to none -n "$ranks" "$folder/bin/parallel_peer_sums_cuda_test" || status=1
         for case in "$root"/tests/golden/models/{llama-gqa-rope3,llama-gqa-rope3-bf16,qwen2-tied-kv3}; do
             echo "== $(basename "$case"), $ranks ranks, --comm $comm, fused"
             python3 "$root/tests/app/golden_case.py" --tesserank "$folder/bin/tesserank" --mpiexec mpirun --case "$case" \
                 --ranks "$ranks" --backend cuda --comm "$comm" --fused-all-reduce yes || status=1
         done
+        if [[ $gpus -lt $ranks ]]; then continue; fi
         for how in no yes no yes; do
             echo "== bench, $ranks ranks, --comm $comm, --fused-all-reduce $how"
             mpirun --oversubscribe --bind-to none -n "$ranks" "$folder/bin/tesserank" bench "$root/demo/model/config.json" \

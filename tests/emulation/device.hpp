@@ -14,6 +14,8 @@ int current_device();
 std::size_t captures_begun();  ///< by this process
 /// How many grids have run of kernels whose names contain this.
 std::size_t grids_run(std::string_view name);
+/// So many more calls of cudaIpcGetMemHandle and cudaIpcOpenMemHandle succeed.
+void fail_ipc_after(std::size_t calls);
 /// Dynamic shared memory that a block may have.
 std::size_t largest_shared_memory();
 

@@ -22,9 +22,9 @@ struct Grid {
 
 /// Whether the grid has ended: when its threads wait for another process it has not, and goes on
 /// with the next call. Sets the fault when a thread makes a mistake; the rest of the grid does not
-/// run then. Before it,
-/// the first block of `next`, when that is a dependent grid, runs as far as it can without waiting
-/// for this one: what it reads or writes too early shows.
+/// run then.
+/// Before it the first block of `next`, when that is a dependent grid, runs as far as it can
+/// without waiting for this one: what it reads or writes too early shows.
 bool run_grid(std::shared_ptr<Grid const> const& grid, std::shared_ptr<Grid const> const& next);
 
 /// Ends the grid with a message about the calling thread.

@@ -91,6 +91,9 @@ cudaError_t release(void* memory, bool of_host) {
         return cudaErrorInvalidValue;
     }
     check_guards(nullptr);
+    if (found->second.shared != nullptr && found->second.shared->open_elsewhere()) {
+        set_fault("memory is freed that another process still has open");
+    }
     std::memset(memory, garbage, std::min(found->second.bytes, most_garbage));
     found->second.shared = nullptr;
     std::free(found->second.block);
@@ -175,6 +178,7 @@ cudaError_t cudaHostUnregister(void* memory) {
 
 cudaError_t cudaIpcGetMemHandle(cudaIpcMemHandle_t* handle, void* memory) {
     Lock const lock(runtime_mutex());
+    if (ipc_fails()) return result(cudaErrorInvalidResourceHandle);
     auto const found = allocations().find(reinterpret_cast<std::uintptr_t>(memory));
     if (found == allocations().end() || found->second.type != cudaMemoryTypeDevice) {
         return result(cudaErrorInvalidValue);

@@ -1,14 +1,17 @@
 #include "tests/emulation/shared_pages.hpp"
 
+#include "tests/emulation/device.hpp"
 #include "tests/emulation/streams.hpp"
 
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <map>
 #include <string>
 #include <system_error>
@@ -17,6 +20,19 @@ using namespace tesserank::emulation;
 using Lock = std::lock_guard<std::recursive_mutex>;
 
 namespace {
+
+/// Behind the memory in its file: in how many processes it is open.
+constexpr std::size_t count_bytes = 4096;
+using Count = std::uint32_t;
+
+Count* count_behind(void* first, std::size_t bytes) {
+    return reinterpret_cast<Count*>(static_cast<std::byte*>(first) + bytes);
+}
+
+std::size_t& calls_until_failure() {
+    static std::size_t calls = std::numeric_limits<std::size_t>::max();
+    return calls;
+}
 
 /// What a handle holds: a file of the process that has the memory.
 struct Place {
@@ -28,7 +44,7 @@ static_assert(sizeof(Place) <= sizeof(cudaIpcMemHandle_t));
 
 struct Mapping {
     void* first = nullptr;
-    std::size_t bytes = 0;
+    std::size_t bytes = 0;  ///< without the count behind them
 };
 
 /// Of other processes' memory, by the address that was given out.
@@ -49,6 +65,7 @@ SharedPages::SharedPages(std::byte* first, std::size_t bytes)
     : first_{first}, bytes_{bytes}, file_{memfd_create("emulated device memory", MFD_CLOEXEC)} {
     if (file_ < 0) throw_errno("memfd_create");
     if (pwrite(file_, first, bytes, 0) != static_cast<ssize_t>(bytes)) throw_errno("pwrite");
+    if (ftruncate(file_, static_cast<off_t>(bytes + count_bytes)) != 0) throw_errno("ftruncate");
     if (mmap(first, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file_, 0) == MAP_FAILED)
         throw_errno("mmap");
 }
@@ -58,15 +75,30 @@ SharedPages::~SharedPages() {
     close(file_);
 }
 
+bool SharedPages::open_elsewhere() const {
+    Count count = 0;
+    auto const place = static_cast<off_t>(bytes_);
+    return pread(file_, &count, sizeof count, place) == sizeof count && count > 0;
+}
+
 void SharedPages::describe(std::size_t offset, cudaIpcMemHandle_t& handle) const {
     Place const place{.process = getpid(), .file = file_, .bytes = bytes_, .offset = offset};
     std::memcpy(&handle, &place, sizeof(place));
 }
 
+bool ipc_fails() {
+    if (calls_until_failure() == 0) return true;
+    --calls_until_failure();
+    return false;
+}
+
+void fail_ipc_after(std::size_t calls) { calls_until_failure() = calls; }
+
 }  // namespace tesserank::emulation
 
 cudaError_t cudaIpcOpenMemHandle(void** memory, cudaIpcMemHandle_t handle, unsigned flags) {
     Lock const lock(runtime_mutex());
+    if (ipc_fails()) return result(cudaErrorInvalidResourceHandle);
     Place place{};
     std::memcpy(&place, &handle, sizeof(place));
     if (flags != cudaIpcMemLazyEnablePeerAccess || place.process == getpid()) {
@@ -76,11 +108,13 @@ cudaError_t cudaIpcOpenMemHandle(void** memory, cudaIpcMemHandle_t handle, unsig
         "/proc/" + std::to_string(place.process) + "/fd/" + std::to_string(place.file);
     int const file = open(path.c_str(), O_RDWR | O_CLOEXEC);
     if (file < 0) return result(cudaErrorInvalidResourceHandle);
-    void* const first = mmap(nullptr, place.bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    void* const first =
+        mmap(nullptr, place.bytes + count_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     close(file);
     if (first == MAP_FAILED) return result(cudaErrorMemoryAllocation);
     *memory = static_cast<std::byte*>(first) + place.offset;
     mappings()[*memory] = {first, place.bytes};
+    ++std::atomic_ref(*count_behind(first, place.bytes));
     return result(device_state());
 }
 
@@ -89,7 +123,9 @@ cudaError_t cudaIpcCloseMemHandle(void* memory) {
     auto const found = mappings().find(memory);
     if (found == mappings().end()) return result(cudaErrorInvalidValue);
     run_all_streams();
-    munmap(found->second.first, found->second.bytes);
+    auto const [first, bytes] = found->second;
+    --std::atomic_ref(*count_behind(first, bytes));
+    munmap(first, bytes + count_bytes);
     mappings().erase(found);
     return result(device_state());
 }

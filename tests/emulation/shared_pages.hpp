@@ -18,11 +18,15 @@ class SharedPages {
 
     /// How other processes reach the memory from `offset` on.
     void describe(std::size_t offset, cudaIpcMemHandle_t& handle) const;
+    bool open_elsewhere() const;
 
   private:
     std::byte* first_;
     std::size_t bytes_;
     int file_;
 };
+
+/// Whether this call is one that fail_ipc_after() lets fail.
+bool ipc_fails();
 
 }  // namespace tesserank::emulation

@@ -311,6 +311,27 @@ TEST_P(NormTest, QuantisedNormsAreNormsThatAreQuantised) {
     }
 }
 
+TEST_P(NormTest, RowsOfZerosAreQuantisedAsSuch) {
+    std::size_t const width = 32;
+    Matrix const x(2, width), weight = random(1, width), delta(2, width), bias(1, width);
+    Matrix sum(2, width);
+    QuantisedNorm norm(*backend, 2, width, 0);
+    norm.compare([&](auto y) { backend->rms_norm(x.view(), weight.view(), 1e-5F, y); },
+                 [&](auto y) { backend->rms_norm_quantised(x.view(), weight.view(), 1e-5F, y); });
+    EXPECT_TRUE(std::isfinite(norm.found.scale(0)));
+    EXPECT_EQ(norm.found.bits(1, 7), 0);
+    norm.compare(
+        [&](auto y) { backend->layer_norm(x.view(), weight.view(), bias.view(), 1e-5F, y); },
+        [&](auto y) {
+            backend->layer_norm_quantised(x.view(), weight.view(), bias.view(), 1e-5F, y);
+        });
+    norm.compare(
+        [&](auto y) { backend->add_rms_norm(sum.view(), delta.view(), weight.view(), 1e-5F, y); },
+        [&](auto y) {
+            backend->add_rms_norm_quantised(sum.view(), delta.view(), weight.view(), 1e-5F, y);
+        });
+}
+
 TEST_P(NormTest, ARowThatIsNotFiniteGetsTheScaleNan) {
     Matrix x = random(2, 32);
     x.set(1, 5, NAN);

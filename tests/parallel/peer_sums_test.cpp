@@ -24,14 +24,16 @@ using kernels::DType;
 using kernels::TensorView;
 using Floats = std::vector<float>;
 
-/// Ranks of one emulated device, which is large enough for many rows of all of them.
+/// Ranks of one device, or of several; the emulated one is large enough for many rows of all.
 class PeerSumsTest : public MpiTest {
   protected:
     static constexpr float eps = 1e-5F;
 
-    static std::unique_ptr<kernels::Backend> make_backend() {
+    std::unique_ptr<kernels::Backend> make_backend() const {
         ::setenv("TESSERANK_EMULATED_MULTIPROCESSORS", "64", 1);
-        return kernels::make_cuda_backend(0);
+        auto const devices = kernels::find_cuda_devices().list.size();
+        return kernels::make_cuda_backend(devices == 0 ? 0
+                                                       : world.rank() % static_cast<int>(devices));
     }
 
     PeerSumsTest() {
@@ -108,22 +110,6 @@ TEST_F(PeerSumsTest, GivesTheSumInRankOrderWithItsNorm) {
     }
 }
 
-TEST_F(PeerSumsTest, QuantisesTheNormOfASum) {
-    std::size_t const rows = 5, cols = 64;
-    auto const weight = put(random(cols, 7), 1);
-    auto const residual = put(random(rows * cols, 3), rows),
-               wanted = put(random(rows * cols, 3), rows);
-    auto const y = quantised_in(make(rows, cols, DType::bf16));
-    auto const wanted_y = quantised_in(make(rows, cols, DType::bf16));
-    auto const partial = put(term(rows * cols, 1, world.rank()), rows);
-    auto const sum = put(sum_in_order(rows * cols, 1), rows);
-    peers.add_rms_norm(residual, partial, weight, eps, y);
-    backend->add_rms_norm_quantised(wanted, sum, weight, eps, wanted_y);
-    EXPECT_EQ(bytes(residual), bytes(wanted));
-    EXPECT_EQ(bytes(y.values), bytes(wanted_y.values));
-    EXPECT_EQ(bytes(y.scales), bytes(wanted_y.scales));
-}
-
 TEST_F(PeerSumsTest, CallsOfAnyLengthFollowEachOther) {
     std::size_t const most_rows = 6, cols = 36;
     std::mt19937 lengths(5);  // the same on all ranks
@@ -147,7 +133,7 @@ TEST_F(PeerSumsTest, CallsOfAnyLengthFollowEachOther) {
 /// Two sums in a recording that is replayed again and again: what a rank adds grows from one to
 /// the next.
 TEST_F(PeerSumsTest, RecordingsAreReplayed) {
-    std::size_t const rows = 3, cols = 32, replays = world.size() > 4 ? 200 : 1000;
+    std::size_t const rows = 3, cols = 32, replays = world.size() > 4 ? 200 : 400;
     auto const ones = Floats(rows * cols, 1.0F);
     auto const weight = put(random(cols, 7), 1), step = put(ones, rows), y = make(rows, cols);
     auto const residual = put(Floats(rows * cols), rows);
@@ -191,6 +177,10 @@ TEST_F(PeerSumsTest, TakesWhatIsShortAndNotesItAsAnAllReduce) {
     EXPECT_EQ(parallel::describe(snapshot.find(snapshot.calls)->call),
               "all-reduce of 256 bytes f32");
     backend->synchronize();
+}
+
+TEST_F(PeerSumsTest, WhatTakesLongIsNoFailure) {
+    EXPECT_NO_THROW(peers.check(1e6)) << "no kernel waits for a rank";
 }
 
 /// The device of a rank has failed for good afterwards: the last test.

@@ -42,7 +42,8 @@ __device__ __forceinline__ Floats<Width> load_of_peer(float const* row, std::siz
     return pack;
 }
 
-/// Between two looks at what another process writes.
+/// Between two looks at what another process writes. A GPU has nothing to do there: the others
+/// are on their way. The emulation's runs its other threads.
 __device__ __forceinline__ void look_again() {}
 
 }  // namespace tesserank::kernels::cuda

@@ -43,6 +43,7 @@ def stopped_within_kernel(job: Job) -> None:
     once(text, r"rank 1 \([^)]+\) does not answer: it is stopped, or its node cannot be reached")
     for other in (0, 2):
         once(text, rf"  rank {other} \([^)]+\) waits since [0-9.]+ s ")
+    expect(any("bytes within kernels" in line for line in run.lines), f"not said of the sums: {run.lines}")
 
 
 def killed(job: Job) -> None:
