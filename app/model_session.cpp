@@ -10,6 +10,7 @@
 #include "io/requests/config_json.hpp"
 #include "io/requests/generation_defaults.hpp"
 #include "kernels/error.hpp"
+#include "kernels/host_memory.hpp"
 #include "kernels/phase.hpp"
 #include "model/candidates.hpp"
 #include "model/config_reader.hpp"
@@ -83,6 +84,8 @@ ModelSession::ModelSession(RunOptions const& options, parallel::MpiCommunicator&
                .fused_limit = options.fused.limit,
                .queue_seconds = options.watch.queue_seconds()},
               ranks} {
+    // The job's memory may be no more than a word that nothing enforces.
+    if (options_.memory_limit) kernels::heed_slurm_memory(false);
     parallel::agree(ranks_, [this] { describe(); });
     source_ =
         io::open_weights(index_, ranks_, device_.backend(), {.mode = load_mode(options_.load)});
