@@ -176,8 +176,7 @@ void ModelSession::load(std::optional<model::BatchLimits> const& before) {
 /// pages are not there yet: so that loading does not exceed the plan. A device has its own.
 void ModelSession::bound_staging() {
     if (device_.backend().resident_decode() != nullptr) return;
-    auto const least = ranks_.all_min(static_cast<long long>(transformer_->forward_bytes()));
-    source_->bound_staging(static_cast<std::size_t>(least) / 4);
+    source_->bound_staging(transformer_->forward_bytes() / 4);
 }
 
 model::BatchLimitInput ModelSession::batch_wishes() const {
