@@ -97,13 +97,16 @@ int run_convert(std::span<std::string const> arguments) {
     auto const values = parse_arguments(grammar(), arguments, speaks);
     if (!values) return exit_code::success;
     std::optional<parallel::Watchdog> watchdog;
-    if (ranks) watchdog.emplace(*ranks, watchdog_options({}));
+    auto const& model = (*values)["MODEL.h5"].as<std::string>();
+    WatchOptions watch;
+    watch.collective_log = model.substr(0, model.find_last_not_of('/') + 1) + ".collectives.txt";
+    if (ranks) watchdog.emplace(*ranks, watchdog_options(watch));
     auto const verbosity =
         values->contains("quiet") || !speaks ? Verbosity::quiet : Verbosity::normal;
     Progress progress("converting", verbosity);
     io::ConvertOptions options{
         .source_folder = (*values)["SOURCE_DIR"].as<std::string>(),
-        .model_path = (*values)["MODEL.h5"].as<std::string>(),
+        .model_path = model,
         .dtype = dtype_in(*values),
         .existing = values->contains("force") ? io::Existing::replace : io::Existing::keep,
         .progress = [&](std::size_t done, std::size_t total) { progress.update(done, total); }};

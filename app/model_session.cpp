@@ -10,6 +10,7 @@
 #include "io/requests/config_json.hpp"
 #include "io/requests/generation_defaults.hpp"
 #include "kernels/error.hpp"
+#include "kernels/host_memory.hpp"
 #include "kernels/phase.hpp"
 #include "model/candidates.hpp"
 #include "model/config_reader.hpp"
@@ -83,6 +84,8 @@ ModelSession::ModelSession(RunOptions const& options, parallel::MpiCommunicator&
                .fused_limit = options.fused.limit,
                .queue_seconds = options.watch.queue_seconds()},
               ranks} {
+    // The job's memory may be no more than a word that nothing enforces.
+    if (options_.memory_limit) kernels::heed_slurm_memory(false);
     parallel::agree(ranks_, [this] { describe(); });
     source_ =
         io::open_weights(index_, ranks_, device_.backend(), {.mode = load_mode(options_.load)});
@@ -173,8 +176,7 @@ void ModelSession::load(std::optional<model::BatchLimits> const& before) {
 /// pages are not there yet: so that loading does not exceed the plan. A device has its own.
 void ModelSession::bound_staging() {
     if (device_.backend().resident_decode() != nullptr) return;
-    auto const least = ranks_.all_min(static_cast<long long>(transformer_->forward_bytes()));
-    source_->bound_staging(static_cast<std::size_t>(least) / 4);
+    source_->bound_staging(transformer_->forward_bytes() / 4);
 }
 
 model::BatchLimitInput ModelSession::batch_wishes() const {

@@ -23,9 +23,13 @@ struct HostMemoryLeft {
 /// The least of the machine's MemAvailable, of what the memory limits of its control groups (v1 or
 /// v2) and of those around them leave, and, within a step of a Slurm job, of what the job's memory
 /// leaves: its limit on this node, less what the step's ranks hold here, each as much as this one.
-/// Slurm ends a job beyond its memory also where it uses no control groups. `root` is where /proc
-/// and /sys are mounted.
+/// Some clusters end a job beyond its memory without control groups (OverMemoryKill), others let it
+/// be: see heed_slurm_memory(). `root` is where /proc and /sys are mounted.
 HostMemoryLeft host_memory_left(std::filesystem::path const& root = "/");
+
+/// Whether the memory of the Slurm job counts from now on in this process, as it does unless
+/// somebody has said what may be taken: nobody here can tell whether it is enforced.
+void heed_slurm_memory(bool heed) noexcept;
 
 /// The bytes alone.
 std::size_t host_memory_available(std::filesystem::path const& root = "/");

@@ -1,6 +1,7 @@
 #include "kernels/host_memory.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <cstdlib>
 #include <fstream>
@@ -16,6 +17,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t unlimited = std::numeric_limits<std::size_t>::max();
+
+std::atomic<bool> slurm_counts{true};
 
 /// The file names of one version of control groups.
 struct GroupFiles {
@@ -140,7 +143,7 @@ std::size_t bytes_held(fs::path const& root) {
 /// Only where Slurm has started this process: a shell of `salloc` has the limits in its
 /// environment, too, and is not bound by them. They are in MiB.
 void tighten_by_slurm(HostMemoryLeft& left, fs::path const& root) {
-    if (std::getenv("SLURM_PROCID") == nullptr) return;
+    if (!slurm_counts || std::getenv("SLURM_PROCID") == nullptr) return;
     std::size_t const used = ranks_of_step() * bytes_held(root);
     struct Limit {
         char const* variable;
@@ -165,6 +168,8 @@ HostMemoryLeft host_memory_left(fs::path const& root) {
     tighten_by_slurm(left, root);
     return left;
 }
+
+void heed_slurm_memory(bool heed) noexcept { slurm_counts = heed; }
 
 std::size_t host_memory_available(fs::path const& root) { return host_memory_left(root).bytes; }
 

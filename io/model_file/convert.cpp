@@ -13,11 +13,15 @@
 #include "io/requests/json_text.hpp"
 #include "io/safetensors/reader.hpp"
 #include "kernels/error.hpp"
+#include "kernels/phase.hpp"
 
+#include <array>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 
 namespace tesserank::io {
 namespace {
@@ -70,18 +74,41 @@ void check_target(ConvertOptions const& options, SafetensorsReader const& source
     }
 }
 
-/// What ranks have to see alike: every name and place.
-std::string digest_of(SafetensorsReader const& source) {
+/// The plan, and what each rank gets of each tensor by it.
+void add_set(SetPlan const& set, std::function<void(std::string)> const& add,
+             std::function<void(std::span<std::size_t const>)> const& add_numbers) {
+    add(set.placement + " " + set.plan + " " + std::to_string(set.ranks));
+    for (auto const& [name, held] : set.tensors) {
+        add(name);
+        add_numbers(std::array{held.rows, held.cols});
+        for (auto const& regions : held.regions) {
+            for (auto const& [rows, cols] : regions) {
+                add_numbers(std::array{rows.begin, rows.count, cols.begin, cols.count});
+            }
+            add("");
+        }
+    }
+}
+
+/// What ranks have to see alike: every name and place, and what becomes of it.
+std::string digest_of(SafetensorsReader const& source, ConvertOptions const& options) {
     Sha256 digest;
     auto const add = [&](std::string text) {
         text += '\n';
         digest.append(std::as_bytes(std::span(text)));
     };
+    auto const add_numbers = [&](std::span<std::size_t const> numbers) {
+        digest.append(std::as_bytes(numbers));
+        add("");
+    };
+    if (options.dtype) add(std::string(kernels::name_of(*options.dtype)));
+    if (options.set) add_set(*options.set, add, add_numbers);
     for (auto const& file : source.files()) {
         add(file.path + " " + std::to_string(file.version.bytes));
         for (auto const& tensor : file.tensors) {
-            add(tensor.name + " " + std::to_string(tensor.offset) + " " +
-                std::to_string(tensor.bytes) + " " + std::to_string(size_of(tensor.dtype)));
+            add(tensor.name + " " + std::string(name_of(tensor.dtype)));
+            add_numbers(std::array{tensor.offset, tensor.bytes});
+            add_numbers(tensor.shape);
         }
     }
     return digest.finish();
@@ -101,6 +128,9 @@ void name_h5_errors(std::string const& path, std::function<void()> const& work) 
     }
 }
 
+/// What was written long ago may wait for the disk until now: nobody can tell for how long.
+constexpr char const* making_durable = "making the model durable";
+
 class Conversion {
   public:
     Conversion(ConvertOptions const& options, parallel::MpiCommunicator* ranks)
@@ -113,6 +143,7 @@ class Conversion {
     void lay_out();
     void add_documents();
     void add_document(DocumentKind const& kind, std::string const& path);
+    std::vector<JoinedFile> join() const;
     void copy(std::function<bool()> const& goes_on);
     void finish(std::vector<ConvertFindings> const& findings);
     ConvertReport report() const;
@@ -139,11 +170,12 @@ void Conversion::open_source() {
         check_target(options_, *source_);
         check_names(*source_);
     });
-    auto const digest = digest_of(*source_);
+    auto const digest = digest_of(*source_, options_);
     auto const expected = team_.from_first(digest);
     team_.agree([&] {
         if (digest == expected) return;
-        throw InputError(options_.source_folder + ": holds something else than on rank 0");
+        throw InputError(options_.source_folder + ": holds something else than on rank 0" +
+                         (options_.set ? ", or the set is to be cut in another way" : ""));
     });
 }
 
@@ -178,34 +210,51 @@ void Conversion::lay_out() {
             auto& places = layout_.places.emplace_back();
             auto const dtype = kept_dtype(options_, tensor);
             if (dtype) places = writer_->add_tensor(tensor.name, *dtype, tensor.shape);
+            kernels::note_progress();
         }
     }
     if (report().tensors == 0) throw InputError(options_.source_folder + ": has no weights");
-    for (auto const& file : writer_->files()) layout_.inodes.push_back(file.inode());
+    for (auto const& file : writer_->files()) layout_.files.push_back(file.identity());
+    auto const file = writer_->files().front();
+    layout_.writing = writing_on(file_system_magic(file.descriptor, file.path.c_str()));
+}
+
+/// The files that rank 0 has made.
+std::vector<JoinedFile> Conversion::join() const {
+    std::vector<JoinedFile> joined;
+    auto const paths = options_.set ? set_file_paths(options_.model_path, options_.set->ranks)
+                                    : std::vector{options_.model_path};
+    for (std::size_t i = 0; i < paths.size(); ++i) {
+        auto expected = layout_.files[i];
+        if (!team_.is_on_first_node()) expected.device.reset();
+        joined.emplace_back(paths[i], expected);
+    }
+    return joined;
 }
 
 /// This rank's share.
 void Conversion::copy(std::function<bool()> const& goes_on) {
+    if (layout_.writing == Writing::one_node && !team_.is_on_first_node()) return;
     std::vector<JoinedFile> joined;
     std::vector<WritableFile> files;
     if (team_.is_first()) {
         files = writer_->files();
     } else {
-        auto const paths = options_.set ? set_file_paths(options_.model_path, options_.set->ranks)
-                                        : std::vector{options_.model_path};
-        for (std::size_t i = 0; i < paths.size(); ++i) {
-            joined.emplace_back(paths[i], layout_.inodes[i]);
-            files.push_back(joined.back().file());
-        }
+        joined = join();
+        for (auto const& file : joined) files.push_back(file.file());
     }
     ShareCopier copier(options_, source_->files(), layout_, files);
     findings_ = copier.run(shares_[static_cast<std::size_t>(team_.rank())], goes_on);
-    for (auto const& file : joined) file.sync();
+    kernels::Phase const phase(making_durable, kernels::Phase::Pace::open);
+    for (auto const& file : joined) {
+        if (goes_on()) file.sync();
+    }
 }
 
 /// On rank 0, with what all ranks have found. A tensor's rank tells its checksums in the order in
 /// which it has converted them.
 void Conversion::finish(std::vector<ConvertFindings> const& findings) {
+    kernels::Phase const phase(making_durable, kernels::Phase::Pace::open);
     std::vector<std::span<std::uint64_t const>> checksums;
     std::vector<std::span<std::string const>> hashes;
     for (auto const& [own_hashes, own_checksums] : findings) {
@@ -222,6 +271,7 @@ void Conversion::finish(std::vector<ConvertFindings> const& findings) {
             for (auto const& place : *places) blocks += place.blocks();
             writer_->set_checksums(files[file].tensors[i].name, *places, own.first(blocks));
             own = own.subspan(blocks);
+            kernels::note_progress();
         }
         auto& own = hashes[rank_that_hashes(shares_, file)];
         note_source(files[file].path, own.front());
@@ -248,11 +298,13 @@ ConvertReport Conversion::report() const {
 
 ConvertReport Conversion::run() {
     open_source();
-    shares_ = share_conversion(source_->files(), team_.size());
     team_.agree([&] {
         if (team_.is_first()) name_h5_errors(options_.model_path, [&] { lay_out(); });
     });
     layout_ = unpacked_layout(team_.from_first(packed(layout_)));
+    shares_ = layout_.writing == Writing::one_node
+                  ? share_on_first_node(source_->files(), team_.nodes())
+                  : share_conversion(source_->files(), team_.size());
     team_.agree_early([&](std::function<bool()> const& goes_on) { copy(goes_on); });
     std::vector<ConvertFindings> findings;
     for (auto const& text : team_.texts_of_all(packed(findings_))) {

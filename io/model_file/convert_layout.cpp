@@ -11,8 +11,12 @@ std::string packed(ConvertLayout const& layout) {
     auto const add = [&](std::uint64_t number) {
         text.append(reinterpret_cast<char const*>(&number), sizeof number);
     };
-    add(layout.inodes.size());
-    for (auto const inode : layout.inodes) add(inode);
+    add(layout.writing == Writing::one_node ? 1 : 0);
+    add(layout.files.size());
+    for (auto const& [inode, device] : layout.files) {
+        add(inode);
+        add(device.value_or(0));
+    }
     add(layout.places.size());
     for (auto const& places : layout.places) {
         add(places.size());
@@ -35,8 +39,12 @@ ConvertLayout unpacked_layout(std::string const& text) {
         return number;
     };
     ConvertLayout layout;
-    layout.inodes.resize(next());
-    for (auto& inode : layout.inodes) inode = next();
+    layout.writing = next() == 1 ? Writing::one_node : Writing::all_nodes;
+    layout.files.resize(next());
+    for (auto& [inode, device] : layout.files) {
+        inode = next();
+        device = next();
+    }
     layout.places.resize(next());
     for (auto& places : layout.places) {
         places.resize(next());

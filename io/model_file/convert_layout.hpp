@@ -1,5 +1,7 @@
 #pragma once
 
+#include "io/model_file/file_system.hpp"
+#include "io/model_file/locked_file.hpp"
 #include "io/model_file/model_writer.hpp"
 
 #include <cstdint>
@@ -10,7 +12,8 @@ namespace tesserank::io {
 
 /// Where rank 0 has reserved place for everything, as it tells the others.
 struct ConvertLayout {
-    std::vector<std::uint64_t> inodes;       ///< of the files
+    Writing writing = Writing::all_nodes;
+    std::vector<FileIdentity> files;
     std::vector<std::vector<Place>> places;  ///< by tensor, in the order of the source
 };
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 namespace tesserank::io {
 namespace {
@@ -108,6 +109,18 @@ std::vector<ConvertShare> share_conversion(std::span<SafetensorsFile const> file
     sharing.deal_files();
     sharing.cut_files();
     return sharing.take();
+}
+
+std::vector<ConvertShare> share_on_first_node(std::span<SafetensorsFile const> files,
+                                              std::span<int const> nodes) {
+    auto const workers = std::ranges::count(nodes, nodes.front());
+    auto shares = share_conversion(files, static_cast<int>(workers));
+    std::vector<ConvertShare> by_rank;
+    for (std::size_t rank = 0, worker = 0; rank < nodes.size(); ++rank) {
+        bool const works = nodes[rank] == nodes.front();
+        by_rank.push_back(works ? std::move(shares[worker++]) : ConvertShare(files.size()));
+    }
+    return by_rank;
 }
 
 std::size_t bytes_read(SafetensorsFile const& file, FileShare const& share) {

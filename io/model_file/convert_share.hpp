@@ -24,6 +24,10 @@ using ConvertShare = std::vector<FileShare>;
 /// every rank.
 std::vector<ConvertShare> share_conversion(std::span<SafetensorsFile const> files, int ranks);
 
+/// The same, all of it by the ranks on the node of rank 0; `nodes` as MpiCommunicator::nodes().
+std::vector<ConvertShare> share_on_first_node(std::span<SafetensorsFile const> files,
+                                              std::span<int const> nodes);
+
 std::size_t rank_that_hashes(std::span<ConvertShare const> shares, std::size_t file);
 std::size_t rank_that_converts(std::span<ConvertShare const> shares, std::size_t file,
                                std::size_t tensor);

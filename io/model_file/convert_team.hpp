@@ -18,6 +18,13 @@ class ConvertTeam {
     int rank() const { return ranks_ == nullptr ? 0 : ranks_->rank(); }
     int size() const { return ranks_ == nullptr ? 1 : ranks_->size(); }
     bool is_first() const { return rank() == 0; }
+    /// By rank, see MpiCommunicator::nodes().
+    std::vector<int> nodes() const {
+        return ranks_ == nullptr ? std::vector<int>{0} : ranks_->nodes();
+    }
+    bool is_on_first_node() const {
+        return nodes()[static_cast<std::size_t>(rank())] == nodes()[0];
+    }
 
     /// See parallel::agree().
     void agree(std::function<void()> const& work) const {

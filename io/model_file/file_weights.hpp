@@ -13,8 +13,9 @@ class FileWeights : public model::WeightSource {
     /// Of this rank, since the files were opened.
     virtual LoadReport report() const = 0;
 
-    /// From now on load() holds at most four times so much, beside the weights' own places, but for
-    /// what one block needs; never more than LoadOptions said. The same on every rank.
+    /// From now on load() holds on this rank at most four times so much, beside the weights' own
+    /// places, but for what one block needs; never more than LoadOptions said. Collective; another
+    /// number on each rank.
     virtual void bound_staging(std::size_t bytes) = 0;
 };
 

@@ -12,9 +12,9 @@ namespace {
 /// The bytes that ranks read, send, receive and pass on in a round.
 class Load {
   public:
-    Load(int ranks, std::size_t limit)
-        : limit_{limit},
-          read_(static_cast<std::size_t>(ranks)),
+    explicit Load(std::span<std::size_t const> limits)
+        : limits_{limits},
+          read_(limits.size()),
           sent_(read_.size()),
           received_(read_.size()),
           forwarded_(read_.size()) {}
@@ -22,10 +22,11 @@ class Load {
     /// Adds a block unless that is too much.
     bool add(std::size_t reader, std::size_t bytes, std::size_t sent,
              std::span<std::size_t const> received, std::span<std::size_t const> forwarded) {
-        bool fits = read_[reader] + bytes <= limit_ && sent_[reader] + sent <= limit_;
+        bool fits =
+            read_[reader] + bytes <= limits_[reader] && sent_[reader] + sent <= limits_[reader];
         for (std::size_t rank = 0; rank < received.size(); ++rank) {
-            fits = fits && received_[rank] + received[rank] <= limit_ &&
-                   forwarded_[rank] + forwarded[rank] <= limit_;
+            fits = fits && received_[rank] + received[rank] <= limits_[rank] &&
+                   forwarded_[rank] + forwarded[rank] <= limits_[rank];
         }
         if (!fits && !empty_) return false;
         empty_ = false;
@@ -39,7 +40,7 @@ class Load {
     }
 
   private:
-    std::size_t limit_;
+    std::span<std::size_t const> limits_;  ///< by rank
     std::vector<std::size_t> read_, sent_, received_, forwarded_;
     bool empty_ = true;
 };
@@ -97,11 +98,11 @@ std::size_t bytes_wanted(Block const& block, Wishes const& wishes, int rank) {
     return elements * kernels::size_of(block.tensor->dtype);
 }
 
-LoadRounds::LoadRounds(std::map<StoredTensor const*, Wishes> wishes, int ranks,
-                       std::size_t staging_bytes, std::vector<int> nodes)
+LoadRounds::LoadRounds(std::map<StoredTensor const*, Wishes> wishes,
+                       std::vector<std::size_t> staging_bytes, std::vector<int> nodes)
     : wishes_(std::move(wishes)),
-      ranks_{ranks},
-      staging_bytes_{staging_bytes},
+      staging_bytes_(std::move(staging_bytes)),
+      ranks_{static_cast<int>(staging_bytes_.size())},
       nodes_(std::move(nodes)) {
     if (std::ranges::adjacent_find(nodes_, std::ranges::not_equal_to{}) == nodes_.end()) {
         nodes_.clear();
@@ -109,14 +110,14 @@ LoadRounds::LoadRounds(std::map<StoredTensor const*, Wishes> wishes, int ranks,
     for (auto const& [tensor, requests] : wishes_) {
         if (several_nodes()) {
             group_ranks(*tensor, requests);
-        } else if (wanted_whole(*tensor, requests, static_cast<std::size_t>(ranks))) {
+        } else if (wanted_whole(*tensor, requests, staging_bytes_.size())) {
             to_all_.insert(tensor);
         }
         std::ranges::copy_if(blocks_of(*tensor), std::back_inserter(blocks_),
                              [this](Block const& block) { return needed(block); });
     }
     std::ranges::sort(blocks_, {}, [](Block const& block) { return block.file_offset(); });
-    left_ = deal_blocks(blocks_, ranks);
+    left_ = deal_blocks(blocks_, ranks_);
 }
 
 void LoadRounds::group_ranks(StoredTensor const& tensor, Wishes const& requests) {
@@ -173,7 +174,7 @@ Round LoadRounds::next() {
     auto const ranks = left_.size();
     Round round(ranks);
     for (std::size_t rank = 0; rank < ranks; ++rank) round[rank].begin = left_[rank].begin;
-    Load load(ranks_, staging_bytes_);
+    Load load(staging_bytes_);
     std::vector<std::size_t> received(ranks), forwarded(ranks);
     for (bool added = true; added;) {
         added = false;

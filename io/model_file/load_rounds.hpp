@@ -27,9 +27,9 @@ using Round = std::vector<parallel::Range>;
 /// ranks make the same plan without asking.
 class LoadRounds {
   public:
-    /// In a round no rank reads, sends or receives more than `staging_bytes`, but for a round of
-    /// one block. `nodes` says which node each rank is on; empty: all are on one.
-    LoadRounds(std::map<StoredTensor const*, Wishes> wishes, int ranks, std::size_t staging_bytes,
+    /// In a round no rank reads, sends or receives more than its `staging_bytes`, by rank, but for
+    /// a round of one block. `nodes` says which node each rank is on; empty: all are on one.
+    LoadRounds(std::map<StoredTensor const*, Wishes> wishes, std::vector<std::size_t> staging_bytes,
                std::vector<int> nodes = {});
 
     /// What is needed of the file, in its order.
@@ -60,8 +60,8 @@ class LoadRounds {
     std::set<StoredTensor const*> to_all_;
     /// By rank: those of its node who want the same, itself included, in rank order.
     std::map<StoredTensor const*, std::vector<std::vector<int>>> groups_;
+    std::vector<std::size_t> staging_bytes_;  ///< by rank
     int ranks_;
-    std::size_t staging_bytes_;
     std::vector<int> nodes_;  ///< by rank; empty when all are on one
     std::vector<Block> blocks_;
     Round left_;          ///< by rank

@@ -8,13 +8,17 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <system_error>
 #include <utility>
 
 namespace tesserank::io {
 namespace {
 
-std::string system_text() { return std::generic_category().message(errno); }
+constexpr char const* same_folder = " All ranks have to see the same folder under this name.";
+
+bool is_same(FileIdentity const& one, FileIdentity const& other) {
+    bool const compares = one.device && other.device;
+    return one.inode == other.inode && (!compares || one.device == other.device);
+}
 
 }  // namespace
 
@@ -29,20 +33,25 @@ void WritableFile::write(std::size_t offset, std::span<std::byte const> bytes) c
     }
 }
 
-std::uint64_t WritableFile::inode() const {
+FileIdentity WritableFile::identity() const {
     struct stat status {};
-    if (fstat(descriptor, &status) == 0) return status.st_ino;
-    throw kernels::SystemError(path + ": cannot be looked at: " + system_text());
+    if (fstat(descriptor, &status) == 0) return {status.st_ino, status.st_dev};
+    throw kernels::SystemError(file_error(path, "looked at", errno));
 }
 
-JoinedFile::JoinedFile(std::string const& path, std::uint64_t inode)
+JoinedFile::JoinedFile(std::string const& path, FileIdentity const& expected)
     : file_{path, open(PartialFile(path).partial().c_str(), O_WRONLY | O_CLOEXEC)} {
-    if (file_.descriptor >= 0 && file_.inode() == inode) return;
-    auto const why = file_.descriptor < 0 ? system_text() : "it is another file";
-    if (file_.descriptor >= 0) close(file_.descriptor);
-    throw kernels::InputError(path + ": cannot be written by every rank (" +
-                              PartialFile(path).partial() + ", which rank 0 has made: " + why +
-                              "). All ranks have to see the same folder under this name.");
+    int const error = errno;
+    auto const what =
+        "written by every rank (" + PartialFile(path).partial() + ", which rank 0 has made)";
+    if (file_.descriptor < 0) {
+        throw kernels::InputError(file_error(path, what, error) +
+                                  (error == ENOENT ? std::string(".") + same_folder : ""));
+    }
+    if (is_same(file_.identity(), expected)) return;
+    close(file_.descriptor);
+    throw kernels::InputError(path + ": cannot be " + what + ": it is another file here." +
+                              same_folder);
 }
 
 JoinedFile::~JoinedFile() {

@@ -4,10 +4,17 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
 namespace tesserank::io {
+
+/// By what two processes can tell whether they see the same file.
+struct FileIdentity {
+    std::uint64_t inode = 0;
+    std::optional<std::uint64_t> device = {};  ///< none: of another node, which numbers them anew
+};
 
 /// A file that is open for writing; whoever gave it keeps it open.
 struct WritableFile {
@@ -16,8 +23,8 @@ struct WritableFile {
 
     /// Errors: SystemError with the system's text, e.g. that no space is left.
     void write(std::size_t offset, std::span<std::byte const> bytes) const;
-    /// By which two processes can tell whether they see the same file. Errors: SystemError.
-    std::uint64_t inode() const;
+    /// Errors: SystemError.
+    FileIdentity identity() const;
 };
 
 /// A partial file that is written at any place.
@@ -39,9 +46,9 @@ class LockedFile {
 /// The partial file that another rank of the job has made and locked, open for writing.
 class JoinedFile {
   public:
-    /// `path` is the final name. Errors: InputError when the partial file is not there, or is not
-    /// the one with this inode: the ranks do not see the same file system.
-    JoinedFile(std::string const& path, std::uint64_t inode);
+    /// `path` is the final name. Errors: InputError when the partial file cannot be opened, or is
+    /// another one: the ranks do not see the same file system.
+    JoinedFile(std::string const& path, FileIdentity const& expected);
     ~JoinedFile();
     JoinedFile(JoinedFile&& other) noexcept;
     JoinedFile& operator=(JoinedFile&&) = delete;

@@ -4,12 +4,14 @@
 #include "io/model_file/sha256.hpp"
 #include "io/requests/json_text.hpp"
 #include "kernels/error.hpp"
+#include "kernels/phase.hpp"
 
 #include <unistd.h>
 
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
+#include <set>
 #include <utility>
 
 namespace tesserank::io {
@@ -29,10 +31,16 @@ bool is_rank_file(std::string_view name) {
            std::ranges::all_of(name, [](unsigned char c) { return std::isdigit(c) != 0; });
 }
 
-/// Also under the temporary name.
-bool belongs_to_set(std::string name) {
+/// The final name of a file that has its temporary one; any other name as it is.
+std::string without_partial(std::string name) {
     constexpr std::string_view partial = ".partial";
     if (name.ends_with(partial)) name.resize(name.size() - partial.size());
+    return name;
+}
+
+/// Also under the temporary name.
+bool belongs_to_set(std::string const& whole_name) {
+    auto const name = without_partial(whole_name);
     return name == set_index_name || name == set_file_name(0) || is_rank_file(name);
 }
 
@@ -86,10 +94,18 @@ SetFolder::~SetFolder() {
     if (made_) fs::remove(path_, ignored);
 }
 
-void SetFolder::clear() const {
+void SetFolder::clear(int ranks) const {
     fs::remove(fs::path(path_) / set_index_name);
+    std::set<std::string> own;
+    for (auto const& path : set_file_paths(path_, ranks)) {
+        own.insert(fs::path(path).filename().string());
+    }
     for (auto const& entry : fs::directory_iterator(path_)) {
-        if (is_rank_file(entry.path().filename().string())) fs::remove(entry.path());
+        auto const name = entry.path().filename().string();
+        auto const final_name = without_partial(name);
+        bool const is_own = final_name != name && own.contains(final_name);
+        if (is_rank_file(final_name) && !is_own) fs::remove(entry.path());
+        kernels::note_progress();
     }
 }
 
@@ -169,7 +185,7 @@ void SetWriter::commit(std::vector<SourceFile> const& sources, Existing existing
                  .model_sha256 = model_sha256(sources, tensors_),
                  .files = {},
                  .tensors = std::move(tensors_)};
-    folder_.clear();
+    folder_.clear(plan_.ranks);
     for (std::size_t file = 0; file < files_.size(); ++file) {
         files_[file].mark_part({.name = set_part_name(file),
                                 .model_sha256 = set.model_sha256,
@@ -178,6 +194,7 @@ void SetWriter::commit(std::vector<SourceFile> const& sources, Existing existing
         files_[file].commit(sources, Existing::replace);
         auto const written = read_part_index(folder_.path() + "/" + set_file_name(file));
         set.files.push_back({set_file_name(file), written.file_bytes, content_sha256(written)});
+        kernels::note_progress();
     }
     write_all(index_, set_text(set));
     index_.commit(existing);

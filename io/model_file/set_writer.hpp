@@ -41,8 +41,9 @@ class SetFolder {
     SetFolder& operator=(SetFolder const&) = delete;
 
     std::string const& path() const { return path_; }
-    /// Removes what an earlier set has left behind, its set.json first: from then on it is none.
-    void clear() const;
+    /// Removes what earlier sets have left behind, set.json first: from then on there is none. What
+    /// a set of so many ranks has under temporary names stays.
+    void clear(int ranks) const;
 
   private:
     std::string path_;

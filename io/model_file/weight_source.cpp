@@ -33,6 +33,7 @@ Hdf5WeightSource::Hdf5WeightSource(ModelIndex index, parallel::MpiCommunicator& 
       ranks_{ranks},
       backend_{backend},
       options_(std::move(options)),
+      staging_bytes_(static_cast<std::size_t>(ranks.size()), options_.staging_bytes),
       reading_threads_{spare_reading_threads(ranks)} {
     for (auto const& tensor : index_.tensors) {
         infos_[tensor.name] = {tensor.dtype, tensor.shape};
@@ -73,13 +74,17 @@ std::size_t bounded_staging(std::size_t bytes, std::size_t wanted) {
 }
 
 void Hdf5WeightSource::bound_staging(std::size_t bytes) {
-    options_.staging_bytes = bounded_staging(options_.staging_bytes, bytes);
+    std::vector<std::size_t> wanted(staging_bytes_.size());
+    std::vector<std::size_t> const each(wanted.size(), sizeof bytes);
+    ranks_.all_gather(std::as_bytes(std::span(&bytes, 1)), each,
+                      std::as_writable_bytes(std::span(wanted)));
+    std::ranges::transform(staging_bytes_, wanted, staging_bytes_.begin(), bounded_staging);
 }
 
 void Hdf5WeightSource::load(std::span<WeightRequest const> requests) {
     WishesByTensor wishes;
     parallel::agree(ranks_, [&] { wishes = check(requests); });
-    LoadRounds rounds(wishes, ranks_.size(), options_.staging_bytes, options_.nodes);
+    LoadRounds rounds(wishes, staging_bytes_, options_.nodes);
     // One rank has nobody to exchange anything with.
     if (options_.mode == LoadMode::direct || ranks_.size() == 1) {
         return load_directly(rounds.blocks(), wishes);
@@ -93,13 +98,14 @@ std::vector<Block> Hdf5WeightSource::load_cooperatively(LoadRounds rounds) {
     if (options_.mode == LoadMode::automatic) {
         stop = [this](LoadMeasure const& measure) { return stops(measure); };
     }
-    return CooperativeLoad(std::move(rounds),
-                           {.file = *file_,
-                            .ranks = ranks_,
-                            .backend = backend_,
-                            .staging_bytes = options_.staging_bytes,
-                            .reading_threads = reading_threads_},
-                           report_)
+    return CooperativeLoad(
+               std::move(rounds),
+               {.file = *file_,
+                .ranks = ranks_,
+                .backend = backend_,
+                .staging_bytes = staging_bytes_[static_cast<std::size_t>(ranks_.rank())],
+                .reading_threads = reading_threads_},
+               report_)
         .run(stop);
 }
 
@@ -122,7 +128,7 @@ void Hdf5WeightSource::load_directly(std::span<Block const> blocks, WishesByTens
                           {.file = *file_,
                            .backend = backend_,
                            .rank = ranks_.rank(),
-                           .staging_bytes = options_.staging_bytes,
+                           .staging_bytes = staging_bytes_[static_cast<std::size_t>(ranks_.rank())],
                            .reading_threads = std::max(reading_threads_, 1)},
                           report_);
     });

@@ -68,7 +68,8 @@ class Hdf5WeightSource final : public FileWeights {
     parallel::MpiCommunicator& ranks_;
     kernels::Backend& backend_;
     LoadOptions options_;
-    int reading_threads_;  ///< see BackgroundRead
+    std::vector<std::size_t> staging_bytes_;  ///< by rank
+    int reading_threads_;                     ///< see BackgroundRead
     std::map<std::string, model::TensorInfo, std::less<>> infos_;
     std::map<std::string, StoredTensor const*, std::less<>> stored_;
     std::unique_ptr<InputFile const> file_;

@@ -19,6 +19,18 @@ namespace {
     throw kernels::SystemError(file_error(path, what, errno));
 }
 
+std::size_t bytes_of(int descriptor, std::string const& path) {
+    struct stat status {};
+    if (fstat(descriptor, &status) != 0) fail(path, "looked at");
+    return static_cast<std::size_t>(status.st_size);
+}
+
+/// A file that another one has replaced. Closed last: until then no new file can get its inode.
+struct Leftover {
+    int descriptor;
+    ~Leftover() { static_cast<void>(close(descriptor)); }
+};
+
 }  // namespace
 
 bool is_named(int descriptor, std::string const& path) {
@@ -87,14 +99,20 @@ void PartialFile::create(std::size_t kept) {
     check_place();
     // Between opening and locking another writer may have given the file its real name: then the
     // file under the partial name is a new one.
-    while (!open_and_lock()) {
-        static_cast<void>(close(descriptor_));
-        descriptor_ = -1;
+    auto const lock_the_named = [this] {
+        while (!open_and_lock()) static_cast<void>(close(std::exchange(descriptor_, -1)));
+    };
+    lock_the_named();
+    if (kept == 0 && bytes_of(descriptor_, path_) > 0) {
+        // Ranks of a killed job may live on for a while on other nodes, and write into what it has
+        // left behind: let that be another file.
+        if (unlink(partial_.c_str()) != 0) fail(path_, "written anew");
+        Leftover const leftover{std::exchange(descriptor_, -1)};
+        lock_the_named();
     }
-    struct stat status {};
-    if (fstat(descriptor_, &status) != 0) fail(path_, "looked at");
-    if (static_cast<std::size_t>(status.st_size) < kept) {
-        throw kernels::InputError(partial_ + ": has " + std::to_string(status.st_size) +
+    auto const bytes = bytes_of(descriptor_, path_);
+    if (bytes < kept) {
+        throw kernels::InputError(partial_ + ": has " + std::to_string(bytes) +
                                   " bytes, expected at least " + std::to_string(kept));
     }
     exists_ = true;

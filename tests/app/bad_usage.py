@@ -62,9 +62,10 @@ def input_from_pipe(run: Run) -> None:
 
 
 def convert_under_mpirun(run: Run) -> None:
-    result = run.start(["convert", run.checkpoint, run.model], run.options.ranks)
-    run.fails(result, 1, "convert runs as one process")
-    expect(not run.model.exists(), "there is a model file in spite of the failure")
+    """Every rank finds the wrong option; one tells of it."""
+    result = run.start(["convert", run.checkpoint, run.model, "--dtyp", "bf16"], run.options.ranks)
+    run.fails(result, 1, "--dtyp")
+    expect(not list(run.folder.glob("model*")), "there is a model file in spite of the failure")
 
 
 def output_through_link(run: Run) -> None:

@@ -7,6 +7,7 @@
 #include "io/model_file/format.hpp"
 #include "io/model_file/model_index.hpp"
 #include "io/model_file/set_index.hpp"
+#include "io/model_file/tensor_writer.hpp"
 #include "io/model_file/writer.hpp"
 #include "kernels/error.hpp"
 #include "tests/fuzz/check.hpp"
@@ -61,26 +62,29 @@ constexpr std::array attributes{"format",       "format_version",   "created_by"
                                 "set_part",     "set_model_sha256", "set_plan_sha256"};
 constexpr std::array texts{"tesserank", "tesserank-part", "shared", "rank 0", "", "{}"};
 
+void fill(io::ModelFileWriter& writer, std::string const& name, kernels::DType dtype,
+          std::vector<io::Place> const& places) {
+    io::TensorWriter out(writer.files());
+    out.begin(places, dtype);
+    out.append(std::vector<std::byte>(places.front().bytes));
+    writer.set_checksums(name, places, out.end());
+}
+
 /// Files of every kind are made once, and copied for each input.
 std::string made_file(bool part) {
+    using enum kernels::DType;
     io::TemporaryFolder const folder;
     {
         io::ModelFileWriter writer(folder.path("m.h5"));
         if (part) writer.mark_part({"rank 0", "abc", "def", 2});
         if (!part) writer.add_document("config", "{}");
         writer.add_document("tokenizer", "{\"model\": {}}");
-        std::vector<std::byte> const numbers(64);
-        writer.begin_tensor("a.whole", kernels::DType::f32, {2, 3});
-        writer.append(std::span(numbers).first(24));
-        writer.end_tensor();
+        fill(writer, "a.whole", f32, writer.add_tensor("a.whole", f32, {2, 3}));
         std::array const regions{model::Region{{5, 1}, {3, 2}}, model::Region{{9, 1}, {3, 2}}};
-        if (part) writer.begin_piece("a.half", kernels::DType::bf16, regions);
-        if (!part) writer.begin_tensor("a.half", kernels::DType::bf16, {2, 2});
-        writer.append(std::span(numbers).first(8));
-        writer.end_tensor();
-        writer.begin_tensor("number", kernels::DType::f16, {});
-        writer.append(std::span(numbers).first(2));
-        writer.end_tensor();
+        fill(writer, "a.half", bf16,
+             part ? std::vector{writer.add_piece("a.half", bf16, regions)}
+                  : writer.add_tensor("a.half", bf16, {2, 2}));
+        fill(writer, "number", f16, writer.add_tensor("number", f16, {}));
         writer.commit({{"model.safetensors", "0123"}});
     }
     return folder.read("m.h5");

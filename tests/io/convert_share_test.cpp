@@ -24,11 +24,9 @@ std::vector<SafetensorsFile> files_of(std::vector<std::vector<std::size_t>> cons
     return files;
 }
 
-/// Every tensor is converted once and every file hashed once; the most that a rank has to do, in
-/// bytes.
-std::size_t most_work(std::vector<SafetensorsFile> const& files, int ranks) {
-    auto const shares = share_conversion(files, ranks);
-    EXPECT_EQ(shares.size(), static_cast<std::size_t>(ranks));
+/// Every tensor is converted once and every file hashed once; what each rank has to do, in bytes.
+std::vector<std::size_t> work_of(std::vector<SafetensorsFile> const& files,
+                                 std::vector<ConvertShare> const& shares) {
     std::vector<std::size_t> work(shares.size(), 0);
     for (std::size_t file = 0; file < files.size(); ++file) {
         std::size_t hashed = 0;
@@ -49,7 +47,14 @@ std::size_t most_work(std::vector<SafetensorsFile> const& files, int ranks) {
         EXPECT_EQ(hashed, 1U);
         EXPECT_TRUE(std::ranges::all_of(converted, [](int times) { return times == 1; }));
     }
-    return std::ranges::max(work);
+    return work;
+}
+
+/// The most that a rank has to do, in bytes.
+std::size_t most_work(std::vector<SafetensorsFile> const& files, int ranks) {
+    auto const shares = share_conversion(files, ranks);
+    EXPECT_EQ(shares.size(), static_cast<std::size_t>(ranks));
+    return std::ranges::max(work_of(files, shares));
 }
 
 TEST(ConvertShare, OneRankDoesAll) {
@@ -80,6 +85,16 @@ TEST(ConvertShare, TheOnlyFilesHashIsOneRanksWork) {
     EXPECT_EQ(most_work(files, 4), 1000U);
     auto const shares = share_conversion(files, 2);
     EXPECT_EQ(bytes_read(files[0], shares[1][0]), shares[1][0].tensors.count * 10);
+}
+
+TEST(ConvertShare, OnlyTheRanksOnTheFirstNodeMayHaveWork) {
+    auto const files = files_of(std::vector<std::vector<std::size_t>>(4, {50, 50}));
+    auto const work = [&](std::vector<int> const& nodes) {
+        return work_of(files, share_on_first_node(files, nodes));
+    };
+    EXPECT_EQ(work({0, 1, 0, 1}), (std::vector<std::size_t>{400, 0, 400, 0}));
+    EXPECT_EQ(work({0, 1, 2}), (std::vector<std::size_t>{800, 0, 0}));
+    EXPECT_EQ(work({0, 0, 0, 0}), std::vector<std::size_t>(4, 200));
 }
 
 TEST(ConvertShare, OddOnesLoseNothing) {

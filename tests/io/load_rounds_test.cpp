@@ -27,6 +27,11 @@ WeightRequest replicated(std::size_t rows, std::size_t ranks) {
     return {"t", std::vector<Region>(ranks, Region{{0, rows}, {0, 4}}), {}};
 }
 
+/// The same limit for each of so many ranks.
+std::vector<std::size_t> each(int ranks, std::size_t limit) {
+    return std::vector<std::size_t>(static_cast<std::size_t>(ranks), limit);
+}
+
 /// Runs all rounds; checks that each block is read once and what a rank holds.
 std::size_t count_rounds(LoadRounds& rounds, int ranks, std::size_t limit) {
     std::set<std::size_t> read;
@@ -65,29 +70,38 @@ TEST(LoadRounds, StayBelowTheStagingLimit) {
     auto const tensor = make_tensor(400, 0);
     for (int ranks : {1, 2, 3, 4, 7}) {
         auto const request = replicated(400, static_cast<std::size_t>(ranks));
-        LoadRounds rounds({{&tensor, {&request}}}, ranks, 1024);
+        LoadRounds rounds({{&tensor, {&request}}}, each(ranks, 1024));
         EXPECT_EQ(rounds.blocks().size(), 100U);
         auto const count = count_rounds(rounds, ranks, 1024);
         EXPECT_GE(count, ranks == 1 ? 7U : 4U) << ranks;
     }
 }
 
+TEST(LoadRounds, RanksWithLittleRoomReadSideBySideForOneThatHasMuch) {
+    auto const tensor = make_tensor(256, 0);
+    auto request = replicated(256, 4);
+    for (std::size_t rank : {1U, 2U, 3U}) request.regions[rank] = {};
+    auto const limit = block_bytes;
+    LoadRounds rounds({{&tensor, {&request}}}, {4 * limit, limit, limit, limit});
+    EXPECT_EQ(count_rounds(rounds, 4, 4 * limit), 64U / 4) << "a block of each rank in each round";
+}
+
 TEST(LoadRounds, ABlockAboveTheLimitGetsARoundOfItsOwn) {
     auto const tensor = make_tensor(40, 0);
     WeightRequest const request{"t", std::vector<Region>(5, Region{{0, 40}, {0, 3}}), {}};
-    LoadRounds rounds({{&tensor, {&request}}}, 5, block_bytes);
+    LoadRounds rounds({{&tensor, {&request}}}, each(5, block_bytes));
     EXPECT_EQ(count_rounds(rounds, 5, block_bytes), 10U);
 }
 
 TEST(LoadRounds, WhatAllRanksWantWholeIsSentOnce) {
     auto const tensor = make_tensor(400, 0);
     auto const request = replicated(400, 40);
-    LoadRounds rounds({{&tensor, {&request, &request}}}, 40, 1024);
+    LoadRounds rounds({{&tensor, {&request, &request}}}, each(40, 1024));
     EXPECT_TRUE(rounds.goes_to_all(rounds.blocks()[0]));
     EXPECT_LE(count_rounds(rounds, 40, 1024), 8U);
     WeightRequest part = request;
     part.regions.back().cols = {0, 3};
-    LoadRounds const cut({{&tensor, {&request, &part}}}, 40, 1024);
+    LoadRounds const cut({{&tensor, {&request, &part}}}, each(40, 1024));
     EXPECT_FALSE(cut.goes_to_all(cut.blocks()[0]));
 }
 
@@ -98,14 +112,14 @@ TEST(LoadRounds, WhatAllRanksWantInSlicesIsSentOnce) {
         return WeightRequest{"t", std::vector<Region>(40, Region{{first, rows}, {0, 4}}), {}};
     };
     auto const q = slice(0, 200), k = slice(200, 100), v = slice(300, 100);
-    LoadRounds rounds({{&tensor, {&k, &q, &v}}}, 40, 1024);
+    LoadRounds rounds({{&tensor, {&k, &q, &v}}}, each(40, 1024));
     EXPECT_TRUE(rounds.goes_to_all(rounds.blocks()[0]));
     EXPECT_LE(count_rounds(rounds, 40, 1024), 8U);
-    LoadRounds const gap({{&tensor, {&q, &v}}}, 40, 1024);
+    LoadRounds const gap({{&tensor, {&q, &v}}}, each(40, 1024));
     EXPECT_FALSE(gap.goes_to_all(gap.blocks()[0]));
     auto one_has_less = k;
     one_has_less.regions[7].rows.count = 99;
-    LoadRounds const less({{&tensor, {&q, &one_has_less, &v}}}, 40, 1024);
+    LoadRounds const less({{&tensor, {&q, &one_has_less, &v}}}, each(40, 1024));
     EXPECT_FALSE(less.goes_to_all(less.blocks()[0]));
 }
 
@@ -113,7 +127,7 @@ TEST(LoadRounds, RanksOfAnotherNodeShareOneCopy) {
     auto const tensor = make_tensor(400, 0);
     auto const request = replicated(400, 5);
     std::vector<int> const nodes{0, 0, 2, 2, 2};
-    LoadRounds rounds({{&tensor, {&request}}}, 5, 1024, nodes);
+    LoadRounds rounds({{&tensor, {&request}}}, each(5, 1024), nodes);
     std::set<int> entrances;
     for (auto const& block : rounds.blocks()) {
         EXPECT_FALSE(rounds.goes_to_all(block));
@@ -136,18 +150,18 @@ TEST(LoadRounds, RanksOfAnotherNodeShareOneCopy) {
 TEST(LoadRounds, ThoseWhoWantDifferentPartsGetThemFromTheReader) {
     auto const tensor = make_tensor(400, 0);
     WeightRequest request{"t", {{{0, 100}, {0, 4}}, {{100, 300}, {0, 4}}, {{0, 400}, {0, 4}}}, {}};
-    LoadRounds const rounds({{&tensor, {&request}}}, 3, 1024, {0, 0, 2});
+    LoadRounds const rounds({{&tensor, {&request}}}, each(3, 1024), {0, 0, 2});
     for (auto const& block : rounds.blocks()) {
         for (int rank : {0, 1}) EXPECT_EQ(rounds.sender_of(block, 2, rank), 2);
     }
-    LoadRounds const one_node({{&tensor, {&request}}}, 3, 1024, {0, 0, 0});
+    LoadRounds const one_node({{&tensor, {&request}}}, each(3, 1024), {0, 0, 0});
     EXPECT_FALSE(one_node.several_nodes());
 }
 
 TEST(LoadRounds, BlocksThatNobodyNeedsAreLeftOut) {
     auto const tensor = make_tensor(40, 0);
     WeightRequest const request{"t", {{{0, 0}, {0, 4}}, {{8, 5}, {1, 2}}}, {}};
-    LoadRounds rounds({{&tensor, {&request}}}, 2, 1024);
+    LoadRounds rounds({{&tensor, {&request}}}, each(2, 1024));
     ASSERT_EQ(rounds.blocks().size(), 2U);
     EXPECT_EQ(rounds.blocks()[0].index, 2U);
     EXPECT_EQ(rounds.bytes_for(rounds.blocks()[0], 1), 4 * 2 * 4U);
@@ -160,7 +174,7 @@ TEST(LoadRounds, ReadInTheOrderOfTheFile) {
     auto const first = make_tensor(40, 0);
     auto const a = replicated(4, 1);
     auto const b = replicated(40, 1);
-    LoadRounds const rounds({{&second, {&a}}, {&first, {&b}}}, 1, 1024);
+    LoadRounds const rounds({{&second, {&a}}, {&first, {&b}}}, each(1, 1024));
     std::size_t last = 0;
     for (auto const& block : rounds.blocks()) {
         EXPECT_GE(block.file_offset(), last);
@@ -169,7 +183,7 @@ TEST(LoadRounds, ReadInTheOrderOfTheFile) {
 }
 
 TEST(LoadRounds, NothingToDoIsDone) {
-    LoadRounds const rounds({}, 3, 1024);
+    LoadRounds const rounds({}, each(3, 1024));
     EXPECT_TRUE(rounds.done());
 }
 

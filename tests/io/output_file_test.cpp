@@ -247,6 +247,19 @@ TEST(PartialFile, KeepsAFileMadeMeanwhile) {
     EXPECT_FALSE(folder.has("out.partial"));
 }
 
+TEST(PartialFile, WhoStillWritesIntoWhatWasLeftBehindWritesElsewhere) {
+    TemporaryFolder const folder;
+    folder.write("out.partial", "left by a killed writer");
+    int const orphan = open(folder.path("out.partial").c_str(), O_WRONLY | O_CLOEXEC);
+    PartialFile file(folder.path("out"));
+    file.create();
+    ASSERT_EQ(pwrite(orphan, "late", 4, 0), 4);
+    EXPECT_FALSE(is_named(orphan, folder.path("out.partial")));
+    close(orphan);
+    file.commit();
+    EXPECT_EQ(folder.read("out"), "");
+}
+
 TEST(PartialFile, DoesNotReplaceADevice) {
     EXPECT_THAT([] { PartialFile("/dev/null").create(); },
                 ThrowsMessage<kernels::InputError>(HasSubstr("/dev/null: is a device or pipe")));

@@ -222,8 +222,13 @@ TEST_F(Set, IsReplacedOnlyWhenAsked) {
     if (world.rank() != 0) return;
     write(path, plan());
     EXPECT_THROW(write(path, plan()), kernels::InputError);
+    // Of a larger set, and of one that was not finished.
+    std::ofstream(path + "/rank77.h5") << "old";
+    std::ofstream(path + "/rank78.h5.partial") << "old";
     write(path, plan(), 1, Existing::replace);
     EXPECT_EQ(read_model_index(path).sources.front().sha256, "1");
+    EXPECT_FALSE(std::filesystem::exists(path + "/rank77.h5"));
+    EXPECT_FALSE(std::filesystem::exists(path + "/rank78.h5.partial"));
     std::ofstream(path + "/notes.txt") << "mine";
     EXPECT_THROW(write(path, plan(), 2, Existing::replace), kernels::InputError);
     EXPECT_EQ(read_model_index(path).sources.front().sha256, "1");

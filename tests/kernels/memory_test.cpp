@@ -115,6 +115,7 @@ class MachineTest : public ::testing::Test {
     }
     ~MachineTest() override {
         for (auto const* name : slurm_variables) unsetenv(name);
+        heed_slurm_memory(true);
         std::filesystem::remove_all(root_);
     }
 
@@ -213,6 +214,18 @@ TEST_F(MachineTest, SlurmVariablesMeanNothingOutsideOfAStepAndZeroMeansNoLimit) 
     EXPECT_EQ(limit(), "SLURM_MEM_PER_NODE");
     unsetenv("SLURM_PROCID");
     EXPECT_EQ(limit(), "the machine") << "a shell of salloc";
+}
+
+TEST_F(MachineTest, WithoutTheJobsMemoryThatOfTheMachineAndOfControlGroupsCounts) {
+    be_a_step({{"SLURM_MEM_PER_NODE", "1"}});
+    heed_slurm_memory(false);
+    EXPECT_EQ(limit(), "the machine");
+    write("proc/self/cgroup", "0::/job\n");
+    write("sys/fs/cgroup/job/memory.max", "5000000\n");
+    write("sys/fs/cgroup/job/memory.current", "2000000\n");
+    EXPECT_EQ(limit(), "control group /job (v2)");
+    heed_slurm_memory(true);
+    EXPECT_EQ(limit(), "SLURM_MEM_PER_NODE");
 }
 
 TEST_F(MachineTest, AProcessKnowsItsMemory) {
