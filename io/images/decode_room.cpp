@@ -19,10 +19,17 @@ DecodeRoom::Share::~Share() {
 
 DecodeRoom::Share DecodeRoom::take(std::size_t bytes) {
     std::unique_lock lock(mutex_);
+    ++waiting_;
     freed_.wait(lock,
                 [&] { return taken_ == 0 || (taken_ <= bytes_ && bytes <= bytes_ - taken_); });
+    --waiting_;
     taken_ += bytes;
     return {*this, bytes};
+}
+
+std::size_t DecodeRoom::waiting() const {
+    std::scoped_lock const lock(mutex_);
+    return waiting_;
 }
 
 void DecodeRoom::give_back(std::size_t bytes) {

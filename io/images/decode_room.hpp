@@ -28,12 +28,14 @@ class DecodeRoom {
 
     /// Waits until so many bytes are free. For a thread that has no share yet.
     Share take(std::size_t bytes);
+    /// How many threads do.
+    std::size_t waiting() const;
 
   private:
     void give_back(std::size_t bytes);
 
-    std::size_t bytes_, taken_ = 0;
-    std::mutex mutex_;
+    std::size_t bytes_, taken_ = 0, waiting_ = 0;
+    std::mutex mutable mutex_;
     std::condition_variable freed_;
 };
 

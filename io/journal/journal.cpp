@@ -57,13 +57,27 @@ RunIdentity::Facts facts_of(JsonNode const& node) {
     return facts;
 }
 
-std::string text_of(RunIdentity const& identity) {
+std::string text_of(RunProgress const& progress) {
     return JsonObject()
-        .add("format", format_name)
+        .add("batches", progress.batches)
+        .add("lines", progress.lines)
+        .add("results", progress.results)
+        .add("errors", progress.errors)
+        .add("output_bytes", progress.output_bytes)
+        .add("output_hash", progress.output_hash)
+        .add_json("complete", progress.complete ? "true" : "false")
+        .close();
+}
+
+/// One line, so that a journal that is made anew never speaks of the run without its progress.
+std::string text_of(RunIdentity const& identity, RunProgress const& progress) {
+    JsonObject object;
+    object.add("format", format_name)
         .add("format_version", format_version)
         .add_json("bound", text_of(identity.bound))
-        .add_json("loose", text_of(identity.loose))
-        .close();
+        .add_json("loose", text_of(identity.loose));
+    if (progress != RunProgress{}) object.add_json("progress", text_of(progress));
+    return object.close();
 }
 
 RunIdentity parse_identity(JsonNode const& root) {
@@ -75,20 +89,8 @@ RunIdentity parse_identity(JsonNode const& root) {
         version.fail_expected(std::to_string(format_version) +
                               " at most: a newer tesserank has to continue it");
     }
-    root.allow_only({"format", "format_version", "bound", "loose"});
+    root.allow_only({"format", "format_version", "bound", "loose", "progress"});
     return {facts_of(root.at("bound")), facts_of(root.at("loose"))};
-}
-
-std::string text_of(RunProgress const& progress) {
-    return JsonObject()
-        .add("batches", progress.batches)
-        .add("lines", progress.lines)
-        .add("results", progress.results)
-        .add("errors", progress.errors)
-        .add("output_bytes", progress.output_bytes)
-        .add("output_hash", progress.output_hash)
-        .add_json("complete", progress.complete ? "true" : "false")
-        .close();
 }
 
 RunProgress parse_progress(JsonNode const& root) {
@@ -127,6 +129,9 @@ class Parser {
             JsonDocument const document(*json, path_ + ": line " + std::to_string(lines_.line()));
             if (!content) {
                 content.emplace().identity = parse_identity(document.root());
+                if (auto const begun = document.root().find("progress")) {
+                    content->progress = parse_progress(*begun);
+                }
             } else {
                 content->progress = parse_progress(document.root());
             }
@@ -186,7 +191,7 @@ std::string difference(RunIdentity::Facts const& journal, RunIdentity::Facts con
 
 Journal::Journal(std::string path, RunIdentity identity)
     : path_{std::move(path)}, identity_{std::move(identity)} {
-    make();
+    make({});
 }
 
 Journal::Journal(std::string path, JournalContent const& content)
@@ -205,17 +210,20 @@ Journal::~Journal() {
     if (descriptor_ >= 0) static_cast<void>(close(descriptor_));
 }
 
-void Journal::make() {
+void Journal::make(RunProgress const& progress) {
     if (descriptor_ >= 0) static_cast<void>(close(descriptor_));
     descriptor_ = open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666);
     if (descriptor_ < 0) fail("made");
-    write_line(text_of(identity_));
+    write_line(text_of(identity_, progress));
     sync_folder_of(path_);
 }
 
 void Journal::append(RunProgress const& progress) {
-    if (!is_named(descriptor_, path_)) make();
-    write_line(text_of(progress));
+    if (is_named(descriptor_, path_)) {
+        write_line(text_of(progress));
+    } else {
+        make(progress);
+    }
 }
 
 void Journal::remove() {

@@ -48,7 +48,8 @@ std::string difference(RunIdentity::Facts const& journal, RunIdentity::Facts con
 
 /// Says durably, behind the results themselves, how far a run has come. A text file: one JSON
 /// object in a line, behind the XXH3-64 of its bytes in hexadecimal, so that a line that was not
-/// written whole is known; first the identity, then a line for each batch.
+/// written whole is known; first the identity, then a line for each batch. One that is made anew
+/// says in its first line how far the run has come.
 class Journal {
   public:
     /// A new one in place of an old one. Errors of all of these: SystemError naming the path.
@@ -66,7 +67,7 @@ class Journal {
     void remove();
 
   private:
-    void make();
+    void make(RunProgress const& progress);
     void write_line(std::string_view json);
     [[noreturn]] void fail(char const* what) const;
 

@@ -10,7 +10,7 @@ foreach(case IN ITEMS
 endforeach()
 foreach(case IN ITEMS
     length_beyond_context batch_beyond_memory too_many_new_tokens output_is_input logits_disk_full input_from_pipe
-    convert_under_mpirun output_through_link launcher_of_another_mpi)
+    convert_under_mpirun inspect_under_mpirun output_through_link launcher_of_another_mpi)
   program_test(app/bad_usage/${case}@3 LABEL mpi SCRIPT bad_usage.py
                ARGUMENTS --golden ${PROJECT_SOURCE_DIR}/tests/golden --ranks 3 --mpiexec ${MPIEXEC_EXECUTABLE} ${case})
 endforeach()

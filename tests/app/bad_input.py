@@ -3,7 +3,7 @@
 
   bad_input.py --tesserank PROGRAM --golden DIR --ranks N CASE
 
-A bad file ends all ranks within 10 seconds with one message on stderr and a non-zero exit status, and leaves no output.
+A bad file ends all ranks within 30 seconds with one message on stderr and a non-zero exit status, and leaves no output.
 A bad request gives a result line with an error; the other lines are answered.
 """
 import argparse
@@ -20,7 +20,7 @@ import time
 
 import h5py
 
-SECONDS = 10
+SECONDS = 30  # with the start of the ranks on a machine that is busy
 GOOD = {"id": "good", "tokens": [1, 2, 3], "max_new_tokens": 2}
 
 
@@ -55,7 +55,7 @@ class Run:
             environment.update(OMPI_MCA_btl="self,tcp", OMPI_MCA_btl_tcp_if_include="lo", PMIX_MCA_gds="hash")
         begin = time.monotonic()
         small_files = None if limit is None else lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-        result = subprocess.run(command, env=environment, capture_output=True, timeout=6 * SECONDS,
+        result = subprocess.run(command, env=environment, capture_output=True, timeout=2 * SECONDS,
                                 preexec_fn=small_files)
         seconds = time.monotonic() - begin
         expect(seconds < SECONDS, f"took {seconds:.1f} s")

@@ -3,7 +3,7 @@
 
   bad_usage.py --tesserank PROGRAM --golden DIR --ranks N CASE
 
-As in bad_input.py, all ranks end within 10 seconds with one message.
+As in bad_input.py, all ranks end within 30 seconds with one message.
 """
 import os
 import subprocess
@@ -66,6 +66,11 @@ def convert_under_mpirun(run: Run) -> None:
     result = run.start(["convert", run.checkpoint, run.model, "--dtyp", "bf16"], run.options.ranks)
     run.fails(result, 1, "--dtyp")
     expect(not list(run.folder.glob("model*")), "there is a model file in spite of the failure")
+
+
+def inspect_under_mpirun(run: Run) -> None:
+    run.convert()
+    run.fails(run.start(["inspect", run.model], run.options.ranks), 1, "inspect runs as one process")
 
 
 def output_through_link(run: Run) -> None:

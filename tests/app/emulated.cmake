@@ -75,7 +75,7 @@ add_test(NAME app/fault/stopped_within_kernel
          COMMAND ${TESSERANK_PYTHON} ${PROJECT_SOURCE_DIR}/tests/app/faults/ranks_test.py --tesserank $<TARGET_FILE:tesserank_emulated>
                  --golden ${PROJECT_SOURCE_DIR}/tests/golden --mpiexec ${MPIEXEC_EXECUTABLE}
                  --count-reads $<TARGET_FILE:count_reads> stopped_within_kernel)
-set_tests_properties(app/fault/stopped_within_kernel PROPERTIES LABELS mpi TIMEOUT 120 PROCESSORS 2
+set_tests_properties(app/fault/stopped_within_kernel PROPERTIES LABELS mpi TIMEOUT 120 RUN_SERIAL ON
                      ENVIRONMENT "${UNCHECKED_ENVIRONMENT};TESSERANK_EMULATED_MULTIPROCESSORS=24")
 
 foreach(ranks IN ITEMS 1 2)

@@ -21,7 +21,7 @@ from load_job import Job, expect, loaded_event, write_checkpoint  # noqa: E402
 
 TWO_HOSTS = SOURCE / "tests/bench/two_hosts.sh"
 RANKS = 4
-TIMEOUT = 3  # seconds, of --collective-timeout
+TIMEOUT = 5  # seconds, of --collective-timeout
 MOST_SECONDS = 10  # from the timeout to the end of all ranks
 
 # Each rank leaves its host, what the host's link has carried, and what the rank has said.

@@ -8,10 +8,15 @@
 ///     short     a read gives half of what was asked for
 ///     end       a read finds the end of the file
 ///     =OTHER    another file is opened
-///     SECONDS   of clock_gettime (whose PATH is -): how far the date has jumped, back if negative
+///     SECONDS   of clock_gettime (whose PATH is -; with gettimeofday): how far the date has
+///     jumped,
+///               back if negative
+///
+/// The first call that is struck leaves the empty file that FAULT_MARK names.
 
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <array>
@@ -50,10 +55,19 @@ Fault const& fault() {
     return read;
 }
 
+/// By a call that is not one of those below.
+void leave_mark() {
+    auto const* const mark = std::getenv("FAULT_MARK");
+    int const file = mark == nullptr ? -1 : creat(mark, 0666);
+    if (file >= 0) close(file);
+}
+
 bool strikes(std::string_view call, std::string_view path) {
     static std::atomic<int> calls{0};
     if (fault().call != call || path.find(fault().path) == std::string_view::npos) return false;
-    return ++calls >= fault().from;
+    int const number = ++calls;
+    if (number == fault().from) leave_mark();
+    return number >= fault().from;
 }
 
 bool strikes(std::string_view call, int descriptor) {
@@ -87,6 +101,11 @@ ssize_t pread_instead(int descriptor, void* memory, size_t bytes, off_t offset) 
     if (fault().how == "end") return 0;
     if (fault().how != "short") return failed();
     return call(descriptor, memory, bytes - bytes / 2, offset);
+}
+
+ssize_t pwrite_instead(int descriptor, void const* memory, size_t bytes, off_t offset) {
+    static auto* const call = library_function<ssize_t(int, void const*, size_t, off_t)>("pwrite");
+    return strikes("pwrite", descriptor) ? failed() : call(descriptor, memory, bytes, offset);
 }
 
 unsigned mode_of(int flags, va_list arguments) {
@@ -132,6 +151,14 @@ ssize_t write(int descriptor, void const* memory, size_t bytes) {
     return strikes("write", descriptor) ? failed() : call(descriptor, memory, bytes);
 }
 
+ssize_t pwrite(int descriptor, void const* memory, size_t bytes, off_t offset) {
+    return pwrite_instead(descriptor, memory, bytes, offset);
+}
+
+ssize_t pwrite64(int descriptor, void const* memory, size_t bytes, off64_t offset) {
+    return pwrite_instead(descriptor, memory, bytes, offset);
+}
+
 int fsync(int descriptor) {
     static auto* const call = library_function<int(int)>("fsync");
     return strikes("fsync", descriptor) ? failed() : call(descriptor);
@@ -156,6 +183,13 @@ int clock_gettime(clockid_t clock, timespec* time) {
     static auto* const call = library_function<int(clockid_t, timespec*)>("clock_gettime");
     int const result = call(clock, time);
     if (clock == CLOCK_REALTIME && strikes("clock_gettime", "-")) time->tv_sec += fault().number();
+    return result;
+}
+
+int gettimeofday(timeval* time, void* zone) {
+    static auto* const call = library_function<int(timeval*, void*)>("gettimeofday");
+    int const result = call(time, zone);
+    if (strikes("clock_gettime", "-")) time->tv_sec += fault().number();
     return result;
 }
 

@@ -10,7 +10,8 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from load_job import Job, expect, main, write_checkpoint  # noqa: E402,F401
 
-TIMEOUT = 2  # seconds, of --collective-timeout; longer than mpirun lets a rank live that it ends
+PATIENCE = 20  # seconds, of --collective-timeout: longer than a rank waits for another on a machine that is busy
+TIMEOUT = 2  # where ranks are to stall; longer than mpirun lets a rank live that it ends
 MOST_SECONDS = 10  # from the fault, or the timeout, to the end of the job
 LAUNCH = 'echo $$ > "$0.$OMPI_COMM_WORLD_RANK"; [ "$OMPI_COMM_WORLD_RANK" != "$POOR" ] || ulimit $LIMIT; exec "$@"'
 
@@ -18,13 +19,14 @@ LAUNCH = 'echo $$ > "$0.$OMPI_COMM_WORLD_RANK"; [ "$OMPI_COMM_WORLD_RANK" != "$P
 class Run:
     """A job whose ranks' process ids are known. A poor rank gets less than the others: its number, and what ulimit is told."""
 
-    def __init__(self, job: Job, ranks: int, *words: object, poor: tuple[int, str] | None = None, **streams: object):
-        self.job, self.ids = job, job.folder / "pid"
+    def __init__(self, job: Job, ranks: int, *words: object, timeout: int = PATIENCE, poor: tuple[int, str] | None = None,
+                 **streams: object):
+        self.job, self.ids, self.timeout = job, job.folder / "pid", timeout
         environment = {name: value for name, value in os.environ.items() if name != "TESSERANK_CHECK_COLLECTIVES"}
         environment.update(POOR=str(poor[0] if poor else -1), LIMIT=poor[1] if poor else "")
         self.process = subprocess.Popen(
             [job.options.mpiexec, "--oversubscribe", "--bind-to", "none", "-n", str(ranks), "-x", "POOR", "-x", "LIMIT",
-             "bash", "-c", LAUNCH, self.ids, job.options.tesserank, *map(str, words), "--collective-timeout", str(TIMEOUT)],
+             "bash", "-c", LAUNCH, self.ids, job.options.tesserank, *map(str, words), "--collective-timeout", str(timeout)],
             stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=environment, **streams)
         self.lines: list[str] = []
         self.begin = time.monotonic()
@@ -55,16 +57,17 @@ class Run:
         text = self.end(status)
         seconds = time.monotonic() - self.begin
         print(f"ended after {seconds:.1f} s")
-        expect(seconds < TIMEOUT + MOST_SECONDS, f"took {seconds:.1f} s")
+        expect(seconds < self.timeout + MOST_SECONDS, f"took {seconds:.1f} s")
         return text
 
 
-def long_run(job: Job, ranks: int, *words: object, batch: int = 4, event: str = "batch", tokens: int = 100) -> Run:
+def long_run(job: Job, ranks: int, *words: object, batch: int = 4, event: str = "batch", tokens: int = 100,
+             timeout: int = PATIENCE) -> Run:
     """One that is decoding, after its first batch."""
     job.convert()
     (job.folder / "in.jsonl").write_text("".join(json.dumps(
         {"id": str(i), "tokens": [1 + i % 50, 2], "max_new_tokens": tokens, "ignore_eos": True}) + "\n" for i in range(4000)))
-    run = Run(job, ranks, *job.generate_words(job.model, "--batch", batch, "--log-json", *words))
+    run = Run(job, ranks, *job.generate_words(job.model, "--batch", batch, "--log-json", *words), timeout=timeout)
     run.wait_for(event)
     return run
 
@@ -79,7 +82,18 @@ def once(text: str, pattern: str) -> None:
 
 def fault_on(job: Job, rank: int, call: str, path: str, start: int, how: object) -> dict:
     """The environment in which calls of that rank fail from number `start` on; see tests/support/inject_fault.cpp."""
-    return {"LD_PRELOAD": str(job.options.inject_fault), "FAULT": f"{rank} {call} {path} {start} {how}"}
+    mark_of(job).unlink(missing_ok=True)
+    return {"LD_PRELOAD": str(job.options.inject_fault), "FAULT": f"{rank} {call} {path} {start} {how}",
+            "FAULT_MARK": str(mark_of(job))}
+
+
+def mark_of(job: Job) -> pathlib.Path:
+    return job.folder / "fault.mark"
+
+
+def has_struck(job: Job) -> None:
+    """What went well in spite of a fault has to have met it."""
+    expect(mark_of(job).exists(), "the fault has not struck")
 
 
 def words_of(job: Job, *more: object) -> list:

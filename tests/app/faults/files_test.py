@@ -9,12 +9,13 @@ import errno
 import pathlib
 import signal
 
-from fault_run import Job, Run, expect, fault_on, long_run, main, messages_of, nothing_is_lost, once, words_of
+from fault_run import Job, Run, expect, fault_on, has_struck, long_run, main, messages_of, nothing_is_lost, once, words_of
 
 
 def fails(job: Job, fault: dict, status: int, goes_on: bool, *wanted: object) -> None:
     job.convert()
     job.fails(job.start(2, *words_of(job, "--quiet"), **fault), *wanted, status=status)
+    has_struck(job)
     nothing_is_lost(job, goes_on)
 
 
@@ -32,6 +33,27 @@ def output_not_durable(job: Job) -> None:
 def journal_not_durable(job: Job) -> None:
     fails(job, fault_on(job, 0, "fdatasync", "out.jsonl.journal", 2, errno.EIO), 4, True,
           "out.jsonl.journal: cannot be made durable: Input/output error. The disk")
+
+
+def convert_disk_full(job: Job) -> None:
+    """Or one that fails, on a rank that joins the conversion: the next one replaces what is left."""
+    job.convert()
+    expected = job.model.read_bytes()
+    job.model.unlink()
+    for error, words in ((errno.ENOSPC, "No space left on device. Free some space"), (errno.EIO, "Input/output error. The disk")):
+        fault = fault_on(job, 2, "pwrite", "model.h5.partial", 1, error)
+        job.fails(job.start(3, *convert_words(job), **fault), "rank 2 (", f"model.h5: cannot be written: {words}", status=4)
+        has_struck(job)
+        left = {path.name for path in job.model.parent.iterdir()}
+        expect(left <= {"model.h5.partial"}, f"left behind: {left}")
+    job.run(3, *convert_words(job))
+    expect(job.model.read_bytes() == expected, "the bytes are not those of an undisturbed conversion")
+    left = {path.name for path in job.model.parent.iterdir()}
+    expect(left == {"model.h5"}, f"left behind: {left}")
+
+
+def convert_words(job: Job) -> list:
+    return ["convert", job.checkpoint, job.model, "--quiet"]
 
 
 def rename_fails(job: Job) -> None:
@@ -84,6 +106,7 @@ def short_reads(job: Job) -> None:
     job.convert()
     for rank, call, path in ((1, "pread", "model.h5"), (0, "pread", "model.h5"), (0, "read", "in.jsonl")):
         job.loaded(2, job.model, "--batch", "2", **fault_on(job, rank, call, path, 1, "short"))
+        has_struck(job)
 
 
 def output_deleted(job: Job) -> None:
@@ -100,9 +123,9 @@ def journal_deleted(job: Job) -> None:
     run = long_run(job, 2)
     journal = pathlib.Path(f"{job.output}.journal")
     journal.unlink()
-    run.wait_for("batch")
-    run.wait_for("batch")
-    expect(len(journal.read_text().splitlines()) > 1, "the journal was not made anew")
+    for _ in range(3):  # the first one may have been told before
+        run.wait_for("batch")
+    expect('"progress": ' in journal.read_text().splitlines()[0], "the journal was not made anew")
     run.process.send_signal(signal.SIGUSR1)
     run.end(5)
     again = Run(job, 2, *job.generate_words(job.model, "--resume", "must", "--log-json"))
@@ -142,6 +165,6 @@ def two_runs(job: Job) -> None:
 
 if __name__ == "__main__":
     main({case.__name__: case for case in (
-        journal_disk_full, output_not_durable, journal_not_durable, rename_fails, folder_read_only, input_unreadable,
+        journal_disk_full, output_not_durable, journal_not_durable, convert_disk_full, rename_fails, folder_read_only, input_unreadable,
         model_unreadable, model_truncated, model_missing, model_differs, short_reads, output_deleted, journal_deleted,
         journal_of_another_run, two_runs)})

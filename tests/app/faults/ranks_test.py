@@ -12,7 +12,7 @@ from fault_run import Job, Run, TIMEOUT, expect, long_run, main, once, write_che
 
 
 def stopped(job: Job, victim: int) -> None:
-    run = long_run(job, 3)
+    run = long_run(job, 3, timeout=TIMEOUT)
     run.send(signal.SIGSTOP, victim)
     text = run.ends_soon(4)
     once(text, f"tesserank: no progress on any rank for {TIMEOUT}.0 s: ")
@@ -35,7 +35,7 @@ def stopped_last(job: Job) -> None:
 
 def stopped_within_kernel(job: Job) -> None:
     """Of the program on the emulated GPU: the others' devices wait for the rank, within the kernel that adds up."""
-    run = long_run(job, 3, "--backend", "cuda", "--comm", "mpi", "--fused-all-reduce", "yes", tokens=8)
+    run = long_run(job, 3, "--backend", "cuda", "--comm", "mpi", "--fused-all-reduce", "yes", tokens=8, timeout=TIMEOUT)
     time.sleep(0.5)  # into the next batch
     run.send(signal.SIGSTOP, 1)
     text = run.ends_soon(4)
@@ -58,9 +58,9 @@ def killed(job: Job) -> None:
 
 def paused(job: Job) -> None:
     """A rank that goes on in time is no stall."""
-    run = long_run(job, 2)
+    run = long_run(job, 2, timeout=5 * TIMEOUT)
     run.send(signal.SIGSTOP, 1)
-    time.sleep(0.4 * TIMEOUT)
+    time.sleep(2 * TIMEOUT)
     run.send(signal.SIGCONT, 1)
     run.wait_for("batch")
     run.process.terminate()

@@ -18,7 +18,8 @@ def one_request(job: Job) -> str:
 def slow_input(job: Job) -> None:
     """Who writes requests into a pipe may take longer than ranks wait for each other."""
     job.convert()
-    run = Run(job, 2, "generate", job.model, "--input", "-", "--output", job.output, "-q", stdin=subprocess.PIPE)
+    run = Run(job, 2, "generate", job.model, "--input", "-", "--output", job.output, "-q", stdin=subprocess.PIPE,
+              timeout=TIMEOUT)
     for line in (job.folder / "in.jsonl").read_text().splitlines()[:2]:
         run.process.stdin.write(line + "\n")
         run.process.stdin.flush()

@@ -13,6 +13,11 @@
 namespace tesserank::io {
 namespace {
 
+/// Until a thread waits for room, or has got some though it should not: `got` says that.
+void wait_until_one_waits(DecodeRoom const& room, std::atomic<bool> const& got) {
+    while (room.waiting() == 0 && !got) std::this_thread::yield();
+}
+
 TEST(DecodeRoom, IsNeverExceededByWhatFits) {
     DecodeRoom room(100);
     std::atomic<std::size_t> taken = 0, most = 0;
@@ -46,6 +51,7 @@ TEST(DecodeRoom, WhatIsLargerThanAllOfItWaitsUntilItIsAlone) {
         alone.notify_all();
         may_end.wait(false);
     });
+    wait_until_one_waits(room, alone);
     EXPECT_FALSE(alone);
     small.reset();
     alone.wait(false);
@@ -54,6 +60,7 @@ TEST(DecodeRoom, WhatIsLargerThanAllOfItWaitsUntilItIsAlone) {
         auto const share = room.take(1);
         late = true;
     });
+    wait_until_one_waits(room, late);
     EXPECT_FALSE(late);
     may_end = true;
     may_end.notify_all();

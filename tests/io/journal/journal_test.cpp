@@ -59,6 +59,26 @@ TEST(Journal, IsMadeAnewWhenSomebodyHasRemovedIt) {
     EXPECT_EQ(content->progress, after(3));
 }
 
+/// A run that took it for one of no progress would cut off the results that it has.
+TEST(Journal, MadeAnewAndCutOffNeverHidesHowFarTheRunCame) {
+    TemporaryFolder const folder;
+    auto const path = folder.path("out.journal");
+    {
+        Journal journal(path, identity());
+        std::filesystem::remove(path);
+        journal.append(after(2));
+    }
+    auto const whole = folder.read("out.journal");
+    for (std::size_t bytes = 0; bytes <= whole.size(); ++bytes) {
+        folder.write("out.journal", whole.substr(0, bytes));
+        auto const content = read_journal(path);
+        ASSERT_EQ(content.has_value(), bytes == whole.size()) << bytes;
+        if (content) {
+            EXPECT_EQ(content->progress, after(2));
+        }
+    }
+}
+
 TEST(Journal, IsNotThereBeforeItIsMade) {
     TemporaryFolder const folder;
     EXPECT_FALSE(read_journal(folder.path("out.journal")));
