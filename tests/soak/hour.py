@@ -6,7 +6,7 @@ open files stay as they are.
 
 The input repeats one block of requests, good and bad ones, more often than the time allows: each block has to give the
 same results. A run that has ended is started again and goes on. Of every rank the resident memory and the open files are
-noted each second from the 20th of a run on. Files stay the same in number, and memory stays within 3 MiB of the least that the
+noted each second from the 20th after its first results on. Files stay the same in number, and memory stays within 3 MiB of the least that the
 rank had in its first run, but for the 64 bytes for each id that rank 0 may hold.
 """
 import argparse
@@ -70,14 +70,20 @@ class Run:
         self.soak = soak
         self.begin = time.monotonic()
         self.samples: dict[int, list[Sample]] = collections.defaultdict(list)
+        self.results_before = soak.results()
+        self.warm: float | None = None  # when it may be looked at
         self.process = soak.launch(soak.output)
 
     def sample(self) -> None:
         seconds = time.monotonic() - self.begin
         results = self.soak.results()
+        if self.warm is None and results > self.results_before:
+            self.warm = seconds + WARM_UP
+        if self.warm is None or seconds < self.warm:
+            return
         for rank, pid in enumerate(self.ranks()):
             status = read_status(pid)
-            if status and seconds > WARM_UP:
+            if status:
                 self.samples[rank].append(Sample(seconds, results if rank == 0 else 0, *status))
 
     def ranks(self) -> list[int]:
