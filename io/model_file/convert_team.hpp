@@ -2,6 +2,7 @@
 
 #include "parallel/agree.hpp"
 
+#include <cstddef>
 #include <functional>
 #include <string>
 #include <utility>
@@ -43,6 +44,7 @@ class ConvertTeam {
     std::vector<std::string> texts_of_all(std::string const& text) const {
         if (ranks_ == nullptr) return {text};
         std::vector<std::string> texts;
+        texts.reserve(static_cast<std::size_t>(size()));
         for (int i = 0; i < size(); ++i) texts.push_back(ranks_->broadcast_text(text, i));
         return texts;
     }

@@ -132,6 +132,7 @@ SetWriter::SetWriter(std::string const& folder, SetPlan plan, Existing existing)
 
 std::vector<WritableFile> SetWriter::files() const {
     std::vector<WritableFile> files;
+    files.reserve(files_.size());
     for (auto const& file : files_) files.push_back(file.files().front());
     return files;
 }
