@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 
-from kill_points import children_of, send
+from job import Failure, Launcher, add_options, add_run_options, children_of, send
 
 BATCH = 8
 TIMEOUT = 10  # of the watchdog, seconds
@@ -72,7 +72,7 @@ class Run:
         self.samples: dict[int, list[Sample]] = collections.defaultdict(list)
         self.results_before = soak.results()
         self.warm: float | None = None  # when it may be looked at
-        self.process = soak.launch(soak.output)
+        self.process = soak.start(soak.output)
 
     def sample(self) -> None:
         seconds = time.monotonic() - self.begin
@@ -90,20 +90,11 @@ class Run:
         pids = children_of(self.process.pid)
         return pids if len(pids) == self.soak.options.ranks else []
 
-    def finish(self) -> tuple[int, str]:
-        ranks = children_of(self.process.pid)
-        _, errors = self.process.communicate(timeout=120)
-        end = time.monotonic() + 30
-        while any(pathlib.Path(f"/proc/{pid}").exists() for pid in ranks):
-            if time.monotonic() > end:
-                raise RuntimeError("ranks outlive their mpirun")
-            time.sleep(0.05)
-        return self.process.returncode, errors
-
 
 class Soak:
     def __init__(self, options: argparse.Namespace, folder: pathlib.Path):
         self.options = options
+        self.launcher = Launcher(options, seconds=120)
         self.folder = folder
         self.random = random.Random(options.seed)
         self.input = folder / "in.jsonl"
@@ -122,20 +113,14 @@ class Soak:
             for block in range(options.blocks):
                 file.write("\n".join(block_of(questions, name_of(block))) + "\n")
 
-    def launch(self, output: pathlib.Path) -> subprocess.Popen:
-        options = self.options
-        environment = dict(os.environ, OMP_NUM_THREADS="1", OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
-        environment.pop("SLURM_JOB_END_TIME", None)
-        return subprocess.Popen(
-            [options.mpiexec, "--oversubscribe", "--bind-to", "none", "-n", str(options.ranks), options.tesserank, "generate",
-             str(self.model), "-i", str(self.input), "-o", str(output), "--batch", str(BATCH), "--quiet",
-             "--collective-timeout", str(TIMEOUT)],
-            env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    def start(self, output: pathlib.Path) -> subprocess.Popen:
+        return self.launcher.start("generate", self.model, "-i", self.input, "-o", output, "--batch", BATCH, "--quiet",
+                                   "--collective-timeout", TIMEOUT)
 
     def reference(self, questions: list[str]) -> list[str]:
         self.input.write_text("\n".join(block_of(questions, name_of(0))) + "\n")
         output = self.folder / "reference.jsonl"
-        _, errors = self.launch(output).communicate(timeout=300)
+        _, errors = self.launcher.finish(self.start(output), [])
         if not output.exists():
             raise RuntimeError(f"the reference run failed: {errors}")
         return output.read_text().splitlines()
@@ -144,34 +129,31 @@ class Soak:
         """By the journal's last line; 0 before there is one."""
         journal = self.folder / "out.jsonl.journal"
         try:
-            return json.loads(journal.read_text().splitlines()[-1].split(" ", 1)[1]).get("results", 0)
+            with journal.open("rb") as file:
+                file.seek(max(0, journal.stat().st_size - 4096))
+                return json.loads(file.read().splitlines()[-1].split(b" ", 1)[1]).get("results", 0)
         except (OSError, IndexError, ValueError):
             return 0
 
-    # What is done to a run. Each gives whether the run may go on after it.
+    # What is done to a run; it goes on after a pause alone.
 
-    def pause(self, run: Run) -> bool:
+    def pause(self, run: Run) -> None:
         pid = self.random.choice(run.ranks())
         send(pid, signal.SIGSTOP)
         time.sleep(self.random.uniform(0.2, 0.5 * TIMEOUT))
         send(pid, signal.SIGCONT)
-        return True
 
-    def hang(self, run: Run) -> bool:
+    def hang(self, run: Run) -> None:
         send(self.random.choice(run.ranks()), signal.SIGSTOP)
-        return False
 
-    def kill_rank(self, run: Run) -> bool:
+    def kill_rank(self, run: Run) -> None:
         send(self.random.choice(run.ranks()), signal.SIGKILL)
-        return False
 
-    def kill_launcher(self, run: Run) -> bool:
+    def kill_launcher(self, run: Run) -> None:
         send(run.process.pid, signal.SIGKILL)
-        return False
 
-    def stop(self, run: Run) -> bool:
+    def stop(self, run: Run) -> None:
         send(run.process.pid, signal.SIGUSR1)
-        return False
 
     def one_run(self, end: float) -> None:
         run = Run(self)
@@ -193,7 +175,11 @@ class Soak:
         fault(run)
         self.counts[fault.__name__] += 1
         began = time.monotonic()
-        status, errors = run.finish()
+        try:
+            status, errors = self.launcher.finish(run.process, children_of(run.process.pid))
+        except Failure as failure:
+            self.failures.append(f"{fault.__name__}: {failure}")
+            return
         self.judge(run, fault.__name__, status, errors, time.monotonic() - began)
 
     def judge(self, run: Run, fault: str, status: int, errors: str, seconds: float) -> None:
@@ -239,15 +225,11 @@ class Soak:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tesserank", required=True)
-    parser.add_argument("--checkpoint", required=True, help="folder of a model to convert, as demo/model")
-    parser.add_argument("--questions", required=True, type=pathlib.Path, help="requests, as demo/questions.jsonl")
-    parser.add_argument("--mpiexec", default="mpirun")
-    parser.add_argument("--ranks", type=int, default=3)
+    add_options(parser, ranks=3)
+    add_run_options(parser)
     parser.add_argument("--seconds", type=float, default=3600)
     parser.add_argument("--run-seconds", type=float, nargs=2, default=(60, 600), help="how long a run is let alone")
     parser.add_argument("--blocks", type=int, default=20000, help="how often the input repeats its requests")
-    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--report", type=pathlib.Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

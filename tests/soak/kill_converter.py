@@ -9,7 +9,6 @@ end: the bytes are those of an undisturbed conversion by one process, and nothin
 """
 import argparse
 import json
-import os
 import pathlib
 import random
 import shutil
@@ -21,9 +20,10 @@ import tempfile
 import time
 
 import numpy as np
-from kill_points import Failure, children_of, expect, send
 
-SECONDS = 200
+from job import Failure, Launcher, add_options, children_of, expect, send
+
+SECONDS = 200  # that a job may take
 HIDDEN, LAYERS, VOCABULARY = 128, 6, 4000
 
 
@@ -69,12 +69,13 @@ def content(path: pathlib.Path) -> dict:
 class Soak:
     def __init__(self, options: argparse.Namespace, folder: pathlib.Path):
         self.options, self.folder, self.random = options, folder, random.Random(options.seed)
+        self.launcher = Launcher(options, SECONDS)
         self.source = folder / "source"
         write_checkpoint(self.source, files=5)
         self.expected = {}
         for kind in ("file", "set"):
             path = folder / "one-process"
-            subprocess.run(self.words(path, kind), check=True)
+            subprocess.run([options.tesserank, *self.words(path, kind)], check=True)
             self.expected[kind] = content(path)
             shutil.rmtree(path) if kind == "set" else path.unlink()
         self.path = folder / "model"
@@ -82,25 +83,7 @@ class Soak:
 
     def words(self, path: pathlib.Path, kind: str) -> list:
         cut = ["--ranks", "3", "--placement", "shard"] if kind == "set" else []
-        return [self.options.tesserank, "convert", str(self.source), str(path), "--dtype", "bf16", "--quiet", *cut]
-
-    def start(self, kind: str) -> subprocess.Popen:
-        environment = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
-        launcher = [self.options.mpiexec, "--oversubscribe", "--bind-to", "none", "-n", str(self.options.ranks)]
-        return subprocess.Popen([*launcher, *self.words(self.path, kind)], env=environment, stdout=subprocess.DEVNULL,
-                                stderr=subprocess.PIPE, text=True, start_new_session=True)
-
-    def finish(self, process: subprocess.Popen, ranks: list) -> tuple:
-        try:
-            _, errors = process.communicate(timeout=SECONDS)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise Failure("the job does not end") from None
-        end = time.monotonic() + SECONDS
-        while any(pathlib.Path(f"/proc/{pid}").exists() for pid in ranks):
-            expect(time.monotonic() < end, "ranks outlive their mpirun")
-            time.sleep(0.01)
-        return process.returncode, errors
+        return ["convert", str(self.source), str(path), "--dtype", "bf16", "--quiet", *cut]
 
     def is_there(self, kind: str) -> bool:
         return self.path.exists() if kind == "file" else (self.path / "set.json").exists()
@@ -108,7 +91,7 @@ class Soak:
     def trial(self, kind: str, seconds: float) -> int:
         """Gives how often the conversion was ended early."""
         for ended in range(100):
-            process = self.start(kind)
+            process = self.launcher.start(*self.words(self.path, kind))
             ranks = []
             try:
                 process.wait(self.random.uniform(0.0, 1.05 * seconds))
@@ -116,7 +99,7 @@ class Soak:
                 ranks = children_of(process.pid)
                 for pid in self.random.choice([[process.pid], ranks[:1], ranks[-1:], ranks + [process.pid]]):
                     send(pid, signal.SIGKILL)
-            status, errors = self.finish(process, ranks)
+            status, errors = self.launcher.finish(process, ranks)
             if self.is_there(kind):
                 break
             expect(status != 0 and (ranks or status < 0), f"ended with {status} and no model: {errors}")
@@ -130,7 +113,7 @@ class Soak:
 
     def undisturbed_seconds(self) -> float:
         begin = time.monotonic()
-        status, errors = self.finish(self.start("file"), [])
+        status, errors = self.launcher.finish(self.launcher.start(*self.words(self.path, "file")), [])
         expect(status == 0 and content(self.path) == self.expected["file"], f"status {status}: {errors}")
         self.path.unlink()
         return time.monotonic() - begin
@@ -138,11 +121,8 @@ class Soak:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tesserank", required=True)
-    parser.add_argument("--mpiexec", default="mpirun")
-    parser.add_argument("--ranks", type=int, default=3)
+    add_options(parser, ranks=3)
     parser.add_argument("--kills", type=int, default=300)
-    parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         soak = Soak(options, pathlib.Path(folder))
@@ -156,6 +136,7 @@ def main() -> int:
         except Failure as failure:
             print(f"FAILED after {ended} conversions killed: {failure}")
             return 1
+        soak.launcher.tell_of_hangs()
     print(f"{ended} conversions killed; all {done} models are right")
     return 0
 

@@ -10,7 +10,6 @@ or SIGUSR1. Then the run goes on until it is done. Output: the same bytes, every
 """
 import argparse
 import json
-import os
 import pathlib
 import random
 import signal
@@ -19,38 +18,10 @@ import sys
 import tempfile
 import time
 
+from job import Failure, Launcher, add_options, add_run_options, children_of, expect, send
+
 SUCCESS, SOME_FAILED, STOPPED = 0, 3, 5
-SECONDS = 100
-
-
-class Failure(Exception):
-    pass
-
-
-def expect(condition: bool, message: str) -> None:
-    if not condition:
-        raise Failure(message)
-
-
-def children_of(pid: int) -> list[int]:
-    try:
-        return [int(word) for word in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except (FileNotFoundError, ProcessLookupError):
-        return []
-
-
-def is_zombie(pid: int) -> bool:
-    try:
-        return "State:\tZ" in pathlib.Path(f"/proc/{pid}/status").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-
-
-def send(pid: int, number: int) -> None:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        pass
+SECONDS = 100  # that a job may take
 
 
 class Soak:
@@ -62,7 +33,7 @@ class Soak:
         self.input = folder / "in.jsonl"
         self.output = folder / "out.jsonl"
         self.journal = folder / "out.jsonl.journal"
-        self.launcher_hangs = 0
+        self.launcher = Launcher(options, SECONDS)
         self.write_input()
         subprocess.run([options.tesserank, "convert", options.checkpoint, self.model], check=True, capture_output=True)
 
@@ -83,31 +54,13 @@ class Soak:
         return json.dumps(request)
 
     def start(self, output: pathlib.Path) -> subprocess.Popen:
-        environment = dict(os.environ, OMP_NUM_THREADS="1", OMPI_ALLOW_RUN_AS_ROOT="1",
-                           OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
-        environment.pop("SLURM_JOB_END_TIME", None)
-        command = [self.options.mpiexec, "--oversubscribe", "--bind-to", "none", "-n", str(self.options.ranks),
-                   self.options.tesserank, "generate", str(self.model), "-i", str(self.input), "-o", str(output),
-                   "--batch", "4", "--quiet", *self.options.options]
-        return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                                start_new_session=True)
-
-    def finish(self, process: subprocess.Popen) -> tuple[int, str]:
-        try:
-            _, errors = process.communicate(timeout=SECONDS)
-        except subprocess.TimeoutExpired:
-            alive = [pid for pid in children_of(process.pid) if not is_zombie(pid)]
-            os.killpg(process.pid, signal.SIGKILL)
-            expect(not alive, "the job does not end")
-            # mpirun 4.1 may lock itself up in PMIx_server_finalize when a signal ends ranks that start.
-            self.launcher_hangs += 1
-            _, errors = process.communicate()
-        return process.returncode, errors
+        return self.launcher.start("generate", self.model, "-i", self.input, "-o", output, "--batch", 4, "--quiet",
+                                   *self.options.options)
 
     def reference(self) -> float:
         expected = self.folder / "reference.jsonl"
         begin = time.monotonic()
-        status, errors = self.finish(self.start(expected))
+        status, errors = self.launcher.finish(self.start(expected), [])
         expect(status == SOME_FAILED, f"the reference run ended with {status}: {errors}")
         self.expected = expected.read_bytes()
         ids = [json.loads(line)["id"] for line in self.expected.splitlines()]
@@ -126,13 +79,6 @@ class Soak:
                                           (signal.SIGTERM, process.pid)])
         send(pid, number)
 
-    def wait_until_gone(self, process: subprocess.Popen, ranks: list[int]) -> None:
-        """Ranks whose mpirun was killed end by themselves a little later; until then they hold the output."""
-        end = time.monotonic() + 20
-        while any(pathlib.Path(f"/proc/{pid}").exists() for pid in ranks):
-            expect(time.monotonic() < end, "ranks outlive their mpirun")
-            time.sleep(0.02)
-
     def trial(self, seconds: float, kills: bool) -> int:
         """Gives how often the run was really ended early."""
         ended = 0
@@ -147,9 +93,8 @@ class Soak:
                 except subprocess.TimeoutExpired:
                     ranks = children_of(process.pid)
                     self.disturb(process, kills)
-            hangs_before = self.launcher_hangs
-            status, errors = self.finish(process)
-            self.wait_until_gone(process, ranks)
+            hangs_before = self.launcher.hangs
+            status, errors = self.launcher.finish(process, ranks)
             # What ends a run behind its last word finds it done.
             if status == SOME_FAILED or (self.output.exists() and not self.journal.exists()):
                 break
@@ -157,7 +102,7 @@ class Soak:
             # Before they watch for signals ranks and mpirun die of them; mpirun that gets SIGTERM itself gives 1.
             stopped = (STOPPED, 1, *(sign * number + base for number in (signal.SIGTERM, signal.SIGUSR1)
                                      for sign, base in ((1, 128), (-1, 0))))
-            hung = self.launcher_hangs > hangs_before
+            hung = self.launcher.hangs > hangs_before
             expect(kills or hung or status in stopped, f"a stopped run ended with {status}: {errors}")
             expect(disturbed, f"an undisturbed run ended with {status}: {errors}")
             whole = not self.output.exists() or self.output.read_bytes() == self.expected
@@ -173,16 +118,12 @@ class Soak:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tesserank", required=True)
-    parser.add_argument("--checkpoint", required=True, help="folder of a model to convert, as demo/model")
-    parser.add_argument("--questions", required=True, type=pathlib.Path, help="requests, as demo/questions.jsonl")
-    parser.add_argument("--mpiexec", default="mpirun")
-    parser.add_argument("--ranks", type=int, default=2)
+    add_options(parser, ranks=2)
+    add_run_options(parser)
     parser.add_argument("--requests", type=int, default=100)
     parser.add_argument("--with", dest="options", action="append", default=[], metavar="OPTION")
     parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--stops", type=int, default=100)
-    parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         soak = Soak(options, pathlib.Path(folder))
@@ -198,8 +139,7 @@ def main() -> int:
                     return 1
                 done += 1
             print(f"{ended} runs {name} early; all {done} outputs are right", flush=True)
-        if soak.launcher_hangs:
-            print(f"{soak.launcher_hangs} times mpirun did not end though all ranks had")
+        soak.launcher.tell_of_hangs()
     return 0
 
 
