@@ -29,6 +29,17 @@ class StopsPeersOnFailure {
     int exceptions_;
 };
 
+/// What surrounds every collective.
+class Call {
+  public:
+    Call(Communicator const& ranks, CollectiveCall const& call)
+        : guard_(ranks.peers()), scope_(ranks.ring(), call) {}
+
+  private:
+    StopsPeersOnFailure guard_;
+    CollectiveScope scope_;
+};
+
 }  // namespace
 
 void Communicator::check(double seconds_waited) {
@@ -39,70 +50,60 @@ void Communicator::check(double seconds_waited) {
 }
 
 void Communicator::all_reduce(std::span<std::byte> data, kernels::DType dtype) {
-    StopsPeersOnFailure const guard(peers());
-    CollectiveScope const scope(ring(),
-                                {.kind = Kind::all_reduce, .bytes = data.size(), .dtype = dtype});
+    Call const call(*this, {.kind = Kind::all_reduce, .bytes = data.size(), .dtype = dtype});
     do_all_reduce(data, dtype);
 }
 
 void Communicator::reduce_scatter(std::span<std::byte> data, kernels::DType dtype,
                                   std::span<std::size_t const> counts, std::span<std::byte> mine) {
-    StopsPeersOnFailure const guard(peers());
-    CollectiveScope const scope(ring(), {.kind = Kind::reduce_scatter,
-                                         .bytes = data.size(),
-                                         .dtype = dtype,
-                                         .cut = hash_of_pieces(counts)});
+    Call const call(*this, {.kind = Kind::reduce_scatter,
+                            .bytes = data.size(),
+                            .dtype = dtype,
+                            .cut = hash_of_pieces(counts)});
     do_reduce_scatter(data, dtype, counts, mine);
 }
 
 void Communicator::all_gather(std::span<std::byte const> mine, std::span<std::size_t const> bytes,
                               std::span<std::byte> all) {
-    StopsPeersOnFailure const guard(peers());
-    CollectiveScope const scope(
-        ring(), {.kind = Kind::all_gather, .bytes = all.size(), .cut = hash_of_pieces(bytes)});
+    Call const call(*this,
+                    {.kind = Kind::all_gather, .bytes = all.size(), .cut = hash_of_pieces(bytes)});
     do_all_gather(mine, bytes, all);
 }
 
 void Communicator::reduce(std::span<std::byte> data, kernels::DType dtype, int root) {
-    StopsPeersOnFailure const guard(peers());
-    CollectiveScope const scope(
-        ring(), {.kind = Kind::reduce, .bytes = data.size(), .dtype = dtype, .to = root});
+    Call const call(*this,
+                    {.kind = Kind::reduce, .bytes = data.size(), .dtype = dtype, .to = root});
     do_reduce(data, dtype, root);
 }
 
 void Communicator::gather(std::span<std::byte const> mine, std::span<std::size_t const> bytes,
                           std::span<std::byte> all, int root) {
-    StopsPeersOnFailure const guard(peers());
-    CollectiveScope const scope(
-        ring(),
+    Call const call(
+        *this,
         {.kind = Kind::gather, .bytes = sum(bytes), .to = root, .cut = hash_of_pieces(bytes)});
     do_gather(mine, bytes, all, root);
 }
 
 void Communicator::scatter(std::span<std::byte const> all, std::span<std::size_t const> bytes,
                            std::span<std::byte> mine, int root) {
-    StopsPeersOnFailure const guard(peers());
-    CollectiveScope const scope(
-        ring(),
+    Call const call(
+        *this,
         {.kind = Kind::scatter, .bytes = sum(bytes), .from = root, .cut = hash_of_pieces(bytes)});
     do_scatter(all, bytes, mine, root);
 }
 
 void Communicator::transfer(std::span<std::byte> data, int from, int to) {
     bool const takes_part = rank() == from || rank() == to;
-    StopsPeersOnFailure const guard(peers());
-    CollectiveScope const scope(ring(), {.kind = Kind::transfer,
-                                         .bytes = data.size(),
-                                         .bytes_alike = takes_part,
-                                         .from = from,
-                                         .to = to});
+    Call const call(*this, {.kind = Kind::transfer,
+                            .bytes = data.size(),
+                            .bytes_alike = takes_part,
+                            .from = from,
+                            .to = to});
     do_transfer(data, from, to);
 }
 
 void Communicator::broadcast(std::span<std::byte> data, int root) {
-    StopsPeersOnFailure const guard(peers());
-    CollectiveScope const scope(ring(),
-                                {.kind = Kind::broadcast, .bytes = data.size(), .from = root});
+    Call const call(*this, {.kind = Kind::broadcast, .bytes = data.size(), .from = root});
     do_broadcast(data, root);
 }
 
@@ -110,9 +111,7 @@ void Communicator::all_to_all(std::span<std::byte const> send,
                               std::span<std::size_t const> send_bytes,
                               std::span<std::byte> received,
                               std::span<std::size_t const> received_bytes) {
-    StopsPeersOnFailure const guard(peers());
-    CollectiveScope const scope(
-        ring(), {.kind = Kind::all_to_all, .bytes = send.size(), .bytes_alike = false});
+    Call const call(*this, {.kind = Kind::all_to_all, .bytes = send.size(), .bytes_alike = false});
     do_all_to_all(send, send_bytes, received, received_bytes);
 }
 
