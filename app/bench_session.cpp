@@ -49,8 +49,7 @@ BenchSession::BenchSession(BenchOptions const& options, parallel::MpiCommunicato
       progress_{progress},
       device_{{.backend = options.backend,
                .comm = options.comm,
-               .fused = options.fused.use,
-               .fused_limit = options.fused.limit,
+               .fused = options.fused,
                .queue_seconds = options.watch.queue_seconds()},
               ranks} {
     open_model();

@@ -147,8 +147,11 @@ int run_calibrate(std::span<std::string const> arguments) {
     check_backend_word(backend);
     check_comm_word(comm);
     auto const watchdog = watch_over(ranks, {});
-    RankDevice device(
-        {.backend = backend, .comm = comm, .queue_seconds = WatchOptions{}.queue_seconds()}, ranks);
+    DeviceWish const wish{.backend = backend,
+                          .comm = comm,
+                          .fused = FusedOptions(),
+                          .queue_seconds = WatchOptions{}.queue_seconds()};
+    RankDevice device(wish, ranks);
     std::optional<io::OutputFile> output;
     parallel::agree(ranks, [&] {
         if (!speaks) return;

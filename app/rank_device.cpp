@@ -83,9 +83,9 @@ void RankDevice::connect(std::string_view comm) {
 /// Ranks that share a device take turns on it: a kernel that waits for another rank's waits for its
 /// turn to end.
 void RankDevice::join_peers(DeviceWish const& wish) {
-    if (wish.fused == "no") return;
-    bool const if_possible = wish.fused == "auto";
-    auto const why_not = why_no_peers(wish.fused, ranks_.size(), comm_name_);
+    if (wish.fused.use == "no") return;
+    bool const if_possible = wish.fused.use == "auto";
+    auto const why_not = why_no_peers(wish.fused.use, ranks_.size(), comm_name_);
     if (!why_not.empty()) return note("no all-reduces within kernels: " + why_not);
     parallel::agree(ranks_, [this] {
         if (backend_name_ == "cuda") return;
@@ -93,7 +93,7 @@ void RankDevice::join_peers(DeviceWish const& wish) {
             "--fused-all-reduce yes is for --backend cuda, but this run is on " + backend_name_);
     });
     parallel::PeerSumOptions options{.sharers = sharers_, .seconds = queue_seconds_};
-    options.most_bytes = wish.fused_limit.value_or(options.most_bytes);
+    options.most_bytes = wish.fused.limit.value_or(options.most_bytes);
     try {
         tensors().set_peers(std::make_shared<parallel::PeerSums>(ranks_, *backend_, options));
         note("all-reduces up to " + std::to_string(options.most_bytes) + " bytes within kernels");

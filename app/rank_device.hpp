@@ -1,13 +1,13 @@
 #pragma once
 
 #include "app/device_choice.hpp"
+#include "app/device_options.hpp"
 #include "kernels/backend.hpp"
 #include "model/forward_memory.hpp"
 #include "parallel/mpi_communicator.hpp"
 
 #include <cstddef>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,8 +20,7 @@ std::vector<RankGpu> gather_gpus(parallel::MpiCommunicator& ranks);
 /// What the command line says of devices.
 struct DeviceWish {
     std::string_view backend, comm;  ///< words of --backend and --comm
-    std::string_view fused = "no";   ///< of --fused-all-reduce
-    std::optional<std::size_t> fused_limit = {};
+    FusedOptions fused = {};
     /// How long what the device has queued may stand still before it is given up.
     double queue_seconds = 0.0;
 };
