@@ -88,32 +88,40 @@ void print_summary(io::ConvertReport const& report, double seconds) {
     std::fputs("\n", stderr);
 }
 
+/// On `ranks`, or in this process alone.
+int convert(po::variables_map const& values, parallel::MpiCommunicator* ranks) {
+    bool const speaks = ranks == nullptr || ranks->rank() == 0;
+    auto const verbosity =
+        values.contains("quiet") || !speaks ? Verbosity::quiet : Verbosity::normal;
+    Progress progress("converting", verbosity);
+    io::ConvertOptions options{
+        .source_folder = values["SOURCE_DIR"].as<std::string>(),
+        .model_path = values["MODEL.h5"].as<std::string>(),
+        .dtype = dtype_in(values),
+        .existing = values.contains("force") ? io::Existing::replace : io::Existing::keep,
+        .progress = [&](std::size_t done, std::size_t total) { progress.update(done, total); }};
+    options.set = set_plan_for(values, ranks);
+    auto const report = io::convert_checkpoint(options, ranks);
+    if (verbosity == Verbosity::normal) print_summary(report, progress.seconds());
+    return exit_code::success;
+}
+
 }  // namespace
 
 int run_convert(std::span<std::string const> arguments) {
-    std::optional<parallel::MpiCommunicator> ranks;
-    if (parallel::MpiSession::is_running()) ranks = parallel::MpiCommunicator::world();
-    bool const speaks = !ranks || ranks->rank() == 0;
-    auto const values = parse_arguments(grammar(), arguments, speaks);
+    if (!parallel::MpiSession::is_running()) {
+        auto const values = parse_arguments(grammar(), arguments);
+        return values ? convert(*values, nullptr) : exit_code::success;
+    }
+    auto ranks = parallel::MpiCommunicator::world();
+    auto const values = parse_arguments(grammar(), arguments, ranks.rank() == 0);
     if (!values) return exit_code::success;
-    std::optional<parallel::Watchdog> watchdog;
     auto const& model = (*values)["MODEL.h5"].as<std::string>();
     WatchOptions watch;
-    watch.collective_log = model.substr(0, model.find_last_not_of('/') + 1) + ".collectives.txt";
-    if (ranks) watchdog.emplace(*ranks, watchdog_options(watch));
-    auto const verbosity =
-        values->contains("quiet") || !speaks ? Verbosity::quiet : Verbosity::normal;
-    Progress progress("converting", verbosity);
-    io::ConvertOptions options{
-        .source_folder = (*values)["SOURCE_DIR"].as<std::string>(),
-        .model_path = model,
-        .dtype = dtype_in(*values),
-        .existing = values->contains("force") ? io::Existing::replace : io::Existing::keep,
-        .progress = [&](std::size_t done, std::size_t total) { progress.update(done, total); }};
-    options.set = set_plan_for(*values, ranks ? &*ranks : nullptr);
-    auto const report = io::convert_checkpoint(options, ranks ? &*ranks : nullptr);
-    if (verbosity == Verbosity::normal) print_summary(report, progress.seconds());
-    return exit_code::success;
+    // Beside a set's folder, not in it.
+    read_watch_options(*values, model.substr(0, model.find_last_not_of('/') + 1), watch);
+    auto const watchdog = watch_over(ranks, watch);
+    return convert(*values, &ranks);
 }
 
 }  // namespace tesserank::app

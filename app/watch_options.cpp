@@ -40,15 +40,12 @@ void read_watch_options(po::variables_map const& values, std::string const& outp
         watch.collective_log = values["collective-log"].as<std::string>();
 }
 
-parallel::WatchdogOptions watchdog_options(WatchOptions const& options) {
-    return {.seconds = static_cast<double>(options.collective_timeout),
-            .log_path = options.collective_log,
-            .exit_status = exit_code::failure};
-}
-
 parallel::Watchdog watch_over(parallel::MpiCommunicator& ranks, WatchOptions const& options) {
     if (options.check_collectives) ranks.check_collectives();
-    return {ranks, watchdog_options(options)};
+    return {ranks,
+            {.seconds = static_cast<double>(options.collective_timeout),
+             .log_path = options.collective_log,
+             .exit_status = exit_code::failure}};
 }
 
 }  // namespace tesserank::app

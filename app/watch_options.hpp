@@ -28,8 +28,6 @@ void add_watch_options(boost::program_options::options_description& options, Wat
 void read_watch_options(boost::program_options::variables_map const& values,
                         std::string const& output, WatchOptions& watch);
 
-parallel::WatchdogOptions watchdog_options(WatchOptions const& options);
-
 /// Watches over the ranks while it lives. Collective.
 parallel::Watchdog watch_over(parallel::MpiCommunicator& ranks, WatchOptions const& options);
 
