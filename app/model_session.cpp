@@ -80,8 +80,7 @@ ModelSession::ModelSession(RunOptions const& options, parallel::MpiCommunicator&
       index_{open_index()},
       device_{{.backend = options.backend,
                .comm = options.comm,
-               .fused = options.fused.use,
-               .fused_limit = options.fused.limit,
+               .fused = options.fused,
                .queue_seconds = options.watch.queue_seconds()},
               ranks} {
     // The job's memory may be no more than a word that nothing enforces.
@@ -175,7 +174,7 @@ void ModelSession::load(std::optional<model::BatchLimits> const& before) {
 /// On a host what has been read waits in no more memory than the forward pass will take, whose
 /// pages are not there yet: so that loading does not exceed the plan. A device has its own.
 void ModelSession::bound_staging() {
-    if (device_.backend().resident_decode() != nullptr) return;
+    if (!transformer_->options().on_host) return;
     source_->bound_staging(transformer_->forward_bytes() / 4);
 }
 

@@ -72,8 +72,8 @@ class ModelSession {
     io::ModelIndex open_index();
     void describe();
     model::TransformerOptions forward_options() const;
-    /// What the command line says; no memory is known yet.
     void bound_staging();
+    /// What the command line says; no memory is known yet.
     model::BatchLimitInput batch_wishes() const;
     std::vector<CacheRoom> gather_cache_rooms();
     std::string_view vision_words() const;

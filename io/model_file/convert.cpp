@@ -224,9 +224,10 @@ std::vector<JoinedFile> Conversion::join() const {
     std::vector<JoinedFile> joined;
     auto const paths = options_.set ? set_file_paths(options_.model_path, options_.set->ranks)
                                     : std::vector{options_.model_path};
+    bool const near = team_.is_on_first_node();
     for (std::size_t i = 0; i < paths.size(); ++i) {
         auto expected = layout_.files[i];
-        if (!team_.is_on_first_node()) expected.device.reset();
+        if (!near) expected.device.reset();
         joined.emplace_back(paths[i], expected);
     }
     return joined;

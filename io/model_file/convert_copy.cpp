@@ -90,33 +90,33 @@ void ShareCopier::copy_file(SafetensorsFile const& file, FileShare const& share,
     for (std::size_t i = 0; i < file.tensors.size() && goes_on(); ++i) {
         auto const& tensor = file.tensors[i];
         bool const is_mine = share.tensors.begin <= i && i < share.tensors.end();
-        bool const converts = is_mine && kept_dtype(options_, tensor);
-        if (!converts && !hash_) continue;
-        if (converts) {
-            writer_.begin(layout_.places[first_tensor + i], *kept_dtype(options_, tensor),
+        auto const dtype = is_mine ? kept_dtype(options_, tensor) : std::nullopt;
+        if (!dtype && !hash_) continue;
+        if (dtype) {
+            writer_.begin(layout_.places[first_tensor + i], *dtype,
                           options_.set ? options_.set->cut_of(tensor.name) : nullptr);
         }
-        copy_tensor(input, tensor, converts, goes_on);
+        copy_tensor(input, tensor, dtype, goes_on);
     }
     if (hash_ && goes_on()) findings_.hashes.push_back(hash_->finish());
 }
 
-void ShareCopier::copy_tensor(InputFile const& file, SafetensorsTensor const& tensor, bool converts,
+void ShareCopier::copy_tensor(InputFile const& file, SafetensorsTensor const& tensor,
+                              std::optional<kernels::DType> dtype,
                               std::function<bool()> const& goes_on) {
     auto const width = size_of(tensor.dtype);
-    auto const dtype = kept_dtype(options_, tensor);
     for (std::size_t done = 0; done < tensor.bytes;) {
         if (!goes_on()) return;
         auto const bytes = std::min(tensor.bytes - done, elements_per_step * width);
         auto const source = read(file, tensor.offset + done, bytes);
-        if (converts) {
+        if (dtype) {
             output_.resize(bytes / width * kernels::size_of(*dtype));
             cast(tensor.dtype, source, *dtype, output_);
             writer_.append(output_);
         }
         done += bytes;
     }
-    if (!converts) return;
+    if (!dtype) return;
     auto const checksums = writer_.end();
     findings_.checksums.insert(findings_.checksums.end(), checksums.begin(), checksums.end());
 }

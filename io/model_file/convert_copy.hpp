@@ -46,8 +46,9 @@ class ShareCopier {
   private:
     void copy_file(SafetensorsFile const& file, FileShare const& share, std::size_t first_tensor,
                    std::function<bool()> const& goes_on);
-    void copy_tensor(InputFile const& file, SafetensorsTensor const& tensor, bool converts,
-                     std::function<bool()> const& goes_on);
+    /// `dtype`: as which this rank converts it; none: it is only hashed.
+    void copy_tensor(InputFile const& file, SafetensorsTensor const& tensor,
+                     std::optional<kernels::DType> dtype, std::function<bool()> const& goes_on);
     std::span<std::byte const> read(InputFile const& file, std::size_t offset, std::size_t bytes);
 
     ConvertOptions const& options_;

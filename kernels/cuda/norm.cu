@@ -155,10 +155,9 @@ void CudaBackend::square_sums(ConstTensorView x, TensorView y) {
     constexpr int width = 8;
     bool const aligned = x.cols % width == 0 && rows_aligned(x);
     std::size_t const packs = std::max<std::size_t>(x.cols / (aligned ? width : 1), 1);
-    auto const threads = static_cast<unsigned>(
-        std::min<std::size_t>((packs + warp_size - 1) / warp_size * warp_size, most_norm_threads));
     launch_dependent(aligned ? square_sums_kernel<width> : square_sums_kernel<1>,
-                     {.grid = static_cast<unsigned>(x.rows), .block = threads}, stream(), x, y);
+                     {.grid = static_cast<unsigned>(x.rows), .block = NormBlock(packs).threads},
+                     stream(), x, y);
 }
 
 void CudaBackend::scale_by_square_sums(TensorView x, ConstTensorView sums, std::size_t width,
