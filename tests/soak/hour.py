@@ -6,8 +6,8 @@ open files stay as they are.
 
 The input repeats one block of requests, good and bad ones, more often than the time allows: each block has to give the
 same results. A run that has ended is started again and goes on. Of every rank the resident memory and the open files are
-noted each second from the 20th after its first results on. Files stay the same in number, and memory stays within 3 MiB of the least that the
-rank had in its first run, but for the 64 bytes for each id that rank 0 may hold.
+noted each second from the 20th after its first results on. Files stay the same in number, and memory stays within 3 MiB
+of the first that was noted, but for 64 bytes for each id that rank 0 holds since.
 """
 import argparse
 import collections
@@ -58,9 +58,9 @@ def read_status(pid: int) -> tuple[int, int] | None:
         return None
 
 
-def least(samples: list[Sample]) -> int:
-    """Resident memory at its lowest, without what ids may take."""
-    return min(sample.memory - BYTES_OF_AN_ID * sample.results for sample in samples)
+def growth(first: Sample, sample: Sample) -> int:
+    """Bytes of resident memory, without what ids may take."""
+    return sample.memory - first.memory - BYTES_OF_AN_ID * (sample.results - first.results)
 
 
 class Run:
@@ -102,7 +102,7 @@ class Soak:
         self.counts: dict[str, int] = collections.Counter()
         self.failures: list[str] = []
         self.runs: list[dict] = []
-        self.levels: dict[int, int] = {}
+        self.first: dict[int, Sample] = {}
         self.files: dict[int, set[int]] = {}
         self.model = folder / "model.h5"
         subprocess.run([options.tesserank, "convert", options.checkpoint, self.model], check=True, capture_output=True)
@@ -187,8 +187,8 @@ class Soak:
         for rank, samples in sorted(run.samples.items()):
             if len(samples) < 10:
                 continue
-            level = self.levels.setdefault(rank, least(samples))
-            grown = max(sample.memory - BYTES_OF_AN_ID * sample.results - level for sample in samples)
+            first = self.first.setdefault(rank, samples[0])
+            grown = max(growth(first, sample) for sample in samples)
             self.files.setdefault(rank, set()).update(sample.files for sample in samples)
             report["ranks"].append({"rank": rank, "seconds": round(samples[-1].seconds - samples[0].seconds),
                                     "memory": [sample.memory for sample in samples[:: max(1, len(samples) // 20)]],

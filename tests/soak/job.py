@@ -61,7 +61,8 @@ class Launcher:
 
     def start(self, *words: object) -> subprocess.Popen:
         environment = dict(os.environ, OMP_NUM_THREADS="1", OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
-        environment.pop("SLURM_JOB_END_TIME", None)
+        for name in ("SLURM_JOB_END_TIME", "OMPI_MCA_odls_base_sigkill_timeout"):  # mpirun as users have it
+            environment.pop(name, None)
         options = self.options
         return subprocess.Popen(
             [options.mpiexec, "--oversubscribe", "--bind-to", "none", "-n", str(options.ranks), options.tesserank,
