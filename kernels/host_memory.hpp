@@ -34,9 +34,8 @@ void heed_slurm_memory(bool heed) noexcept;
 /// The bytes alone.
 std::size_t host_memory_available(std::filesystem::path const& root = "/");
 
-/// The memory that this process holds, and that which it has held at most: pages of its own, of its
-/// files and shared ones, as the kernel counts them (VmRSS, VmHWM).
-std::size_t process_memory(std::filesystem::path const& root = "/");
-std::size_t process_memory_peak(std::filesystem::path const& root = "/");
+/// The most memory that this process has held: pages of its own, of its files and shared ones, as
+/// the kernel counts them (VmHWM).
+std::size_t process_memory_peak();
 
 }  // namespace tesserank::kernels

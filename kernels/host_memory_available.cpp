@@ -173,12 +173,8 @@ void heed_slurm_memory(bool heed) noexcept { slurm_counts = heed; }
 
 std::size_t host_memory_available(fs::path const& root) { return host_memory_left(root).bytes; }
 
-std::size_t process_memory(fs::path const& root) {
-    return 1024 * read_field(root / "proc/self/status", "VmRSS:").value_or(0);
-}
-
-std::size_t process_memory_peak(fs::path const& root) {
-    return 1024 * read_field(root / "proc/self/status", "VmHWM:").value_or(0);
+std::size_t process_memory_peak() {
+    return 1024 * read_field("/proc/self/status", "VmHWM:").value_or(0);
 }
 
 }  // namespace tesserank::kernels

@@ -228,9 +228,13 @@ TEST_F(MachineTest, WithoutTheJobsMemoryThatOfTheMachineAndOfControlGroupsCounts
     EXPECT_EQ(limit(), "SLURM_MEM_PER_NODE");
 }
 
-TEST_F(MachineTest, AProcessKnowsItsMemory) {
-    EXPECT_GT(process_memory(), std::size_t{1} << 20U);
-    EXPECT_GE(process_memory_peak(), process_memory());
+TEST_F(MachineTest, AProcessKnowsTheMostMemoryThatItHasHeld) {
+    auto const before = process_memory_peak();
+    constexpr std::size_t bytes = std::size_t{64} << 20U;
+    EXPECT_GT(before, std::size_t{1} << 20U);
+    EXPECT_EQ(std::vector<char>(bytes, 'x').back(), 'x');
+    EXPECT_GE(process_memory_peak(), before + bytes / 2);
+    EXPECT_LE(process_memory_peak(), before + 2 * bytes);
 }
 
 }  // namespace
