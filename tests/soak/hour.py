@@ -172,15 +172,18 @@ class Soak:
         fault = self.stop
         if run.ranks() and last < end:
             fault = self.random.choice([self.hang, self.kill_rank, self.kill_launcher, self.stop])
+        ranks = run.ranks()  # a launcher that is killed has no children any more
         fault(run)
         self.counts[fault.__name__] += 1
         began = time.monotonic()
+        hangs_before = self.launcher.hangs
         try:
-            status, errors = self.launcher.finish(run.process, children_of(run.process.pid))
+            status, errors = self.launcher.finish(run.process, ranks)
         except Failure as failure:
             self.failures.append(f"{fault.__name__}: {failure}")
             return
-        self.judge(run, fault.__name__, status, errors, time.monotonic() - began)
+        hung = self.launcher.hangs > hangs_before
+        self.judge(run, fault.__name__, status, errors, 0 if hung else time.monotonic() - began)
 
     def judge(self, run: Run, fault: str, status: int, errors: str, seconds: float) -> None:
         report = {"fault": fault, "status": status, "seconds_to_end": round(seconds, 1), "results": self.results(), "ranks": []}
@@ -239,10 +242,11 @@ def main() -> int:
             soak.one_run(end)
         results = soak.compare()
     summary = {"seconds": options.seconds, "ranks": options.ranks, "seed": options.seed, "results": results,
-               "faults": dict(soak.counts), "failures": soak.failures, "runs": soak.runs}
+               "faults": dict(soak.counts), "launcher_hangs": soak.launcher.hangs, "failures": soak.failures, "runs": soak.runs}
     if options.report:
         options.report.write_text(json.dumps(summary, indent=1) + "\n")
     print(f"{results} results right, faults {dict(soak.counts)}")
+    soak.launcher.tell_of_hangs()
     for failure in soak.failures:
         print(f"FAILED: {failure}")
     return 1 if soak.failures or results == 0 else 0
