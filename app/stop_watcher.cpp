@@ -48,10 +48,27 @@ void on_signal(int number) {
     errno = saved;
 }
 
+/// oneDNN's matrix products keep data below the stack pointer (2.6 does), where the frame of a
+/// handler would overwrite it: handlers get a stack of their own.
+std::vector<std::byte> give_handlers_a_stack() {
+    constexpr std::size_t bytes = std::size_t{64} << 10;
+    stack_t stack{};
+    if (sigaltstack(nullptr, &stack) == 0 && (stack.ss_flags & SS_DISABLE) == 0) return {};
+    std::vector<std::byte> memory(bytes);
+    stack = {.ss_sp = memory.data(), .ss_flags = 0, .ss_size = memory.size()};
+    if (sigaltstack(&stack, nullptr) == 0) return memory;
+    throw kernels::SystemError(std::string("sigaltstack: ") + std::strerror(errno));
+}
+
+void take_handlers_stack() {
+    stack_t const none{.ss_sp = nullptr, .ss_flags = SS_DISABLE, .ss_size = 0};
+    static_cast<void>(sigaltstack(&none, nullptr));
+}
+
 void handle_signals(void (*handler)(int)) {
     struct sigaction action {};
     action.sa_handler = handler;
-    action.sa_flags = SA_RESTART;
+    action.sa_flags = SA_RESTART | SA_ONSTACK;
     for (auto const& signal : stop_signals) sigaction(signal.number, &action, nullptr);
 }
 
@@ -67,6 +84,7 @@ StopWatcher::StopWatcher(StopTerms terms, bool decides,
     : terms_{terms}, decides_{decides}, end_now_{std::move(end_now)} {
     kernels::require(wake_descriptor.exchange(open_event()) == -1, "two StopWatchers at a time");
     stop_descriptor_ = open_event();
+    handlers_stack_ = give_handlers_a_stack();
     handle_signals(on_signal);
     thread_ = std::thread([this] { watch(); });
 }
@@ -79,6 +97,7 @@ StopWatcher::~StopWatcher() {
     wake();
     thread_.join();
     handle_signals(SIG_DFL);
+    if (!handlers_stack_.empty()) take_handlers_stack();
     static_cast<void>(close(wake_descriptor.exchange(-1)));
     static_cast<void>(close(stop_descriptor_));
 }

@@ -3,12 +3,14 @@
 #include "app/time_limit.hpp"
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 namespace tesserank::app {
 
@@ -25,7 +27,7 @@ struct StopTerms {
 /// two batches the run asks should_stop(). Within a batch, or while the model is loaded, a thread
 /// decides: a batch that will be over in time is let run, another is dropped by ending the job then
 /// and there, which loses nothing that is in the journal. A second signal ends the job at once.
-/// One at a time in a process.
+/// One at a time in a process, made and destroyed by the thread that computes.
 class StopWatcher {
   public:
     /// `end_now` is called in another thread, once, with the reason; it does not return. Without
@@ -69,6 +71,8 @@ class StopWatcher {
     std::string signal_name_;
     SteadyTime signal_time_;
     bool over_ = false;
+    /// Of the signal handlers in the thread that computes; empty where it has one already.
+    std::vector<std::byte> handlers_stack_;
     int stop_descriptor_ = -1;
     bool told_ = false;  ///< stop_descriptor_ is readable
     std::thread thread_;

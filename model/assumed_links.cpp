@@ -12,8 +12,8 @@ namespace {
 
 using parallel::Collective;
 
-/// An all-reduce of two ranks on one node, Open MPI 4.1.4, bare: medians measured for this project
-/// on a server of two cores.
+/// An all-reduce of two ranks on one node, Open MPI 4.1.4, bare, as seen on one server of two
+/// cores; only an assumption.
 struct Message {
     std::size_t bytes;
     double seconds;

@@ -10,7 +10,7 @@
 
 namespace tesserank::model {
 
-/// How the tokens of one sequence are chosen; the words are those of design.md.
+/// How the tokens of one sequence are chosen; docs/requests.md has the words.
 struct SamplingOptions {
     float temperature = 0.0F;
     std::size_t top_k = 0;

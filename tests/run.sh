@@ -7,7 +7,8 @@ usage() {
 usage: tests/run.sh [--preset release|debug|asan] [--jobs N] [--no-fuzz] [CTEST_ARGUMENT ...]
 
 Other arguments go to ctest: `tests/run.sh -L unit`, `tests/run.sh -R tokenizer`.
-Labels: unit (one process), mpi (1 to 8 ranks), golden (whole models against known results).
+Labels: unit (one process), mpi (1 to 8 ranks), golden (whole models against known results), slurm (the job scripts on a
+real Slurm), netns (two hosts as network namespaces), cuda (needs a GPU). What the machine does not allow is skipped.
 The fuzz targets are run briefly before the tests, unless some of them are chosen.
 TEXT
 }

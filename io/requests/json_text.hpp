@@ -26,7 +26,7 @@ void append_json(std::string& out, std::span<T const> values) {
     out += ']';
 }
 
-/// One JSON object on one line, in the spacing of design.md; members in the order they are added.
+/// One JSON object on one line, {"a": 1, "b": [2, 3]}; members in the order they are added.
 class JsonObject {
   public:
     template <class T>

@@ -98,6 +98,10 @@ def other_commands(job: Job) -> None:
     expect(len(inspected[0]["tensors"]) == len(inspected[1]["tensors"]), "other tensors")
     expect(inspected[0]["set"]["ranks"] == 2 and len(inspected[0]["set"]["files"]) == 3, "the set is not described")
     expect("replicate-attention" in job.start(0, "inspect", folder).stdout, "the placement is not told")
+    names = [tensor["name"] for tensor in inspected[1]["tensors"]]
+    by_layer, by_tensor = (job.start(0, "inspect", job.model, *more).stdout for more in ([], ["--tensors"]))
+    expect(all(name in by_tensor for name in names), f"--tensors leaves some out: {by_tensor}")
+    expect(not all(name in by_layer for name in names), f"layers do not share lines: {by_layer}")
     verified = job.start(2, "verify", folder).stdout
     expect(verified.count("every checksum is right") == 3, verified)
     plans = [json.loads(job.start(0, "plan", path, "--ranks", 2, "--json").stdout)["by_rank"]

@@ -2,10 +2,12 @@
 
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <pthread.h>
 
 #include <atomic>
 #include <chrono>
 #include <csignal>
+#include <cstddef>
 #include <string>
 #include <thread>
 
@@ -56,6 +58,34 @@ bool is_told(Watched& watched, std::chrono::milliseconds time) {
 }
 
 SteadyTime in(std::chrono::milliseconds time) { return std::chrono::steady_clock::now() + time; }
+
+/// Whether memory below this thread's stack pointer, which some kernels use, is as it was when
+/// `done` is set. Calls nothing, as that would use it too.
+[[gnu::noinline, gnu::no_sanitize_address]] bool keeps_what_is_below_the_stack(
+    std::atomic<bool> const& done) {
+    constexpr std::size_t from = 512, bytes = 8192;
+    auto volatile* const below = static_cast<char*>(__builtin_frame_address(0)) - from - bytes;
+    for (std::size_t i = 0; i < bytes; ++i) below[i] = 1;
+    while (!done) {
+    }
+    bool kept = true;
+    for (std::size_t i = 0; i < bytes; ++i) kept = kept && below[i] == 1;
+    return kept;
+}
+
+TEST(StopWatcher, HandlersLeaveAloneWhatIsBelowTheStackPointer) {
+    Watched watched({});
+    std::atomic<bool> done{false};
+    std::thread sender([&, computing = pthread_self()] {
+        std::this_thread::sleep_for(10ms);
+        pthread_kill(computing, SIGUSR1);
+        std::this_thread::sleep_for(50ms);
+        done = true;
+    });
+    EXPECT_TRUE(keeps_what_is_below_the_stack(done));
+    sender.join();
+    EXPECT_EQ(watched->should_stop(), "SIGUSR1");
+}
 
 TEST(StopWatcher, LetsARunGoOnThatNothingStops) {
     Watched watched({});

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# All that waits for a GPU, in one command: tests, sanitizers, figures.
+# Most of what waits for a GPU: tests, sanitizers, figures. The rows of docs/gpu-status.md say which step runs them; those
+# without a step are run by hand.
 set -euo pipefail
 
 usage() {
@@ -12,11 +13,18 @@ pack   copies the programs of a build with CUDA (build/release), and the librari
        installed. The driver, cuBLASLt and NCCL are taken from that machine. A build for its architecture alone
        (-D CMAKE_CUDA_ARCHITECTURES=90a-real) makes a small archive.
 run    there: unpacks the archive, runs the steps, all of them when none is named, and keeps what each prints, with its
-       exit status, as RESULTS/STEP.log (tests/bench/results/gpu). Needs python3 with numpy and h5py for the golden step,
-       and torch and transformers for a part of the table.
+       exit status and seconds, as RESULTS/STEP.log (tests/bench/results/gpu). Needs python3 with numpy and h5py for the
+       golden cases, and torch and transformers for a part of the table.
 
-Steps: doctor operations golden fused memcheck racecheck initcheck table
-Which of them ran where, with which result, belongs in docs/gpu-status.md.
+Steps, what matters most first; where time is short, name some:
+doctor, operations
+golden              every golden case on one rank, in f32 through NCCL and in bf16
+placements          every golden case under every preset on 2 and on 4 ranks, which share the GPU
+fused               sums within kernels
+table               figures
+memcheck, racecheck, initcheck
+                    the operation tests under compute-sanitizer
+Which of them ran where, with which result, belongs in docs/gpu-status.md; its rows without a step are run by hand.
 TEXT
 }
 
@@ -66,21 +74,42 @@ step() {
     echo "gpu.sh: $name: exit status $status, $((SECONDS - start)) s"
 }
 
-golden() {
-    local case ranks placement comm status=0
-    for case in "$root"/tests/golden/models/{llama,mistral,qwen2,qwen3-}*; do
-        for ranks in 1 2 4; do
-            for placement in shard replicate replicate-attention split-batch-attention; do
-                comm=mpi
-                if [[ $ranks == 1 ]]; then comm=nccl; fi
-                echo "== $(basename "$case"), $ranks rank(s), $placement, --comm $comm"
-                python3 "$root/tests/app/golden_case.py" --tesserank "$folder/bin/tesserank" --mpiexec mpirun \
-                    --case "$case" --ranks "$ranks" --placement "$placement" --backend cuda --comm "$comm" || status=1
-                if [[ $ranks == 1 ]]; then break; fi
-            done
-        done
-    done
+# golden_case CASE OPTION...: its output in one piece, as several run at once.
+golden_case() {
+    local start=$SECONDS status=0 said
+    said=$(python3 "$root/tests/app/golden_case.py" --tesserank "$folder/bin/tesserank" --mpiexec mpirun --backend cuda \
+        --case "$root/tests/golden/models/$1" "${@:2}" 2>&1) || status=1
+    printf '== %s: exit status %d, %d s\n%s\n' "$*" "$status" "$((SECONDS - start))" "$said"
     return "$status"
+}
+
+# Of the families that are covered: with experts, none is.
+golden_names() {
+    (cd "$root/tests/golden/models" && printf '%s\n' {internvl,llama,mistral,qwen2,qwen3}-*)
+}
+
+# Runs golden_case for each line of words.
+golden_cases() {
+    export -f golden_case
+    export root folder
+    xargs -P 4 -L 1 bash -c 'golden_case "$@"' golden_case
+}
+
+golden() {
+    local how
+    for how in "--comm nccl" "--dtype bf16"; do
+        golden_names | sed "s|\$| --ranks 1 $how|"
+    done | golden_cases
+}
+
+placements() {
+    local ranks placement
+    for ranks in 2 4; do
+        for placement in shard split-batch-attention split-batch replicate-attention replicate '*=single:1'; do
+            golden_names | sed "s|\$| --ranks $ranks --comm mpi --placement $placement|"
+        done
+        golden_names | sed -n "s|^internvl.*|& --ranks $ranks --comm mpi --placement vision.*=split-batch|p"
+    done | golden_cases
 }
 
 # All-reduces within kernels: their bits, what a model makes of them, and how long a step of decode takes with and
@@ -120,7 +149,7 @@ table() {
 # Folders of libraries that the loader does not look into by itself.
 library_path() {
     local name found paths=$folder/lib
-    for name in libcublasLt.so.13 libnccl.so.2; do
+    for name in libcublasLt.so.13 libcublasLt.so.12 libnccl.so.2; do
         found=$(find / -xdev -name "$name" -print -quit 2>/dev/null || true)
         if [[ -n $found ]]; then paths+=:$(dirname "$found"); fi
     done
@@ -139,7 +168,7 @@ run() {
             *) steps+=("$1"); shift ;;
         esac
     done
-    if [[ ${#steps[@]} -eq 0 ]]; then steps=(doctor operations golden fused memcheck racecheck initcheck table); fi
+    if [[ ${#steps[@]} -eq 0 ]]; then steps=(doctor operations golden placements fused table memcheck racecheck initcheck); fi
     mkdir -p "$results"
     if [[ ! -d $folder ]]; then tar -C "$(dirname "$folder")" -xJf "$folder.tar.xz"; fi
     export PATH=$folder/openmpi/bin:$PATH OPAL_PREFIX=$folder/openmpi
@@ -152,7 +181,7 @@ run() {
         case $name in
             doctor) step doctor mpirun -n 2 "$folder/bin/tesserank" doctor ;;
             operations) step operations "$folder/bin/kernels_cuda_test" ;;
-            golden | fused | table) step "$name" "$name" ;;
+            golden | placements | fused | table) step "$name" "$name" ;;
             memcheck | racecheck | initcheck)
                 step "$name" compute-sanitizer --tool "$name" --error-exitcode 9 "$folder/bin/kernels_cuda_test" \
                     --gtest_brief=1 ;;

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What one GPU reaches on whole models, as shares of its ceilings, beside Hugging Face transformers.
 
-  gpu_table.py run --build FOLDER --results FOLDER    measures everything; about 8 minutes on one H200
+  gpu_table.py run --build FOLDER --results FOLDER    measures everything; meant to take less than 9 minutes; not run yet
   gpu_table.py report RESULTS                         the table of results that are there, as Markdown
 
 Weights are random, of the real shapes. The two ceilings, the bandwidth of a large copy (bytes read and
@@ -30,6 +30,9 @@ MODELS = {
                      "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 64, "tie_word_embeddings": True},
 }
 BF16 = 2
+# As vision_placements.sh measured it on a CPU, with more layers.
+VISION_LAYERS, VISION_TILES, VISION_GOAL = 4, 16, 0.65
+HERE = pathlib.Path(__file__).resolve().parent
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +62,7 @@ WORK = [
 # Of gpu_bench.
 KERNELS = [("decode attention, batch 64, context 8192", 0.85), ("prefill attention, head_dim 128", 0.60)]
 LOADING_GOAL = 8e9
+HOST_GOAL = 20e-6
 COMPARED_BATCHES = (1, 8, 32)
 
 
@@ -94,6 +98,23 @@ def prefill_operations(config: dict, batch: int, prompt: int) -> float:
     return batch * (products + mixing + 2 * config["vocab_size"] * config["hidden_size"])
 
 
+def vision_config() -> dict:
+    config = json.loads((HERE / "results" / "vision-6b.config.json").read_text())
+    return {**config, "vision_config": {**config["vision_config"], "num_hidden_layers": VISION_LAYERS}}
+
+
+def encoding_operations(config: dict, tiles: int) -> float:
+    """The patch embedding, the layers on patches and class token, and the projector, of so many tiles."""
+    vision, to = config["vision_config"], config["llm_config"]["hidden_size"]
+    hidden, inner = vision["hidden_size"], vision["intermediate_size"]
+    patches = (vision["image_size"] // vision["patch_size"]) ** 2
+    rows, merged = patches + 1, round(1 / config["downsample_ratio"]) ** 2
+    embedding = 2 * patches * 3 * vision["patch_size"] ** 2 * hidden
+    layer = 2 * rows * (4 * hidden * hidden + 2 * hidden * inner) + 4 * rows * rows * hidden
+    projector = 2 * (patches // merged) * (merged * hidden * to + to * to)
+    return tiles * (embedding + vision["num_hidden_layers"] * layer + projector)
+
+
 def share_of_ceiling(work: Work, bench: dict, bandwidth: float, rate: float) -> float:
     """The time that the binding ceiling allows, over the time taken."""
     config, times = MODELS[work.model], bench["plans"][0]["batches"][0]
@@ -103,6 +124,11 @@ def share_of_ceiling(work: Work, bench: dict, bandwidth: float, rate: float) -> 
     least = max(decode_bytes(config, work.batch, context) / bandwidth,
                 decode_operations(config, work.batch, context) / rate)
     return least / times["decode_seconds_per_step"]
+
+
+def share_of_rate(bench: dict, rate: float) -> float:
+    encoding = bench["plans"][0]["encodings"][0]
+    return encoding_operations(vision_config(), encoding["tiles"]) / rate / encoding["encode"]["median"]
 
 
 def tensors_of(config: dict) -> dict[str, list[int]]:
@@ -150,6 +176,7 @@ class Runner:
         self.configs = pathlib.Path(tempfile.mkdtemp())
         for name, config in MODELS.items():
             (self.configs / f"{name}.json").write_text(json.dumps(config))
+        (self.configs / "vision-6b.json").write_text(json.dumps(vision_config()))
         self.start = time.monotonic()
 
     def step(self, name: str, file: str, command: list) -> None:
@@ -168,11 +195,14 @@ class Runner:
                       [self.tesserank, "bench", self.configs / f"{work.model}.json", "--backend", "cuda", "--dtype",
                        "bf16", "--placement", "replicate", "--batch", work.batch, "--prompt", work.prompt, "--new",
                        work.new, "--repeat", 3, "--warmup", 1, "--prefill-chunk", 8192, "--quiet", "--json", "-"])
+        self.step("InternViT-6B", "vision-6b.json",
+                  [self.tesserank, "bench", self.configs / "vision-6b.json", "--backend", "cuda", "--dtype", "bf16",
+                   "--placement", "replicate", "--tiles", VISION_TILES, "--repeat", 3, "--warmup", 1, "--quiet",
+                   "--json", "-"])
         self.load()
-        here = pathlib.Path(__file__).resolve().parent
         for batch in COMPARED_BATCHES:
             self.step(f"transformers, batch {batch}", f"transformers-{batch}.json",
-                      [sys.executable, here / "gpu_transformers.py", self.configs / "llama-3.1-8b.json", "--batch",
+                      [sys.executable, HERE / "gpu_transformers.py", self.configs / "llama-3.1-8b.json", "--batch",
                        batch, "--prompt", 992, "--new", 64])
             self.step(f"the same with tesserank, batch {batch}", f"compared-{batch}.json",
                       [self.tesserank, "bench", self.configs / "llama-3.1-8b.json", "--backend", "cuda", "--dtype",
@@ -222,6 +252,12 @@ def report(results: pathlib.Path) -> str:
     plan = load["plans"][0] if load else None
     add("loading 8B from the page cache", f"{LOADING_GOAL / 1e9:.0f} GB/s",
         "not run" if plan is None else f"{sum(plan['weight_bytes']) / plan['load_seconds'] / 1e9:.1f} GB/s")
+    encoded, first = read_json(results / "vision-6b.json"), read_json(results / WORK[0].file)
+    add(f"InternViT-6B, {VISION_LAYERS} layers, {VISION_TILES} tiles", f"{100 * VISION_GOAL:.0f} %",
+        "not run" if encoded is None or not ceilings else f"{100 * share_of_rate(encoded, rate):.0f} %")
+    host = first["plans"][0]["batches"][0].get("host_seconds_per_step") if first else None
+    add("host time per decode step, 8B, batch 1", f"< {1e6 * HOST_GOAL:.0f} us",
+        "not run" if host is None else f"{1e6 * host:.1f} us")
     for batch in COMPARED_BATCHES:
         ours, theirs = read_json(results / f"compared-{batch}.json"), read_json(results / f"transformers-{batch}.json")
         for mode in ("compiled", "eager"):

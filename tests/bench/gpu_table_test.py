@@ -29,6 +29,21 @@ class Counts(unittest.TestCase):
         self.assertGreater(operations, products)
         self.assertLess(operations, 1.1 * products)
 
+    def test_a_vision_layer_is_twice_its_parameters_for_each_patch_and_more(self):
+        # InternViT-6B: 5.5 billion parameters in 45 layers, at 1025 rows of a tile.
+        config = gpu_table.vision_config()
+        operations = gpu_table.encoding_operations(config, 16)
+        products = 2 * 16 * 1025 * gpu_table.VISION_LAYERS * 5.53e9 / 45
+        self.assertGreater(operations, products)
+        self.assertLess(operations, 1.1 * products)
+
+    def test_what_stands_around_the_layers_counts_once_for_each_tile(self):
+        config = gpu_table.vision_config()
+        bare = {**config, "vision_config": {**config["vision_config"], "num_hidden_layers": 0}}
+        # Patches of 14 x 14 x 3 to 3200 columns; four of them each to 896 columns, and these to 896.
+        around = 2 * 1024 * 588 * 3200 + 2 * 256 * (12800 * 896 + 896 * 896)
+        self.assertEqual(gpu_table.encoding_operations(bare, 3), 3 * around)
+
 
 class Checkpoint(unittest.TestCase):
     def test_it_is_as_long_as_its_header_says(self):
@@ -69,6 +84,20 @@ class Report(unittest.TestCase):
             text = gpu_table.report(results)
             self.assertIn("| 87 % |", text)
             self.assertIn(f"| {work.name} | 75 % | 50 % |", text)
+
+    def test_the_vision_encoder_and_the_host_have_rows(self):
+        with tempfile.TemporaryDirectory() as folder:
+            results = pathlib.Path(folder)
+            (results / "kernels.jsonl").write_text("\n".join(map(json.dumps, [
+                {"work": "copy", "gigabytes_per_second": 4000.0}, {"work": "product", "gigaflops": 7e5}])))
+            seconds = gpu_table.encoding_operations(gpu_table.vision_config(), 16) / 7e14 / 0.7
+            (results / "vision-6b.json").write_text(json.dumps(
+                {"plans": [{"encodings": [{"tiles": 16, "encode": {"median": seconds}}]}]}))
+            (results / gpu_table.WORK[0].file).write_text(json.dumps(
+                {"plans": [{"batches": [{"decode_seconds_per_step": 1.0, "host_seconds_per_step": 13.44e-6}]}]}))
+            text = gpu_table.report(results)
+            self.assertIn("| InternViT-6B, 4 layers, 16 tiles | 65 % | 70 % |", text)
+            self.assertIn("| host time per decode step, 8B, batch 1 | < 20 us | 13.4 us |", text)
 
 
 if __name__ == "__main__":

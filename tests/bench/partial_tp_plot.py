@@ -1,5 +1,6 @@
 """The plot of partial_tp.py: for each model and workload, how long the best plan of each family takes on each link,
-measured by plain sharding, and where the planner's choice lies. Colours suit light and dark pages."""
+measured by plain sharding, and where the planner's choice lies. Colours suit light and dark pages.
+What to run is partial_tp.py."""
 import html
 import math
 import textwrap
@@ -134,3 +135,7 @@ def draw(cells: list, links: dict[str, str], workloads: dict[str, str]) -> str:
             '<desc id="desc">Times of the best plan that cuts all, some or none of the modules, over the time of plain '
             "sharding, by link, workload and model. A column has the colour of the winner.</desc>\n"
             f"<style>{STYLE}</style>\n" + "\n".join(parts) + "\n</svg>\n")
+
+
+if __name__ == "__main__":
+    print(__doc__)

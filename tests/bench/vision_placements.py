@@ -1,11 +1,8 @@
 #!/usr/bin/env python3
-"""Writes what tests/bench/vision_placements.sh has measured into the tables of a document.
-
-  vision_placements.py RESULTS DOCUMENT
-"""
+"""Writes what tests/bench/vision_placements.sh has measured into the tables of a document."""
+import argparse
 import json
 import pathlib
-import sys
 
 from partial_tp import replace_between
 
@@ -56,6 +53,8 @@ def write(results: pathlib.Path, document: pathlib.Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit(__doc__)
-    write(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("results", type=pathlib.Path, help="folder of the raw results")
+    parser.add_argument("document", type=pathlib.Path, help="where its tables stand between marks")
+    options = parser.parse_args()
+    write(options.results, options.document)

@@ -89,6 +89,17 @@ def second_signal(job: Job) -> None:
     once(run.ends_soon(5), "tesserank: ended by a second SIGUSR1; run it again to go on behind the last whole batch")
 
 
+def grace(job: Job) -> None:
+    """A batch goes on no longer than that after a signal; without the option it would for 25 s."""
+    run = long_run(job, 2, "--grace", "1s", batch=4000, event="loaded")
+    time.sleep(0.5)
+    begin = time.monotonic()
+    run.process.send_signal(signal.SIGUSR1)
+    once(run.ends_soon(5), "tesserank: ended by SIGUSR1; run it again to go on behind the last whole batch")
+    seconds = time.monotonic() - begin
+    expect(1 <= seconds < 15, f"the batch went on for {seconds:.1f} s")
+
+
 if __name__ == "__main__":
     main({case.__name__: case for case in (
-        stopped_first, stopped_last, stopped_within_kernel, killed, paused, out_of_memory, second_signal)})
+        stopped_first, stopped_last, stopped_within_kernel, killed, paused, out_of_memory, second_signal, grace)})
