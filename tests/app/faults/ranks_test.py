@@ -80,13 +80,19 @@ def out_of_memory(job: Job) -> None:
 
 def second_signal(job: Job) -> None:
     """Who does not want to wait for the batch asks again."""
+    ends_at_second(job, 5, "run it again to go on behind the last whole batch")
+    job.output = "-"
+    ends_at_second(job, 4, "this run cannot be continued")
+
+
+def ends_at_second(job: Job, status: int, words: str) -> None:
     run = long_run(job, 2, batch=4000, event="loaded")
     time.sleep(1)
     run.process.send_signal(signal.SIGUSR1)
     time.sleep(2.1)  # what comes sooner is taken for the same signal on another way
     run.process.send_signal(signal.SIGUSR1)
     run.begin = time.monotonic()
-    once(run.ends_soon(5), "tesserank: ended by a second SIGUSR1; run it again to go on behind the last whole batch")
+    once(run.ends_soon(status), f"tesserank: ended by a second SIGUSR1; {words}")
 
 
 if __name__ == "__main__":
