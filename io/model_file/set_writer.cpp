@@ -127,7 +127,12 @@ SetWriter::SetWriter(std::string const& folder, SetPlan plan, Existing existing)
       folder_(folder, existing),
       index_(folder_.path() + "/" + set_index_name) {
     index_.create();
-    for (auto const& path : set_file_paths(folder, plan_.ranks)) files_.emplace_back(path);
+    // Another writer may have made a set meanwhile; from now on none can.
+    check_folder(folder_.path(), existing);
+    for (auto const& path : set_file_paths(folder, plan_.ranks)) {
+        files_.emplace_back(path);
+        kernels::note_progress();
+    }
 }
 
 std::vector<WritableFile> SetWriter::files() const {
