@@ -13,6 +13,7 @@
 #include <fstream>
 #include <mutex>
 #include <numeric>
+#include <optional>
 #include <stop_token>
 #include <thread>
 #include <utility>
@@ -116,12 +117,26 @@ class Watchdog::Thread {
         std::iota(higher.begin(), higher.end(), rank_ + 1);
         stall.reports = channel_.ask(higher, SideChannel::Question::report, answer_seconds);
         stall.reports[static_cast<std::size_t>(rank_)] = report();
+        ask_again(stall.reports);
         // A rank sees that it has moved on up to an interval later.
         double const enough = options_.seconds - 2.0 * interval_;
         auto const moves = [&](auto const& report) {
             return report && report->seconds_still < enough;
         };
         if (!std::ranges::any_of(stall.reports, moves)) end(stall);
+    }
+
+    /// One answer may come late where cores or the network are busy, from a rank that moves.
+    void ask_again(std::vector<std::optional<RankReport>>& reports) const {
+        std::vector<int> silent;
+        for (std::size_t rank = 0; rank < reports.size(); ++rank) {
+            if (!reports[rank]) silent.push_back(static_cast<int>(rank));
+        }
+        auto const again = channel_.ask(silent, SideChannel::Question::report, answer_seconds);
+        for (auto const rank : silent) {
+            auto const index = static_cast<std::size_t>(rank);
+            reports[index] = again[index];
+        }
     }
 
     [[noreturn]] void end(Stall const& stall) const {
