@@ -33,6 +33,26 @@ def stopped_last(job: Job) -> None:
     stopped(job, 2)
 
 
+def stopped_in_convert(job: Job) -> None:
+    """While files are being written; the next conversion begins anew."""
+    job.checkpoint = job.folder / "checkpoint"
+    write_checkpoint(job.checkpoint, vocabulary=50_000, zeros=True)
+    words = ("convert", job.checkpoint, job.model, "--quiet")
+    run = Run(job, 3, *words, timeout=TIMEOUT)
+    partial = pathlib.Path(f"{job.model}.partial")
+    while not partial.exists():
+        expect(run.process.poll() is None, "the conversion has ended")
+        time.sleep(0.005)
+    run.send(signal.SIGSTOP, 2)
+    text = run.ends_soon(4)
+    once(text, f"tesserank: no progress on any rank for {TIMEOUT}.0 s: ")
+    once(text, r"rank 2 \([^)]+\) does not answer: it is stopped, or its node cannot be reached")
+    expect("rank 0" in pathlib.Path(f"{job.model}.collectives.txt").read_text(), "the rings are not beside the model")
+    expect(not job.model.exists(), "there is a model in spite of the failure")
+    job.run(3, *words)
+    expect(not partial.exists(), "the partial file is left")
+
+
 def stopped_within_kernel(job: Job) -> None:
     """Of the program on the emulated GPU: the others' devices wait for the rank, within the kernel that adds up."""
     run = long_run(job, 3, "--backend", "cuda", "--comm", "mpi", "--fused-all-reduce", "yes", tokens=8, timeout=TIMEOUT)
@@ -97,4 +117,4 @@ def ends_at_second(job: Job, status: int, words: str) -> None:
 
 if __name__ == "__main__":
     main({case.__name__: case for case in (
-        stopped_first, stopped_last, stopped_within_kernel, killed, paused, out_of_memory, second_signal)})
+        stopped_first, stopped_last, stopped_in_convert, stopped_within_kernel, killed, paused, out_of_memory, second_signal)})
