@@ -152,7 +152,7 @@ int run_calibrate(std::span<std::string const> arguments) {
     auto const watchdog = watch_over(ranks, watch);
     DeviceWish const wish{.backend = backend,
                           .comm = comm,
-                          .fused = FusedOptions(),
+                          .fused = FusedOptions(),  // left out, g++ 12 takes it for uninitialized
                           .queue_seconds = watch.queue_seconds()};
     RankDevice device(wish, ranks);
     std::optional<io::OutputFile> output;
