@@ -55,7 +55,8 @@ class BatchLoop {
           log_{log_style(options, ranks)},
           watcher_{{.end = end_of_time(options.time_limit), .grace = options.grace},
                    ranks.rank() == 0,
-                   [rank = ranks.rank()](auto const& reason) { end_now(rank, reason); }},
+                   [rank = ranks.rank(), goes_on = RunRecord::can_go_on(options)](
+                       auto const& reason) { end_now(rank, goes_on, reason); }},
           session_{options, ranks} {
         agree_on_files([this] { open_files(); });
         all_done_ = ranks_.all_sum(record_ && record_->is_complete() ? 1 : 0) > 0;
@@ -75,7 +76,9 @@ class BatchLoop {
         while (!all_done_) {
             agree_on_files([this] { read_batch(); });
             if (input_has_ended()) break;
-            if (must_stop()) return stopped_status();
+            if (must_stop()) {
+                return stopped_status(ranks_.all_sum(record_ && record_->goes_on() ? 1 : 0) > 0);
+            }
             watcher_.batch_begins();
             auto const results = Work::run(session_.transformer(), ranks_, requests_, tools());
             watcher_.batch_ended();
@@ -108,19 +111,21 @@ class BatchLoop {
     }
 
     /// From another thread than the one that communicates, which may be stuck.
-    static void end_now(int rank, std::string const& reason) {
+    static void end_now(int rank, bool goes_on, std::string const& reason) {
         // Most signals reach all ranks: then rank 0 tells of it, and has ended the others by then.
         if (rank != 0) std::this_thread::sleep_for(std::chrono::seconds(4));
-        parallel::MpiSession::exit_after(std::chrono::seconds(5), exit_code::stopped);
-        std::cerr << ("tesserank: ended by " + reason +
-                      "; run it again to go on behind the last whole batch\n")
+        int const status = stopped_status(goes_on);
+        parallel::MpiSession::exit_after(std::chrono::seconds(5), status);
+        std::cerr << ("tesserank: ended by " + reason + "; " +
+                      (goes_on ? "run it again to go on behind the last whole batch"
+                               : "this run cannot be continued") +
+                      "\n")
                   << std::flush;
-        parallel::MpiSession::abort_from_thread(exit_code::stopped);
+        parallel::MpiSession::abort_from_thread(status);
     }
 
     /// What cannot go on has failed.
-    int stopped_status() {
-        bool const goes_on = ranks_.all_sum(record_ && record_->goes_on() ? 1 : 0) > 0;
+    static int stopped_status(bool goes_on) {
         return goes_on ? exit_code::stopped : exit_code::failure;
     }
 

@@ -32,7 +32,7 @@ namespace po = boost::program_options;
 using kernels::DType;
 using kernels::InputError;
 
-Grammar grammar() {
+Grammar grammar(WatchOptions& watch) {
     Grammar grammar{"calibrate", {}, po::options_description("Options")};
     auto add = grammar.options.add_options();
     add("output,o", po::value<std::string>()->value_name("FILE.json"),
@@ -44,6 +44,7 @@ Grammar grammar() {
     add("comm", po::value<std::string>()->value_name("NAME")->default_value("auto"), comm_help);
     add("seconds", po::value<long long>()->value_name("N"), "what it may take, about (45)");
     add("force", "replace an existing output");
+    add_watch_options(grammar.options, watch);
     add("quiet,q", "no progress and no table");
     return grammar;
 }
@@ -138,7 +139,8 @@ io::MachineOrigin origin_of(kernels::Backend const& backend, parallel::Communica
 int run_calibrate(std::span<std::string const> arguments) {
     auto ranks = parallel::MpiCommunicator::world();
     bool const speaks = ranks.rank() == 0;
-    auto const values = parse_arguments(grammar(), arguments, speaks);
+    WatchOptions watch;
+    auto const values = parse_arguments(grammar(watch), arguments, speaks);
     if (!values) return exit_code::success;
     auto const path = output_in(*values);
     auto const seconds = number_in(*values, "seconds", {1, 3600, "1 to 3600"}).value_or(45);
@@ -146,11 +148,12 @@ int run_calibrate(std::span<std::string const> arguments) {
     auto const& comm = (*values)["comm"].as<std::string>();
     check_backend_word(backend);
     check_comm_word(comm);
-    auto const watchdog = watch_over(ranks, {});
+    read_watch_options(*values, path, watch);
+    auto const watchdog = watch_over(ranks, watch);
     DeviceWish const wish{.backend = backend,
                           .comm = comm,
-                          .fused = FusedOptions(),
-                          .queue_seconds = WatchOptions{}.queue_seconds()};
+                          .fused = FusedOptions(),  // left out, g++ 12 takes it for uninitialized
+                          .queue_seconds = watch.queue_seconds()};
     RankDevice device(wish, ranks);
     std::optional<io::OutputFile> output;
     parallel::agree(ranks, [&] {

@@ -22,7 +22,7 @@ namespace po = boost::program_options;
 
 NumberRange const rank_counts{1, static_cast<long long>(io::most_set_ranks), "1 to 65536"};
 
-Grammar grammar() {
+Grammar grammar(WatchOptions& watch) {
     Grammar grammar{"convert", {"SOURCE_DIR", "MODEL.h5"}, po::options_description("Options")};
     auto add = grammar.options.add_options();
     add("dtype", po::value<std::string>()->value_name("TYPE"),
@@ -34,6 +34,7 @@ Grammar grammar() {
     add("placement", po::value<std::string>()->value_name("WISH"),
         "where the set's weights will live: a preset, rules, or a plan file");
     add("force", "replace an existing model file or set");
+    add_watch_options(grammar.options, watch);
     add("quiet,q", "no progress and no summary");
     return grammar;
 }
@@ -109,19 +110,17 @@ int convert(po::variables_map const& values, parallel::MpiCommunicator* ranks) {
 }  // namespace
 
 int run_convert(std::span<std::string const> arguments) {
-    if (!parallel::MpiSession::is_running()) {
-        auto const values = parse_arguments(grammar(), arguments);
-        return values ? convert(*values, nullptr) : exit_code::success;
-    }
-    auto ranks = parallel::MpiCommunicator::world();
-    auto const values = parse_arguments(grammar(), arguments, ranks.rank() == 0);
+    std::optional<parallel::MpiCommunicator> ranks;
+    if (parallel::MpiSession::is_running()) ranks = parallel::MpiCommunicator::world();
+    WatchOptions watch;
+    auto const values = parse_arguments(grammar(watch), arguments, !ranks || ranks->rank() == 0);
     if (!values) return exit_code::success;
     auto const& model = (*values)["MODEL.h5"].as<std::string>();
-    WatchOptions watch;
     // Beside a set's folder, not in it.
     read_watch_options(*values, model.substr(0, model.find_last_not_of('/') + 1), watch);
-    auto const watchdog = watch_over(ranks, watch);
-    return convert(*values, &ranks);
+    if (!ranks) return convert(*values, nullptr);
+    auto const watchdog = watch_over(*ranks, watch);
+    return convert(*values, &*ranks);
 }
 
 }  // namespace tesserank::app

@@ -16,8 +16,9 @@ namespace po = boost::program_options;
 /// A file with this many damaged places needs no complete list.
 constexpr std::size_t most_named = 20;
 
-Grammar grammar() {
+Grammar grammar(WatchOptions& watch) {
     Grammar grammar{"verify", {"MODEL.h5"}, po::options_description("Options")};
+    add_watch_options(grammar.options, watch);
     grammar.options.add_options()("quiet,q", "no progress and no summary");
     return grammar;
 }
@@ -37,9 +38,11 @@ std::string describe_damage(std::string const& path, io::VerifyReport const& rep
 int run_verify(std::span<std::string const> arguments) {
     auto ranks = parallel::MpiCommunicator::world();
     bool const speaks = ranks.rank() == 0;
-    auto const values = parse_arguments(grammar(), arguments, speaks);
+    WatchOptions watch;
+    auto const values = parse_arguments(grammar(watch), arguments, speaks);
     if (!values) return exit_code::success;
-    auto const watchdog = watch_over(ranks, {});
+    read_watch_options(*values, "", watch);
+    auto const watchdog = watch_over(ranks, watch);
     auto const verbosity =
         values->contains("quiet") || !speaks ? Verbosity::quiet : Verbosity::normal;
     auto const index = io::open_model((*values)["MODEL.h5"].as<std::string>(), ranks);

@@ -49,6 +49,8 @@ std::size_t number_of(io::RunIdentity::Facts const& facts, std::string_view name
 
 }  // namespace
 
+bool RunRecord::can_go_on(RunOptions const& options) { return obstacle(options).empty(); }
+
 RunRecord::RunRecord(RunOptions const& options, io::Task task, io::Tokenizer const* tokenizer) {
     auto const why_not = obstacle(options);
     bool const must = options.resume == "must";

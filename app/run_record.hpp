@@ -16,6 +16,9 @@ namespace tesserank::app {
 /// of logits, which a killed run leaves broken.
 class RunRecord {
   public:
+    /// Whether such a run has a journal, so that a later one can go on when it stops.
+    static bool can_go_on(RunOptions const& options);
+
     /// Opens the output; with --resume auto behind what an earlier run has left there. Errors:
     /// InputError when the output cannot be made, or with --resume must when nothing is there.
     RunRecord(RunOptions const& options, io::Task task, io::Tokenizer const* tokenizer);

@@ -64,7 +64,7 @@ void agree(MpiCommunicator& ranks, std::function<void()> const& work) {
 
 void agree_early(MpiCommunicator& ranks,
                  std::function<void(std::function<bool()> const& goes_on)> const& work) {
-    Notices failures;
+    Notices failures(ranks);
     auto const goes_on = [&] {
         return std::ranges::none_of(failures.poll(),
                                     [](auto const& notice) { return notice.has_value(); });

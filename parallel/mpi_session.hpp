@@ -26,12 +26,13 @@ class MpiSession {
     /// Writes out what stdio holds back, then ends all ranks of the job at once with this exit
     /// status.
     [[noreturn]] static void abort(int exit_status);
+    /// Ends all ranks from another thread than the one that communicates, which is stopped first
+    /// wherever it is: MPI does not bear two threads in it. What stdio holds back is lost, as the
+    /// other thread may have its lock. Where the library cannot end the job any more, this process
+    /// ends after two seconds, which the launcher sees.
+    [[noreturn]] static void abort_from_thread(int exit_status);
     /// Ends this process after so many seconds, whatever else becomes of it.
     static void exit_after(std::chrono::seconds time, int exit_status);
-    /// The same from another thread than the one that communicates, which is stopped first wherever
-    /// it is: MPI does not bear two threads in it. Where the library cannot end the job any more,
-    /// this process ends after two seconds, which the launcher sees.
-    [[noreturn]] static void abort_from_thread(int exit_status);
 
   private:
     int exceptions_;  ///< in flight at construction

@@ -48,7 +48,8 @@ NcclLink::NcclLink(MpiCommunicator& world, NcclOptions const& options)
     : rank_{world.rank()},
       size_{world.size()},
       seconds_{options.seconds},
-      exceptions_{std::uncaught_exceptions()} {
+      exceptions_{std::uncaught_exceptions()},
+      notices_{world} {
     load(world, options);
     connect();
 }

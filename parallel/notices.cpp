@@ -1,5 +1,7 @@
 #include "parallel/notices.hpp"
 
+#include "parallel/collective_scope.hpp"
+#include "parallel/communicator.hpp"
 #include "parallel/mpi_check.hpp"
 
 #include <algorithm>
@@ -9,8 +11,9 @@
 
 namespace tesserank::parallel {
 
-Notices::Notices() {
+Notices::Notices(Communicator const& world) {
     int size = 1;
+    CollectiveScope const scope(world.ring(), {.kind = CollectiveCall::Kind::barrier});
     check_mpi(MPI_Comm_dup(MPI_COMM_WORLD, &comm_), "MPI_Comm_dup");
     check_mpi(MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
     check_mpi(MPI_Comm_rank(comm_, &rank_), "MPI_Comm_rank");

@@ -9,13 +9,15 @@
 
 namespace tesserank::parallel {
 
+class Communicator;
+
 /// Short texts that ranks tell each other outside of the collectives, and that nobody has to wait
 /// for: how a rank learns over MPI what another one knows while NCCL says nothing. Owns a private
 /// duplicate of the world. Private to this folder.
 class Notices {
   public:
-    /// Collective over all ranks of the job.
-    Notices();
+    /// Collective over all ranks of the job, which `world` are: a call of theirs like any other.
+    explicit Notices(Communicator const& world);
     ~Notices();
     Notices(Notices const&) = delete;
     Notices& operator=(Notices const&) = delete;

@@ -30,11 +30,6 @@ Range Partition::of(int rank) const {
     return {index * share + std::min(index, rest), share + (index < rest ? 1 : 0)};
 }
 
-std::size_t Partition::largest() const {
-    auto const all = counts();
-    return *std::max_element(all.begin(), all.end());
-}
-
 std::vector<std::size_t> Partition::counts(std::size_t elements_per_unit) const {
     std::vector<std::size_t> all(static_cast<std::size_t>(ranks_));
     for (int rank = 0; rank < ranks_; ++rank) {

@@ -27,7 +27,6 @@ class Partition {
     int ranks() const { return ranks_; }
     Range of(int rank) const;
     std::size_t count(int rank) const { return of(rank).count; }
-    std::size_t largest() const;
     /// count(rank) * elements_per_unit for each rank.
     std::vector<std::size_t> counts(std::size_t elements_per_unit = 1) const;
     /// Whether every rank holds the same units in both.

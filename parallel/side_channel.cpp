@@ -139,7 +139,10 @@ std::vector<HostName> SideChannel::hosts() const {
 void SideChannel::answer_all(std::stop_token const& stop) const {
     std::array<pollfd, 2> waits{pollfd{listener_.get(), POLLIN, 0}, pollfd{wake_.get(), POLLIN, 0}};
     while (!stop.stop_requested()) {
-        if (::poll(waits.data(), waits.size(), -1) < 0 && errno != EINTR) return;
+        if (::poll(waits.data(), waits.size(), -1) < 0) {
+            if (errno == EINTR) continue;
+            return;
+        }
         if ((waits[0].revents & POLLIN) == 0) continue;
         Descriptor const connection(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
         if (connection) answer_one(connection);

@@ -96,11 +96,12 @@ void SideChannel::converse(std::span<int const> peers, Question question, double
     std::erase_if(open, [](Conversation const& one) { return !one.is_open(); });
 
     auto const end = Clock::now() + std::chrono::duration<double>(seconds);
-    while (!open.empty() && Clock::now() < end) {
+    for (auto now = Clock::now(); !open.empty() && now < end; now = Clock::now()) {
         std::vector<pollfd> waits;
         for (auto const& conversation : open) waits.push_back(conversation.awaited());
-        auto const left = std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now());
-        ::poll(waits.data(), waits.size(), static_cast<int>(left.count()) + 1);
+        // From the time that was compared: less than nothing would mean to wait for ever.
+        auto const left = std::chrono::ceil<std::chrono::milliseconds>(end - now);
+        ::poll(waits.data(), waits.size(), static_cast<int>(left.count()));
         auto wait = waits.begin();
         for (auto at = open.begin(); at != open.end(); ++wait) {
             auto const outcome =

@@ -8,12 +8,17 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <condition_variable>
-#include <fstream>
+#include <cstdio>
+#include <cstring>
+#include <memory>
 #include <mutex>
 #include <numeric>
+#include <optional>
 #include <stop_token>
+#include <string>
 #include <thread>
 #include <utility>
 
@@ -46,15 +51,19 @@ class StillClock {
     std::atomic<Clock::time_point> since_{Clock::now()};
 };
 
-void write_file(std::string const& path, std::string const& text) {
-    std::ofstream file(path);
-    file << text << std::flush;
+/// Gives the system's words for what went wrong, if anything did.
+std::optional<std::string> write_file(std::string const& path, std::string const& text) {
+    std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "w"),
+                                                         std::fclose);
+    bool const written = file && std::fputs(text.c_str(), file.get()) >= 0;
+    if (written && std::fclose(file.release()) == 0) return std::nullopt;
+    return std::strerror(errno);
 }
 
 /// Not through stdio: the main thread may have stopped while it held its lock.
-void print(std::string const& message) {
-    auto const line = "tesserank: " + message + "\n";
-    static_cast<void>(::write(STDERR_FILENO, line.data(), line.size()));
+void print(std::string const& line) {
+    auto const text = line + "\n";
+    static_cast<void>(::write(STDERR_FILENO, text.data(), text.size()));
 }
 
 }  // namespace
@@ -116,6 +125,7 @@ class Watchdog::Thread {
         std::iota(higher.begin(), higher.end(), rank_ + 1);
         stall.reports = channel_.ask(higher, SideChannel::Question::report, answer_seconds);
         stall.reports[static_cast<std::size_t>(rank_)] = report();
+        ask_again(stall.reports);
         // A rank sees that it has moved on up to an interval later.
         double const enough = options_.seconds - 2.0 * interval_;
         auto const moves = [&](auto const& report) {
@@ -124,13 +134,26 @@ class Watchdog::Thread {
         if (!std::ranges::any_of(stall.reports, moves)) end(stall);
     }
 
+    /// One answer may come late where cores or the network are busy, from a rank that moves.
+    void ask_again(std::vector<std::optional<RankReport>>& reports) const {
+        std::vector<int> silent;
+        for (std::size_t rank = 0; rank < reports.size(); ++rank) {
+            if (!reports[rank]) silent.push_back(static_cast<int>(rank));
+        }
+        auto const again = channel_.ask(silent, SideChannel::Question::report, answer_seconds);
+        for (auto const rank : silent) {
+            auto const index = static_cast<std::size_t>(rank);
+            reports[index] = again[index];
+        }
+    }
+
     [[noreturn]] void end(Stall const& stall) const {
         // Where the file system is what hangs, writing to it hangs as well.
         MpiSession::exit_after(std::chrono::seconds(5), options_.exit_status);
-        std::string const where = "\n  The last collectives of each rank: " + options_.log_path +
-                                  " on " + std::string(host_.view());
-        print(describe(stall) + where);
-        write_file(options_.log_path, rings_text(stall));
+        print("tesserank: " + describe(stall));
+        auto const error = write_file(options_.log_path, rings_text(stall));
+        print("  The last collectives of each rank: " + options_.log_path + " on " +
+              std::string(host_.view()) + (error ? " cannot be written: " + *error : ""));
         MpiSession::abort_from_thread(options_.exit_status);
     }
 

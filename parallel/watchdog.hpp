@@ -20,10 +20,11 @@ struct WatchdogOptions {
 ///
 /// A thread on each rank looks now and then whether the rank still makes progress (see
 /// kernels::note_progress). One that waits in a collective for too long tells the lowest rank that
-/// answers, over TCP, which asks all ranks. When none of them has made progress for that long, it
-/// prints who is late and where the ranks' calls differ, writes all their CollectiveRings to a file
-/// and ends the job, through MPI if that still works. As long as one rank moves on (it reads a slow
-/// disk, say) the others wait for it, however long that takes.
+/// answers, over TCP, which asks all ranks, and those that do not answer once more. When none of
+/// them has made progress for that long, it prints who is late and where the ranks' calls differ,
+/// writes all their CollectiveRings to a file and ends the job, through MPI if that still works. As
+/// long as one rank moves on (it reads a slow disk, say) the others wait for it, however long that
+/// takes.
 ///
 /// With one rank there is nobody to wait for, and nothing is started.
 class Watchdog {

@@ -28,7 +28,7 @@ class DecodeRoom {
 
     /// Waits until so many bytes are free. For a thread that has no share yet.
     Share take(std::size_t bytes);
-    /// How many threads do.
+    /// How many threads do; for tests, which wait until one does.
     std::size_t waiting() const;
 
   private:

@@ -35,7 +35,8 @@ struct ConvertReport {
 /// the index, about a kilobyte per tensor. Rank 0 alone makes the files and gives them their names;
 /// the others write into them. Errors: InputError for a source that is not right, and for a model
 /// file that exists already; SystemError when the disk is full; the same on all ranks. Nothing is
-/// left behind then.
+/// left behind then, and what was to be replaced is as it was; only where a set's files, which are
+/// whole by then, cannot be renamed some have their names, and there is no set.
 /// `ranks`: who takes part, each with the same options; none: this process alone, without MPI.
 /// Collective over them.
 ConvertReport convert_checkpoint(ConvertOptions const& options,

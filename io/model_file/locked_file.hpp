@@ -36,7 +36,8 @@ class LockedFile {
     PartialFile const& name() const { return name_; }
     WritableFile file() const { return {name_.path(), name_.descriptor()}; }
 
-    /// See PartialFile::commit.
+    /// See PartialFile.
+    void make_durable() const { name_.make_durable(); }
     void commit(Existing existing) { name_.commit(existing); }
 
   private:

@@ -127,7 +127,12 @@ SetWriter::SetWriter(std::string const& folder, SetPlan plan, Existing existing)
       folder_(folder, existing),
       index_(folder_.path() + "/" + set_index_name) {
     index_.create();
-    for (auto const& path : set_file_paths(folder, plan_.ranks)) files_.emplace_back(path);
+    // Another writer may have made a set meanwhile; from now on none can.
+    check_folder(folder_.path(), existing);
+    for (auto const& path : set_file_paths(folder, plan_.ranks)) {
+        files_.emplace_back(path);
+        kernels::note_progress();
+    }
 }
 
 std::vector<WritableFile> SetWriter::files() const {
@@ -186,18 +191,24 @@ void SetWriter::commit(std::vector<SourceFile> const& sources, Existing existing
                  .model_sha256 = model_sha256(sources, tensors_),
                  .files = {},
                  .tensors = std::move(tensors_)};
-    folder_.clear(plan_.ranks);
+    // All that a full disk can stop comes before the old set goes.
     for (std::size_t file = 0; file < files_.size(); ++file) {
         files_[file].mark_part({.name = set_part_name(file),
                                 .model_sha256 = set.model_sha256,
                                 .plan_sha256 = sha256_of(set.plan),
                                 .ranks = set.ranks});
-        files_[file].commit(sources, Existing::replace);
-        auto const written = read_part_index(folder_.path() + "/" + set_file_name(file));
+        files_[file].finish(sources);
+        auto const written = read_part_index(files_[file].partial());
         set.files.push_back({set_file_name(file), written.file_bytes, content_sha256(written)});
         kernels::note_progress();
     }
     write_all(index_, set_text(set));
+    index_.make_durable();
+    folder_.clear(plan_.ranks);
+    for (auto& file : files_) {
+        file.give_name(Existing::replace);
+        kernels::note_progress();
+    }
     index_.commit(existing);
 }
 

@@ -51,8 +51,9 @@ class SetFolder {
 };
 
 /// Lays a set out: each tensor that all ranks hold whole in the shared file, the parts of the
-/// others in their ranks' files. All names are temporary until commit(); set.json comes last, so
-/// that without it there is no set. Errors: see ModelFileWriter; InputError for a tensor that has
+/// others in their ranks' files. All names are temporary until commit(), where a set that is to be
+/// replaced stays until the new one is on the disk; set.json comes last, so that without it there
+/// is no set. Errors: see ModelFileWriter; InputError for a tensor that has
 /// another shape than the plan says.
 class SetWriter final : public ModelWriter {
   public:

@@ -106,7 +106,16 @@ void ModelFileWriter::set_checksums(std::string const& name, std::span<Place con
 
 void ModelFileWriter::mark_part(SetPart part) { state_->part = std::move(part); }
 
+std::string const& ModelFileWriter::partial() const { return state_->file.name().partial(); }
+
 void ModelFileWriter::commit(std::vector<SourceFile> const& sources, Existing existing) {
+    finish(sources);
+    give_name(existing);
+}
+
+void ModelFileWriter::give_name(Existing existing) { state_->file.commit(existing); }
+
+void ModelFileWriter::finish(std::vector<SourceFile> const& sources) {
     require(state_->missing_checksums == 0, "a tensor has no checksums yet");
     auto const root = state_->h5.get();
     std::vector<std::string> names;
@@ -123,7 +132,7 @@ void ModelFileWriter::commit(std::vector<SourceFile> const& sources, Existing ex
     write_texts_attribute(root, "source_files", names);
     write_texts_attribute(root, "source_sha256", hashes);
     close_h5(std::move(state_->h5));
-    state_->file.commit(existing);
+    state_->file.make_durable();
 }
 
 }  // namespace tesserank::io

@@ -4,6 +4,8 @@
 
 #include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
 namespace tesserank::io {
 
@@ -31,8 +33,15 @@ class ModelFileWriter final : public ModelWriter {
 
     /// Says that the file is one of a set.
     void mark_part(SetPart part);
+    /// The first half of commit(): all but the real name. Nothing can be added from then on.
+    void finish(std::vector<SourceFile> const& sources);
+    /// The second half, which takes no space on the disk.
+    void give_name(Existing existing);
     void commit(std::vector<SourceFile> const& sources,
                 Existing existing = Existing::replace) override;
+
+    /// The temporary name.
+    std::string const& partial() const;
 
   private:
     struct State;

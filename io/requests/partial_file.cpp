@@ -140,9 +140,13 @@ void PartialFile::check_there() const {
                                path_ + " is there");
 }
 
-void PartialFile::commit(Existing existing) {
+void PartialFile::make_durable() const {
     check_there();
     if (fsync(descriptor_) != 0) fail(path_, "made durable");
+}
+
+void PartialFile::commit(Existing existing) {
+    make_durable();
     rename(existing);
     exists_ = false;
     // The new name survives a crash only once the folder is on the disk too. Not every file system

@@ -53,8 +53,10 @@ class PartialFile {
     void check_there() const;
     /// From now on the partial file stays where commit() is not reached.
     void keep() { removes_ = false; }
-    /// Waits until what was written, and is not buffered, is on the disk, and renames the file.
-    /// Errors: SystemError; InputError if another file has the path, which is to be kept.
+    /// Waits until what was written, and is not buffered, is on the disk. Errors: SystemError.
+    void make_durable() const;
+    /// The same, and renames the file. Errors: SystemError; InputError if another file has the
+    /// path, which is to be kept.
     void commit(Existing existing = Existing::replace);
 
     std::string const& path() const { return path_; }

@@ -149,7 +149,8 @@ std::vector<ReadLine<Request>> RequestReader::next(std::size_t most, Task task, 
 
 void RequestReader::skip(Task task, std::size_t lines) {
     while (line() < lines) {
-        if (!next_line(task)) {
+        // The end may have been found behind blank lines, which count.
+        if (!next_line(task) && line() < lines) {
             throw InputError("the input has " + std::to_string(line()) +
                              " lines, expected at least " + std::to_string(lines));
         }

@@ -89,21 +89,25 @@ __global__ void double_into(float const* x, float* y, bool wait_first) {
     *y = 2.0F * (wait_first ? *x : early);
 }
 
-/// d [16, 8] = a [16, 16] b [8, 16] transposed; all in shared memory first.
+/// d [16, 16] = a [16, 16] b [16, 16] transposed; all in shared memory first.
 __global__ void multiply(BFloat16 const* a, BFloat16 const* b, float* d) {
     auto* const tile_a = reinterpret_cast<BFloat16*>(dynamic_shared());
     BFloat16* const tile_b = tile_a + 16 * 16;
-    for (unsigned i = threadIdx.x; i < 16 * 16; i += 32) tile_a[i] = a[i];
-    for (unsigned i = threadIdx.x; i < 8 * 16; i += 32) tile_b[i] = b[i];
+    for (unsigned i = threadIdx.x; i < 16 * 16; i += 32) {
+        tile_a[i] = a[i];
+        tile_b[i] = b[i];
+    }
     __syncwarp();
     unsigned const lane = threadIdx.x;
-    std::uint32_t fragment_a[4], fragment_b[2];
+    std::uint32_t fragment_a[4], fragments_b[4];
     load_matrix_x4(fragment_a, tile_a + lane % 16 * 16 + lane / 16 * 8);
-    load_matrix_x2(fragment_b, tile_b + lane % 8 * 16 + lane / 8 % 2 * 8);
-    float sums[4] = {};
-    multiply_m16n8k16(sums, fragment_a, fragment_b);
-    for (unsigned i = 0; i < 4; ++i) {
-        d[(lane / 4 + i / 2 * 8) * 8 + lane % 4 * 2 + i % 2] = sums[i];
+    load_matrix_x4(fragments_b, tile_b + (lane / 16 * 8 + lane % 8) * 16 + lane / 8 % 2 * 8);
+    for (unsigned n = 0; n < 2; ++n) {
+        float sums[4] = {};
+        multiply_m16n8k16(sums, fragment_a, {fragments_b[2 * n], fragments_b[2 * n + 1]});
+        for (unsigned i = 0; i < 4; ++i) {
+            d[(lane / 4 + i / 2 * 8) * 16 + 8 * n + lane % 4 * 2 + i % 2] = sums[i];
+        }
     }
 }
 
@@ -193,23 +197,23 @@ TEST_F(EmulationTest, CopiesAreThereOnlyAfterTheWait) {
 }
 
 TEST_F(EmulationTest, MultipliesAsALoopDoes) {
-    std::vector<BFloat16> a(16 * 16), b(8 * 16);
+    std::vector<BFloat16> a(16 * 16), b(16 * 16);
     for (std::size_t i = 0; i < a.size(); ++i) {
         a[i] = from_float<BFloat16>(static_cast<float>(i * 7 % 19) - 9.0F);
     }
     for (std::size_t i = 0; i < b.size(); ++i) {
         b[i] = from_float<BFloat16>(static_cast<float>(i * 5 % 23) - 11.0F);
     }
-    float* const d = device(std::vector<float>(16 * 8));
+    float* const d = device(std::vector<float>(16 * 16));
     launch(multiply, {.grid = 1, .block = 32, .shared_bytes = 1024}, stream, device(a), device(b),
            d);
-    auto const product = host(d, 16 * 8);
+    auto const product = host(d, 16 * 16);
     for (std::size_t r = 0; r < 16; ++r) {
-        for (std::size_t c = 0; c < 8; ++c) {
+        for (std::size_t c = 0; c < 16; ++c) {
             float sum = 0.0F;
             for (std::size_t k = 0; k < 16; ++k)
                 sum += to_float(a[r * 16 + k]) * to_float(b[c * 16 + k]);
-            EXPECT_EQ(product[r * 8 + c], sum);
+            EXPECT_EQ(product[r * 16 + c], sum);
         }
     }
 }

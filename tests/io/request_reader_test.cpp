@@ -254,6 +254,24 @@ TEST(RequestReader, EmptyFileHasNoRequests) {
     EXPECT_TRUE(lines.requests.empty() && lines.errors.empty());
 }
 
+/// A run that had reached the end has read what blank lines there are.
+TEST(RequestReader, PassesOverBlankLinesAtTheEnd) {
+    TemporaryFolder const folder;
+    std::string const line = "{\"id\": \"a\", \"tokens\": [1]}\n";
+    auto const reader_of = [&](std::string const& text) {
+        return RequestReader(LineReader(folder.write("in.jsonl", text), longest_request_line),
+                             small, {});
+    };
+    auto first = reader_of(line + "\n  \n");
+    EXPECT_EQ(first.next_generate(5).size(), 1U);
+    EXPECT_EQ(first.line(), 3U);
+    auto again = reader_of(line + "\n  \n");
+    again.skip(Task::generate, first.line());
+    EXPECT_TRUE(again.next_generate(5).empty());
+    EXPECT_THAT([&] { reader_of(line + "\n").skip(Task::generate, first.line()); },
+                ThrowsMessage<kernels::InputError>("the input has 2 lines, expected at least 3"));
+}
+
 TEST(RequestReader, TooLongLineIsOneError) {
     auto const lines =
         read("{\"id\": \"a\", \"prompt\": \"" + std::string(longest_request_line, 'x') +

@@ -1,9 +1,13 @@
-# cmake -DLAUNCHER=... -DPROGRAM=... -DCASE=... -DRANK=r -DSTATUS=n [-DWANTED=regex;...] [-DRINGS=regex;...] -P stall_test.cmake
+# cmake -DLAUNCHER=... -DPROGRAM=... -DCASE=... -DRANK=r -DSTATUS=n [-DWANTED=regex;...] [-DRINGS=regex;...] [-DLOG=path]
+#       -P stall_test.cmake
 #
 # Whatever becomes of a rank, the job ends within SECONDS of it with this status, having said, once, what WANTED asks for,
 # and with the rings in a file where RINGS are wanted.
 set(SECONDS 10)
-set(log "${CMAKE_CURRENT_BINARY_DIR}/${NAME}.collectives.txt")
+set(log "${LOG}")
+if(NOT log)
+  set(log "${CMAKE_CURRENT_BINARY_DIR}/${NAME}.collectives.txt")
+endif()
 file(REMOVE "${log}")
 string(TIMESTAMP begin "%s")
 execute_process(COMMAND ${LAUNCHER} ${PROGRAM} ${CASE} ${RANK} "${log}" RESULT_VARIABLE status ERROR_VARIABLE errors

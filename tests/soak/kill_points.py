@@ -20,7 +20,7 @@ import time
 
 from job import Failure, Launcher, add_options, add_run_options, children_of, expect, send
 
-SUCCESS, SOME_FAILED, STOPPED = 0, 3, 5
+SOME_FAILED, STOPPED = 3, 5
 SECONDS = 100  # that a job may take
 
 

@@ -1,6 +1,7 @@
 #include "kernels/error.hpp"
 #include "kernels/phase.hpp"
 #include "kernels/trace.hpp"
+#include "parallel/agree.hpp"
 #include "parallel/agreed.hpp"
 #include "parallel/mpi_communicator.hpp"
 #include "parallel/mpi_session.hpp"
@@ -54,7 +55,7 @@ void misbehave(std::string_view what) {
         Phase const hanging("reading requests");
         std::this_thread::sleep_for(1h);
     }
-    if (what == "stops") std::raise(SIGSTOP);
+    if (what.starts_with("stops")) std::raise(SIGSTOP);
     if (what == "dies") std::raise(SIGKILL);
     if (what == "throws") throw kernels::SystemError("this rank gives up");
     if (what == "runs-out-of-memory") throw std::bad_alloc();
@@ -74,6 +75,7 @@ void run(parallel::MpiCommunicator& world, std::string_view what, int rank) {
     } else if (world.rank() == rank) {
         misbehave(what);
     }
+    if (what == "stops-before-notices") parallel::agree_early(world, [](auto const&) {});
     Phase const phase("prefill");
     kernels::TraceRange const module("layers.4.attention");
     world.all_reduce(data, kernels::DType::f32);

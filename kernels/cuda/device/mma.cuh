@@ -28,24 +28,6 @@ __device__ __forceinline__ void load_matrix_x4_transposed(std::uint32_t (&r)[4],
                  : "memory");
 }
 
-/// Of two matrices; the addresses are those of lanes 0 to 15.
-__device__ __forceinline__ void load_matrix_x2(std::uint32_t (&r)[2], void const* shared_row) {
-    auto const row = static_cast<std::uint32_t>(__cvta_generic_to_shared(shared_row));
-    asm volatile("ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%0, %1}, [%2];"
-                 : "=r"(r[0]), "=r"(r[1])
-                 : "r"(row)
-                 : "memory");
-}
-
-__device__ __forceinline__ void load_matrix_x2_transposed(std::uint32_t (&r)[2],
-                                                          void const* shared_row) {
-    auto const row = static_cast<std::uint32_t>(__cvta_generic_to_shared(shared_row));
-    asm volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0, %1}, [%2];"
-                 : "=r"(r[0]), "=r"(r[1])
-                 : "r"(row)
-                 : "memory");
-}
-
 /// d += a b by a warp: a is 16x16 and b 16x8, both bf16, d is 16x8. With g = lane / 4 and
 /// t = 2 (lane % 4), a lane holds
 ///   a[0] row g, columns t, t + 1;  a[1] row g + 8;  a[2], a[3] the same with columns t + 8, t + 9

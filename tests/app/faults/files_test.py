@@ -36,7 +36,7 @@ def journal_not_durable(job: Job) -> None:
 
 
 def convert_disk_full(job: Job) -> None:
-    """Or one that fails, on a rank that joins the conversion: the next one replaces what is left."""
+    """Or one that fails, on a rank that joins the conversion: nothing is left, and the next one works."""
     job.convert()
     expected = job.model.read_bytes()
     job.model.unlink()
@@ -45,11 +45,29 @@ def convert_disk_full(job: Job) -> None:
         job.fails(job.start(3, *convert_words(job), **fault), "rank 2 (", f"model.h5: cannot be written: {words}", status=4)
         has_struck(job)
         left = {path.name for path in job.model.parent.iterdir()}
-        expect(left <= {"model.h5.partial"}, f"left behind: {left}")
+        expect(not left, f"left behind: {left}")
     job.run(3, *convert_words(job))
     expect(job.model.read_bytes() == expected, "the bytes are not those of an undisturbed conversion")
     left = {path.name for path in job.model.parent.iterdir()}
     expect(left == {"model.h5"}, f"left behind: {left}")
+
+
+def set_disk_full(job: Job) -> None:
+    """A set that is to be replaced stays until the new one is on the disk."""
+    folder = job.make_set(3, "shard")
+    before = contents_of(folder)
+    words = ["convert", job.checkpoint, folder, "--ranks", 2, "--placement", "shard", "--force", "--quiet"]
+    for call, name, failed in (("fsync", "rank1.h5", "made durable"), ("write", "set.json", "written")):
+        job.fails(job.start(2, *words, **fault_on(job, 0, call, f"{name}.partial", 1, errno.ENOSPC)),
+                  f"{name}: cannot be {failed}: No space left on device. Free some space", status=4)
+        has_struck(job)
+        expect(contents_of(folder) == before, "the old set is not as it was")
+    job.run(2, *words)
+    job.loaded(2, folder)
+
+
+def contents_of(folder: pathlib.Path) -> dict:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def convert_words(job: Job) -> list:
@@ -165,6 +183,6 @@ def two_runs(job: Job) -> None:
 
 if __name__ == "__main__":
     main({case.__name__: case for case in (
-        journal_disk_full, output_not_durable, journal_not_durable, convert_disk_full, rename_fails, folder_read_only, input_unreadable,
-        model_unreadable, model_truncated, model_missing, model_differs, short_reads, output_deleted, journal_deleted,
+        journal_disk_full, output_not_durable, journal_not_durable, convert_disk_full, set_disk_full, rename_fails, folder_read_only,
+        input_unreadable, model_unreadable, model_truncated, model_missing, model_differs, short_reads, output_deleted, journal_deleted,
         journal_of_another_run, two_runs)})

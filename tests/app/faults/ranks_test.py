@@ -33,6 +33,26 @@ def stopped_last(job: Job) -> None:
     stopped(job, 2)
 
 
+def stopped_in_convert(job: Job) -> None:
+    """While files are being written; the next conversion begins anew."""
+    job.checkpoint = job.folder / "checkpoint"
+    write_checkpoint(job.checkpoint, vocabulary=50_000, zeros=True)
+    words = ("convert", job.checkpoint, job.model, "--quiet")
+    run = Run(job, 3, *words, timeout=TIMEOUT)
+    partial = pathlib.Path(f"{job.model}.partial")
+    while not partial.exists():
+        expect(run.process.poll() is None, "the conversion has ended")
+        time.sleep(0.005)
+    run.send(signal.SIGSTOP, 2)
+    text = run.ends_soon(4)
+    once(text, f"tesserank: no progress on any rank for {TIMEOUT}.0 s: ")
+    once(text, r"rank 2 \([^)]+\) does not answer: it is stopped, or its node cannot be reached")
+    expect("rank 0" in pathlib.Path(f"{job.model}.collectives.txt").read_text(), "the rings are not beside the model")
+    expect(not job.model.exists(), "there is a model in spite of the failure")
+    job.run(3, *words)
+    expect(not partial.exists(), "the partial file is left")
+
+
 def stopped_within_kernel(job: Job) -> None:
     """Of the program on the emulated GPU: the others' devices wait for the rank, within the kernel that adds up."""
     run = long_run(job, 3, "--backend", "cuda", "--comm", "mpi", "--fused-all-reduce", "yes", tokens=8, timeout=TIMEOUT)
@@ -80,13 +100,19 @@ def out_of_memory(job: Job) -> None:
 
 def second_signal(job: Job) -> None:
     """Who does not want to wait for the batch asks again."""
+    ends_at_second(job, 5, "run it again to go on behind the last whole batch")
+    job.output = "-"
+    ends_at_second(job, 4, "this run cannot be continued")
+
+
+def ends_at_second(job: Job, status: int, words: str) -> None:
     run = long_run(job, 2, batch=4000, event="loaded")
     time.sleep(1)
     run.process.send_signal(signal.SIGUSR1)
     time.sleep(2.1)  # what comes sooner is taken for the same signal on another way
     run.process.send_signal(signal.SIGUSR1)
     run.begin = time.monotonic()
-    once(run.ends_soon(5), "tesserank: ended by a second SIGUSR1; run it again to go on behind the last whole batch")
+    once(run.ends_soon(status), f"tesserank: ended by a second SIGUSR1; {words}")
 
 
 def grace(job: Job) -> None:
@@ -102,4 +128,5 @@ def grace(job: Job) -> None:
 
 if __name__ == "__main__":
     main({case.__name__: case for case in (
-        stopped_first, stopped_last, stopped_within_kernel, killed, paused, out_of_memory, second_signal, grace)})
+        stopped_first, stopped_last, stopped_in_convert, stopped_within_kernel, killed, paused, out_of_memory, second_signal,
+        grace)})
