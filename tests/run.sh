@@ -14,7 +14,8 @@ TEXT
 }
 
 preset=release
-jobs=$(nproc)
+# OMP_NUM_THREADS is for the program: nproc would heed it.
+jobs=$(env -u OMP_NUM_THREADS nproc)
 fuzz=yes
 chosen=()
 while [[ $# -gt 0 ]]; do

@@ -17,7 +17,7 @@ case ${1:-} in
 esac
 command -v clang-tidy-16 >/dev/null || { echo "clang-tidy-16 is not installed"; exit 77; }
 build=$(realpath "$1")
-jobs=${2:-$(nproc)}
+jobs=${2:-$(env -u OMP_NUM_THREADS nproc)}
 cd "$build"
 root=$(sed -n 's/^CMAKE_HOME_DIRECTORY:INTERNAL=//p' CMakeCache.txt)
 mkdir -p tidy

@@ -7,6 +7,9 @@ import subprocess
 import time
 
 
+ALONE = 20  # seconds that mpirun may go on without ranks
+
+
 class Failure(Exception):
     pass
 
@@ -71,20 +74,29 @@ class Launcher:
 
     def finish(self, process: subprocess.Popen, ranks: list[int]) -> tuple[int, str]:
         """Ranks whose mpirun was killed end by themselves a little later; until then they hold the output."""
-        try:
-            _, errors = process.communicate(timeout=self.seconds)
-        except subprocess.TimeoutExpired:
-            alive = [pid for pid in children_of(process.pid) if not is_zombie(pid)]
-            os.killpg(process.pid, signal.SIGKILL)
-            expect(not alive, "the job does not end")
-            # mpirun 4.1 may lock itself up in PMIx_server_finalize when a signal ends ranks that start.
-            self.hangs += 1
-            _, errors = process.communicate()
+        errors = self.errors_at_end(process)
         end = time.monotonic() + self.seconds
         while any(pathlib.Path(f"/proc/{pid}").exists() for pid in ranks):
             expect(time.monotonic() < end, "ranks outlive their mpirun")
             time.sleep(0.02)
         return process.returncode, errors
+
+    def errors_at_end(self, process: subprocess.Popen) -> str:
+        """Of a launcher that hangs, too: mpirun 4.1 may lock itself up in PMIx_server_finalize when a signal ends ranks that
+        start. That is when it has had no living rank for a while."""
+        begin = last_alive = time.monotonic()
+        while True:
+            try:
+                return process.communicate(timeout=1)[1]
+            except subprocess.TimeoutExpired:
+                now = time.monotonic()
+                if not all(is_zombie(pid) for pid in children_of(process.pid)):
+                    last_alive = now
+                if now - last_alive < ALONE and now - begin < self.seconds:
+                    continue
+            os.killpg(process.pid, signal.SIGKILL)
+            expect(now - last_alive >= ALONE, "the job does not end")
+            self.hangs += 1
 
     def tell_of_hangs(self) -> None:
         if self.hangs:
