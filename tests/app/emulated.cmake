@@ -21,8 +21,10 @@ function(emulated_test name ranks)
   add_test(NAME ${name}
            COMMAND ${TESSERANK_PYTHON} ${PROJECT_SOURCE_DIR}/tests/app/${arg_SCRIPT} --tesserank
                    $<TARGET_FILE:tesserank_emulated> --ranks ${ranks} --mpiexec ${MPIEXEC_EXECUTABLE} ${arg_ARGUMENTS})
+  # The sanitizers' own dlopen() does not look where the program's run path points.
   set_tests_properties(${name} PROPERTIES LABELS ${arg_LABEL} TIMEOUT 600 PROCESSORS 2
-                       ENVIRONMENT "${UNCHECKED_ENVIRONMENT};TESSERANK_EMULATED_DEVICES=${ranks}")
+                       ENVIRONMENT "${UNCHECKED_ENVIRONMENT};TESSERANK_EMULATED_DEVICES=${ranks}"
+                       ENVIRONMENT_MODIFICATION LD_LIBRARY_PATH=path_list_prepend:${nccl_folder})
 endfunction()
 
 # emulated_golden(case ranks [option ...]): --new-tokens keeps them short; a step takes a second here.
