@@ -12,5 +12,5 @@ how=(--dry-run -Werror)
 if [[ ${1:-} == --fix ]]; then how=(-i); fi
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 find app io model parallel kernels tests -regex '.*\.\(hpp\|cpp\|cuh\|cu\)' -print0 |
-    xargs -0 -n 40 -P "$(nproc)" clang-format --style=file "${how[@]}"
+    xargs -0 -n 40 -P "$(env -u OMP_NUM_THREADS nproc)" clang-format --style=file "${how[@]}"
 echo "formatted as .clang-format says"

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import time
 
-
 ALONE = 20  # seconds that mpirun may go on without ranks
 
 
