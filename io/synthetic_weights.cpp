@@ -1,5 +1,6 @@
 #include "io/synthetic_weights.hpp"
 
+#include "io/run_on_threads.hpp"
 #include "kernels/error.hpp"
 #include "kernels/random.hpp"
 
@@ -14,6 +15,9 @@ namespace {
 
 using kernels::require;
 using model::Role;
+
+/// Elements that threads draw together, and that are then copied: some megabytes.
+constexpr std::size_t drawn_at_once = std::size_t{1} << 22U;
 
 /// Random bits for a number. Some 100 million are needed for each plan of a small model, so not the
 /// generator that draws tokens. Source: SplitMix64, Steele et al. 2014,
@@ -76,14 +80,29 @@ void SyntheticWeights::fill(model::WeightRequest const& request, model::Region c
     auto const [stream, center, spread] = values_.find(request.tensor)->second;
     auto const& shape = infos_.find(request.tensor)->second.shape;
     std::size_t const width = model::matrix_of(shape).cols;
-    std::vector<Element> row(region.cols.count);
-    for (std::size_t r = 0; r < region.rows.count; ++r) {
-        std::size_t const first = (region.rows.begin + r) * width + region.cols.begin;
-        for (std::size_t c = 0; c < row.size(); ++c) {
-            row[c] = kernels::from_float<Element>(center + spread * draw(stream, first + c));
+    std::size_t const cols = region.cols.count;
+    std::size_t const at_once = std::clamp<std::size_t>(drawn_at_once / cols, 1, region.rows.count);
+    std::vector<Element> drawn(at_once * cols);
+    for (std::size_t done = 0; done < region.rows.count; done += at_once) {
+        std::size_t const rows = std::min(at_once, region.rows.count - done);
+        run_on_threads(rows, [&](std::size_t r) {
+            std::size_t const first = (region.rows.begin + done + r) * width + region.cols.begin;
+            for (std::size_t c = 0; c < cols; ++c) {
+                drawn[r * cols + c] =
+                    kernels::from_float<Element>(center + spread * draw(stream, first + c));
+            }
+        });
+        auto const bytes = std::as_bytes(std::span(std::as_const(drawn)).first(rows * cols));
+        auto const to = request.destination.rows_from(done, rows);
+        if (to.contiguous()) {
+            backend_.copy_from_host(bytes, to.data);
+            continue;
         }
-        backend_.copy_from_host(std::as_bytes(std::span(std::as_const(row))),
-                                request.destination.rows_from(r, 1).data);
+        std::size_t const row_bytes = bytes.size() / rows;
+        for (std::size_t r = 0; r < rows; ++r) {
+            backend_.copy_from_host(bytes.subspan(r * row_bytes, row_bytes),
+                                    to.rows_from(r, 1).data);
+        }
     }
 }
 

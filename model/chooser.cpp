@@ -60,9 +60,8 @@ void Chooser::choose(kernels::ConstTensorView logits, std::span<std::size_t cons
 void Chooser::choose(Candidates const& candidates, std::span<std::size_t const> sequences,
                      std::span<Choice> choices) {
     std::vector<TokenLogprob> chosen(sequences.size());
-    model_.backend().sample(
-        kernels::view_of(candidates.logits.data(), candidates.rows, candidates.per_row),
-        params_of(sequences), chosen);
+    host_->sample(kernels::view_of(candidates.logits.data(), candidates.rows, candidates.per_row),
+                  params_of(sequences), chosen);
     for (std::size_t i = 0; i < sequences.size(); ++i) {
         auto const column = static_cast<std::size_t>(chosen[i].token);
         std::size_t const at = i * candidates.per_row + column;

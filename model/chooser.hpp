@@ -5,6 +5,7 @@
 #include "model/sequence_state.hpp"
 
 #include <cstddef>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -46,6 +47,8 @@ class Chooser {
     std::span<GenerateRequest const> requests_;
     BatchTools tools_;
     std::vector<SequenceState> states_;
+    /// For candidates, which are in the host's memory whatever the model's backend.
+    std::unique_ptr<kernels::Backend> host_ = kernels::make_reference_backend();
 };
 
 }  // namespace tesserank::model

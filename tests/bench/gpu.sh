@@ -17,11 +17,13 @@ run    there: unpacks the archive, runs the steps, all of them when none is name
        golden cases, and torch and transformers for a part of the table.
 
 Steps, what matters most first; where time is short, name some:
-doctor, operations
+doctor
+operations          the operation tests
 golden              every golden case on one rank, in f32 through NCCL and in bf16
 placements          every golden case under every preset on 2 and on 4 ranks, which share the GPU
 fused               sums within kernels
-table               figures
+kernels, models, vision, loading, transformers
+                    figures: the parts of gpu_table.py
 memcheck, racecheck, initcheck
                     the operation tests under compute-sanitizer
 Which of them ran where, with which result, belongs in docs/gpu-status.md; its rows without a step are run by hand.
@@ -30,6 +32,7 @@ TEXT
 
 here=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
 root=$(realpath "$here/../..")
+at_once=$((($(nproc) + 1) / 2))
 
 # Those of the C library belong to the machine that runs them.
 libraries_of() {
@@ -92,7 +95,7 @@ golden_names() {
 golden_cases() {
     export -f golden_case
     export root folder
-    xargs -P 4 -L 1 bash -c 'golden_case "$@"' golden_case
+    xargs -P "$at_once" -L 1 bash -c 'golden_case "$@"' golden_case
 }
 
 golden() {
@@ -138,12 +141,28 @@ fused() {
     return "$status"
 }
 
+# table PART: a part of gpu_table.py.
 table() {
-    mkdir -p "$folder/build"
-    ln -sfn "$folder/bin" "$folder/build/app"
     mkdir -p "$folder/build/tests"
+    ln -sfn "$folder/bin" "$folder/build/app"
     ln -sfn "$folder/bin" "$folder/build/tests/kernels"
-    python3 "$here/gpu_table.py" run --build "$folder/build" --results "$results"
+    python3 "$here/gpu_table.py" run --build "$folder/build" --results "$results" "$1"
+}
+
+# suite NAME COMMAND...: one suite of the operation tests, under a tool where one is given. What it says stays in one
+# piece, as several run at once; and what ends one suite's device does not end the others'.
+suite() {
+    local start=$SECONDS status=0 said
+    said=$("${@:2}" "$folder/bin/kernels_cuda_test" --gtest_brief=1 --gtest_filter="$1*" 2>&1) || status=$?
+    printf '== %s: exit status %d, %d s\n%s\n' "$1" "$status" "$((SECONDS - start))" "$said"
+    return "$status"
+}
+
+operations() {
+    export -f suite
+    export folder
+    "$folder/bin/kernels_cuda_test" --gtest_list_tests | grep '^Backends/' |
+        xargs -P "$at_once" -I{} bash -c 'suite "$@"' suite {} "$@"
 }
 
 # Folders of libraries that the loader does not look into by itself.
@@ -168,11 +187,16 @@ run() {
             *) steps+=("$1"); shift ;;
         esac
     done
-    if [[ ${#steps[@]} -eq 0 ]]; then steps=(doctor operations golden placements fused table memcheck racecheck initcheck); fi
+    if [[ ${#steps[@]} -eq 0 ]]; then
+        steps=(doctor operations golden placements fused kernels models vision loading transformers
+            memcheck racecheck initcheck)
+    fi
     mkdir -p "$results"
     if [[ ! -d $folder ]]; then tar -C "$(dirname "$folder")" -xJf "$folder.tar.xz"; fi
     export PATH=$folder/openmpi/bin:$PATH OPAL_PREFIX=$folder/openmpi
     export OMPI_MCA_mca_base_component_path=$folder/openmpi/lib/openmpi
+    # That machine's PMIx has plugins for its own version.
+    export PMIX_MCA_mca_base_component_show_load_errors=0 PMIX_MCA_pcompress_base_silence_warning=1
     export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS=1
     LD_LIBRARY_PATH=$(library_path)${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
     export LD_LIBRARY_PATH
@@ -180,11 +204,10 @@ run() {
     for name in "${steps[@]}"; do
         case $name in
             doctor) step doctor mpirun -n 2 "$folder/bin/tesserank" doctor ;;
-            operations) step operations "$folder/bin/kernels_cuda_test" ;;
-            golden | placements | fused | table) step "$name" "$name" ;;
+            operations | golden | placements | fused) step "$name" "$name" ;;
+            kernels | models | vision | loading | transformers) step "$name" table "$name" ;;
             memcheck | racecheck | initcheck)
-                step "$name" compute-sanitizer --tool "$name" --error-exitcode 9 "$folder/bin/kernels_cuda_test" \
-                    --gtest_brief=1 ;;
+                step "$name" operations compute-sanitizer --tool "$name" --error-exitcode 9 ;;
             *) usage >&2; exit 1 ;;
         esac
     done

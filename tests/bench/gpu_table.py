@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """What one GPU reaches on whole models, as shares of its ceilings, beside Hugging Face transformers.
 
-  gpu_table.py run --build FOLDER --results FOLDER    measures everything; meant to take less than 9 minutes; not run yet
-  gpu_table.py report RESULTS                         the table of results that are there, as Markdown
+  gpu_table.py run --build FOLDER --results FOLDER [PART ...]   measures all parts, or those named
+  gpu_table.py report RESULTS                                   the table of results that are there, as Markdown
 
 Weights are random, of the real shapes. The two ceilings, the bandwidth of a large copy (bytes read and
 written) and the rate of a large bf16 product, are measured in the same run by gpu_bench. What a decode
@@ -36,34 +36,46 @@ HERE = pathlib.Path(__file__).resolve().parent
 
 
 @dataclasses.dataclass(frozen=True)
-class Work:
-    """One row of the table: a run of `tesserank bench` and what is asked of it."""
-    name: str
+class Run:
+    """A run of `tesserank bench`: each batch with prompts and new tokens of the same lengths."""
     model: str
-    phase: str  # "decode" or "prefill"
-    batch: int
+    batches: tuple[int, ...]
     prompt: int
     new: int
-    goal: float
+    repeat: int
 
     @property
     def file(self) -> str:
-        return f"{self.model}-{self.phase}-{self.batch}x{self.prompt}.json"
+        return f"{self.model}-{self.prompt}.json"
 
 
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """One row of the table: a batch of a run and what is asked of it."""
+    name: str
+    run: Run
+    phase: str  # "decode" or "prefill"
+    batch: int
+    goal: float
+
+
+SMALL = Run("llama-3.2-1b", (1,), 96, 64, 5)
+COMPARED = Run("llama-3.1-8b", (1, 8, 32), 992, 64, 3)
+LONG = Run("llama-3.1-8b", (8, 32, 128), 2048, 64, 1)
+RUNS = [SMALL, COMPARED, LONG]
 WORK = [
-    Work("8B, batch 1, 1024-token context, decode", "llama-3.1-8b", "decode", 1, 992, 64, 0.88),
-    Work("1B, batch 1, 128-token context, decode", "llama-3.2-1b", "decode", 1, 96, 64, 0.80),
-    Work("8B, batch 8, 2048-token contexts, decode", "llama-3.1-8b", "decode", 8, 2016, 64, 0.80),
-    Work("8B, batch 32, 2048-token contexts, decode", "llama-3.1-8b", "decode", 32, 2016, 64, 0.80),
-    Work("8B, batch 128, 2048-token contexts, decode", "llama-3.1-8b", "decode", 128, 2016, 64, 0.80),
-    Work("8B, prefill 8 x 2048 tokens", "llama-3.1-8b", "prefill", 8, 2048, 1, 0.75),
+    Work("8B, batch 1, 1024-token context, decode", COMPARED, "decode", 1, 0.88),
+    Work("1B, batch 1, 128-token context, decode", SMALL, "decode", 1, 0.80),
+    Work("8B, batch 8, 2048-token contexts, decode", LONG, "decode", 8, 0.80),
+    Work("8B, batch 32, 2048-token contexts, decode", LONG, "decode", 32, 0.80),
+    Work("8B, batch 128, 2048-token contexts, decode", LONG, "decode", 128, 0.80),
+    Work("8B, prefill 8 x 2048 tokens", LONG, "prefill", 8, 0.75),
 ]
 # Of gpu_bench.
 KERNELS = [("decode attention, batch 64, context 8192", 0.85), ("prefill attention, head_dim 128", 0.60)]
 LOADING_GOAL = 8e9
 HOST_GOAL = 20e-6
-COMPARED_BATCHES = (1, 8, 32)
+PARTS = ("kernels", "models", "vision", "loading", "transformers")
 
 
 def head_dim_of(config: dict) -> int:
@@ -115,12 +127,16 @@ def encoding_operations(config: dict, tiles: int) -> float:
     return tiles * (embedding + vision["num_hidden_layers"] * layer + projector)
 
 
+def batch_of(bench: dict, batch: int) -> dict:
+    return next(times for times in bench["plans"][0]["batches"] if times["batch"] == batch)
+
+
 def share_of_ceiling(work: Work, bench: dict, bandwidth: float, rate: float) -> float:
     """The time that the binding ceiling allows, over the time taken."""
-    config, times = MODELS[work.model], bench["plans"][0]["batches"][0]
+    config, run, times = MODELS[work.run.model], work.run, batch_of(bench, work.batch)
     if work.phase == "prefill":
-        return prefill_operations(config, work.batch, work.prompt) / rate / times["prefill"]["median"]
-    context = work.prompt + work.new / 2
+        return prefill_operations(config, work.batch, run.prompt) / rate / times["prefill"]["median"]
+    context = run.prompt + run.new / 2
     least = max(decode_bytes(config, work.batch, context) / bandwidth,
                 decode_operations(config, work.batch, context) / rate)
     return least / times["decode_seconds_per_step"]
@@ -171,13 +187,14 @@ def write_checkpoint(config: dict, folder: pathlib.Path) -> None:
 class Runner:
     def __init__(self, build: pathlib.Path, results: pathlib.Path):
         self.tesserank = build / "app" / "tesserank"
-        self.kernels = build / "tests" / "kernels" / "kernels_gpu_bench_cuda"
+        self.kernels_bench = build / "tests" / "kernels" / "kernels_gpu_bench_cuda"
         self.results = results
         self.configs = pathlib.Path(tempfile.mkdtemp())
         for name, config in MODELS.items():
             (self.configs / f"{name}.json").write_text(json.dumps(config))
         (self.configs / "vision-6b.json").write_text(json.dumps(vision_config()))
         self.start = time.monotonic()
+        self.failed = False
 
     def step(self, name: str, file: str, command: list) -> None:
         """Keeps what the command prints; one that fails is said and does not end the rest."""
@@ -186,39 +203,47 @@ class Runner:
         if done.returncode == 0:
             (self.results / file).write_text(done.stdout)
         else:
+            self.failed = True
             print(f"gpu_table: {name}: exit status {done.returncode}", flush=True)
 
-    def run(self) -> None:
-        self.step("kernels", "kernels.jsonl", [self.kernels])
-        for work in WORK:
-            self.step(work.name, work.file,
-                      [self.tesserank, "bench", self.configs / f"{work.model}.json", "--backend", "cuda", "--dtype",
-                       "bf16", "--placement", "replicate", "--batch", work.batch, "--prompt", work.prompt, "--new",
-                       work.new, "--repeat", 3, "--warmup", 1, "--prefill-chunk", 8192, "--quiet", "--json", "-"])
-        self.step("InternViT-6B", "vision-6b.json",
-                  [self.tesserank, "bench", self.configs / "vision-6b.json", "--backend", "cuda", "--dtype", "bf16",
-                   "--placement", "replicate", "--tiles", VISION_TILES, "--repeat", 3, "--warmup", 1, "--quiet",
-                   "--json", "-"])
-        self.load()
-        for batch in COMPARED_BATCHES:
-            self.step(f"transformers, batch {batch}", f"transformers-{batch}.json",
-                      [sys.executable, HERE / "gpu_transformers.py", self.configs / "llama-3.1-8b.json", "--batch",
-                       batch, "--prompt", 992, "--new", 64])
-            self.step(f"the same with tesserank, batch {batch}", f"compared-{batch}.json",
-                      [self.tesserank, "bench", self.configs / "llama-3.1-8b.json", "--backend", "cuda", "--dtype",
-                       "bf16", "--placement", "replicate", "--batch", batch, "--prompt", 992, "--new", 64, "--repeat",
-                       3, "--prefill-chunk", 8192, "--quiet", "--json", "-"])
+    def run(self, parts: list[str]) -> None:
+        for part in parts:
+            getattr(self, part)()
         shutil.rmtree(self.configs)
 
-    def load(self) -> None:
+    def bench(self, model: pathlib.Path, *options: object) -> list:
+        return [self.tesserank, "bench", model, "--backend", "cuda", "--dtype", "bf16", "--placement", "replicate",
+                "--warmup", 1, "--quiet", "--json", "-", *options]
+
+    def kernels(self) -> None:
+        self.step("kernels", "kernels.jsonl", [self.kernels_bench])
+
+    def models(self) -> None:
+        for run in RUNS:
+            batches = ",".join(map(str, run.batches))
+            self.step(f"{run.model}, batches {batches} x {run.prompt} tokens", run.file,
+                      self.bench(self.configs / f"{run.model}.json", "--batch", batches, "--prompt", run.prompt, "--new",
+                                 run.new, "--repeat", run.repeat, "--prefill-chunk", 8192))
+
+    def vision(self) -> None:
+        self.step("InternViT-6B", "vision-6b.json",
+                  self.bench(self.configs / "vision-6b.json", "--tiles", VISION_TILES, "--repeat", 3))
+
+    def transformers(self) -> None:
+        """Beside COMPARED, on the same device."""
+        for batch in COMPARED.batches:
+            self.step(f"transformers, batch {batch}", f"transformers-{batch}.json",
+                      [sys.executable, HERE / "gpu_transformers.py", self.configs / f"{COMPARED.model}.json", "--batch",
+                       batch, "--prompt", COMPARED.prompt, "--new", COMPARED.new])
+
+    def loading(self) -> None:
         """Loads a file of 16 GB that was just written, and so lies in the page cache."""
         checkpoint, model = self.configs / "checkpoint", self.configs / "model.h5"
         write_checkpoint(MODELS["llama-3.1-8b"], checkpoint)
         self.step("convert", "convert.txt", [self.tesserank, "convert", checkpoint, model])
         shutil.rmtree(checkpoint)
         self.step("load", "load.json",
-                  [self.tesserank, "bench", model, "--backend", "cuda", "--dtype", "bf16", "--placement", "replicate",
-                   "--batch", 1, "--prompt", 16, "--new", 2, "--repeat", 1, "--quiet", "--json", "-"])
+                  self.bench(model, "--batch", 1, "--prompt", 16, "--new", 2, "--repeat", 1))
         model.unlink(missing_ok=True)
 
 
@@ -241,7 +266,7 @@ def report(results: pathlib.Path) -> str:
         lines.append(f"| {name} | {goal} | {reached} |")
 
     for work in WORK:
-        bench = read_json(results / work.file)
+        bench = read_json(results / work.run.file)
         reached = "not run" if bench is None or not ceilings else \
             f"{100 * share_of_ceiling(work, bench, bandwidth, rate):.0f} %"
         add(work.name, f"{100 * work.goal:.0f} %", reached)
@@ -252,18 +277,18 @@ def report(results: pathlib.Path) -> str:
     plan = load["plans"][0] if load else None
     add("loading 8B from the page cache", f"{LOADING_GOAL / 1e9:.0f} GB/s",
         "not run" if plan is None else f"{sum(plan['weight_bytes']) / plan['load_seconds'] / 1e9:.1f} GB/s")
-    encoded, first = read_json(results / "vision-6b.json"), read_json(results / WORK[0].file)
+    encoded, first = read_json(results / "vision-6b.json"), read_json(results / COMPARED.file)
     add(f"InternViT-6B, {VISION_LAYERS} layers, {VISION_TILES} tiles", f"{100 * VISION_GOAL:.0f} %",
         "not run" if encoded is None or not ceilings else f"{100 * share_of_rate(encoded, rate):.0f} %")
-    host = first["plans"][0]["batches"][0].get("host_seconds_per_step") if first else None
+    host = batch_of(first, 1).get("host_seconds_per_step") if first else None
     add("host time per decode step, 8B, batch 1", f"< {1e6 * HOST_GOAL:.0f} us",
         "not run" if host is None else f"{1e6 * host:.1f} us")
-    for batch in COMPARED_BATCHES:
-        ours, theirs = read_json(results / f"compared-{batch}.json"), read_json(results / f"transformers-{batch}.json")
+    for batch in COMPARED.batches:
+        theirs = read_json(results / f"transformers-{batch}.json")
         for mode in ("compiled", "eager"):
             reached = "not run"
-            if ours is not None and theirs is not None and theirs.get(mode):
-                ratio = theirs[mode]["seconds_per_step"] / ours["plans"][0]["batches"][0]["decode_seconds_per_step"]
+            if first is not None and theirs is not None and theirs.get(mode):
+                ratio = theirs[mode]["seconds_per_step"] / batch_of(first, batch)["decode_seconds_per_step"]
                 reached = f"{ratio:.2f} times as fast"
             add(f"8B, batch {batch}, against transformers, {mode}", "faster", reached)
     return "\n".join(lines) + "\n"
@@ -275,13 +300,19 @@ def main() -> int:
     run = commands.add_parser("run")
     run.add_argument("--build", type=pathlib.Path, required=True)
     run.add_argument("--results", type=pathlib.Path, required=True)
+    run.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
     commands.add_parser("report").add_argument("results", type=pathlib.Path)
     options = parser.parse_args()
+    failed = False
     if options.command == "run":
+        if unknown := set(options.parts) - set(PARTS):
+            parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
         options.results.mkdir(parents=True, exist_ok=True)
-        Runner(options.build, options.results).run()
+        runner = Runner(options.build, options.results)
+        runner.run(options.parts or PARTS)
+        failed = runner.failed
     print(report(options.results))
-    return 0
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -224,6 +224,14 @@ TEST_F(EmulationTest, WritesBehindAnAllocationAreFound) {
                                           HasSubstr("write_at")));
 }
 
+TEST_F(EmulationTest, MemoryOfTheHostIsNotForKernels) {
+    std::vector<float> mine(1);
+    launch(write_at, {.grid = 1, .block = 1}, stream, device<float>({0.0F}), 0);
+    EXPECT_FALSE(emulation::faulted());
+    EXPECT_THROW(launch(write_at, {.grid = 1, .block = 1}, stream, mine.data(), 0), SystemError);
+    EXPECT_THAT(fault(), ::testing::AllOf(HasSubstr("memory of the host"), HasSubstr("write_at")));
+}
+
 TEST_F(EmulationTest, ADependentKernelHasToWait) {
     float* const y = device<float>({0.0F});
     launch_dependent(dependent, {.grid = 1, .block = 32}, stream, y, true);

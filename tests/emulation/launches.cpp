@@ -1,10 +1,17 @@
 #include "tests/emulation/device.hpp"
 #include "tests/emulation/executor.hpp"
+#include "tests/emulation/fault.hpp"
 #include "tests/emulation/memory.hpp"
+#include "tests/emulation/shared_pages.hpp"
 #include "tests/emulation/streams.hpp"
 #include "tests/emulation/symbol.hpp"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cstdint>
+#include <cstring>
 #include <map>
 #include <string>
 #include <string_view>
@@ -36,6 +43,18 @@ bool allowed(cudaLaunchConfig_t const& config) {
     return threads > 0 && threads <= 1024 && block.x <= 1024 && block.y <= 1024 && block.z <= 64;
 }
 
+/// Whether the word can be an address of the heap, a stack or a mapping, and is no number.
+bool may_be_address(std::uintptr_t word) {
+    constexpr std::uintptr_t lowest = 0x5000'0000'0000, highest = 0x7fff'ffff'ffff;
+    return word >= lowest && word <= highest;
+}
+
+bool mapped(std::uintptr_t address) {
+    static auto const page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+    unsigned char resident = 0;
+    return ::mincore(reinterpret_cast<void*>(address / page * page), 1, &resident) == 0;
+}
+
 }  // namespace
 
 std::size_t grids_run(std::string_view name) {
@@ -45,6 +64,20 @@ std::size_t grids_run(std::string_view name) {
         if (symbol_of(kernel).find(name) != std::string::npos) sum += count;
     }
     return sum;
+}
+
+void check_words(void const* kernel, std::span<std::byte const> argument) {
+    for (std::size_t at = 0; at + sizeof(std::uintptr_t) <= argument.size();
+         at += sizeof(std::uintptr_t)) {
+        std::uintptr_t word = 0;
+        std::memcpy(&word, argument.data() + at, sizeof word);
+        if (!may_be_address(word) || !mapped(word)) continue;
+        std::lock_guard<std::recursive_mutex> const lock(runtime_mutex());
+        auto const* const address = reinterpret_cast<void const*>(word);
+        if (type_of(address, 0) != cudaMemoryTypeUnregistered) continue;
+        if (of_another_process(address)) continue;
+        set_fault("kernel " + symbol_of(kernel) + " is given memory of the host");
+    }
 }
 
 bool perform(Work const& work, Work const* next) {

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdint>
@@ -90,6 +91,14 @@ bool ipc_fails() {
     if (calls_until_failure() == 0) return true;
     --calls_until_failure();
     return false;
+}
+
+bool of_another_process(void const* address) {
+    auto const* const at = static_cast<std::byte const*>(address);
+    return std::ranges::any_of(mappings(), [at](auto const& entry) {
+        auto const* const first = static_cast<std::byte const*>(entry.second.first);
+        return first <= at && at < first + entry.second.bytes;
+    });
 }
 
 void fail_ipc_after(std::size_t calls) { calls_until_failure() = calls; }

@@ -26,6 +26,9 @@ class SharedPages {
     int file_;
 };
 
+/// Whether the address lies in memory of another process that this one has opened.
+bool of_another_process(void const* address);
+
 /// Whether this call is one that fail_ipc_after() lets fail.
 bool ipc_fails();
 

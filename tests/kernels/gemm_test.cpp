@@ -97,6 +97,29 @@ TEST_P(GemmTest, AgreesWithReferenceOnAlignedRows) {
     }
 }
 
+/// Also where all rows are aligned, and a long sum may be made in parts: rounded once.
+TEST_P(GemmTest, AddsABiasBeforeItRounds) {
+    for (std::size_t const tokens : Sizes{17, 40, 200}) {
+        for (std::size_t const depth : Sizes{24, 512, 4096}) {
+            for (std::size_t const rows : Sizes{8, 48, 320}) {
+                SCOPED_TRACE(::testing::Message() << tokens << " x " << depth << " x " << rows);
+                Matrix const wide_x = random(tokens, depth + to_alignment, DType::bf16);
+                Matrix const wide_w = random(rows, depth + to_alignment, DType::bf16);
+                Matrix const bias = random(1, rows, DType::bf16);
+                ConstTensorView const x = wide_x.view().cols_from(0, depth);
+                ConstTensorView const w = wide_w.view().cols_from(0, depth);
+                Matrix y(tokens, rows + to_alignment, DType::bf16), expected = y;
+                backend->gemm(x, w, bias.view(), y.view().cols_from(0, rows));
+                reference->gemm(x, w, bias.view(), expected.view().cols_from(0, rows));
+                expect_close(y, expected,
+                             {.relative = 2 * unit_roundoff(DType::bf16),
+                              .absolute = 4 * unit_roundoff(DType::f32) *
+                                          static_cast<float>(depth + 1)});
+            }
+        }
+    }
+}
+
 /// Depths around those of which CUDA has one, two and more rounds of loads under way.
 TEST_P(GemmTest, StreamsAlignedRowsOfAnyDepth) {
     for (std::size_t const tokens : Sizes{1, 2, 7, 8, 9, 15, 16}) {

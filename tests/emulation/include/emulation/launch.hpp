@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <functional>
+#include <span>
 #include <tuple>
 #include <utility>
 
@@ -10,6 +12,18 @@ namespace tesserank::emulation {
 
 cudaError_t launch(cudaLaunchConfig_t const& config, void const* kernel,
                    std::function<void()> body);
+
+/// Sets the fault when a word of an argument points to memory of the host that CUDA does not know: a
+/// device could not read it.
+void check_words(void const* kernel, std::span<std::byte const> argument);
+
+template <class T>
+void check_argument(void const* kernel, T argument) {
+#if __has_builtin(__builtin_clear_padding)
+    __builtin_clear_padding(&argument);  // or what lay there before could look like an address
+    check_words(kernel, std::as_bytes(std::span(&argument, 1)));
+#endif
+}
 
 template <class T>
 void** untyped(T** memory) {
@@ -45,7 +59,13 @@ template <class... Parameters, class... Arguments>
 cudaError_t cudaLaunchKernelEx(cudaLaunchConfig_t const* config, void (*kernel)(Parameters...),
                                Arguments&&... arguments) {
     std::tuple<std::remove_cv_t<Parameters>...> values(std::forward<Arguments>(arguments)...);
+    auto const* const function = reinterpret_cast<void const*>(kernel);
+    std::apply(
+        [function](auto const&... each) {
+            (tesserank::emulation::check_argument(function, each), ...);
+        },
+        values);
     return tesserank::emulation::launch(
-        *config, reinterpret_cast<void const*>(kernel),
+        *config, function,
         [kernel, values = std::move(values)] { std::apply(kernel, values); });
 }
