@@ -18,8 +18,8 @@ constexpr unsigned warps = 4;
 constexpr unsigned lanes = warp_size;
 
 /// Dynamic shared memory, in floats:
-///   queries [rows, D], mixes [warps, rows, D], weights [warps, rows, lanes], norms [warps, rows,
-///   2]
+///   norms [warps, rows, 2], weights [warps, rows, lanes], queries [rows, D], mixes [warps, rows, D]
+/// The compiler reads the last queries as a vector, so that none of the mixes lies in it.
 struct Shared {
     float *queries, *mixes, *weights;
     float2* norms;
@@ -28,11 +28,14 @@ struct Shared {
         norms = reinterpret_cast<float2*>(dynamic_shared());
         weights = reinterpret_cast<float*>(norms + warps * rows);
         queries = weights + warps * rows * lanes;
-        mixes = queries + rows * dim;
+        mixes = queries + whole_vectors(rows * dim);
+    }
+    static __host__ __device__ std::size_t whole_vectors(std::size_t floats) {
+        return (floats + 3) / 4 * 4;
     }
     static std::size_t bytes(std::size_t rows, std::size_t dim) {
-        return rows * (warps * (sizeof(float2) + lanes * sizeof(float)) +
-                       (warps + 1) * dim * sizeof(float));
+        return rows * warps * (sizeof(float2) + lanes * sizeof(float)) +
+               (whole_vectors(rows * dim) + warps * rows * dim) * sizeof(float);
     }
 };
 
