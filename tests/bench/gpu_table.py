@@ -199,10 +199,9 @@ class Runner:
     def step(self, name: str, file: str, command: list) -> None:
         """Keeps what the command prints; one that fails is said and does not end the rest."""
         print(f"gpu_table: {name} ({time.monotonic() - self.start:.0f} s)", flush=True)
-        done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, text=True, check=False)
-        if done.returncode == 0:
-            (self.results / file).write_text(done.stdout)
-        else:
+        with open(self.results / file, "w", encoding="utf-8") as kept:
+            done = subprocess.run([str(part) for part in command], stdout=kept, check=False)
+        if done.returncode != 0:
             self.failed = True
             print(f"gpu_table: {name}: exit status {done.returncode}", flush=True)
 
@@ -231,10 +230,9 @@ class Runner:
 
     def transformers(self) -> None:
         """Beside COMPARED, on the same device."""
-        for batch in COMPARED.batches:
-            self.step(f"transformers, batch {batch}", f"transformers-{batch}.json",
-                      [sys.executable, HERE / "gpu_transformers.py", self.configs / f"{COMPARED.model}.json", "--batch",
-                       batch, "--prompt", COMPARED.prompt, "--new", COMPARED.new])
+        self.step("transformers", "transformers.jsonl",
+                  [sys.executable, HERE / "gpu_transformers.py", self.configs / f"{COMPARED.model}.json", "--batches",
+                   ",".join(map(str, COMPARED.batches)), "--prompt", COMPARED.prompt, "--new", COMPARED.new])
 
     def loading(self) -> None:
         """Loads a file of 16 GB that was just written, and so lies in the page cache."""
@@ -247,17 +245,21 @@ class Runner:
         model.unlink(missing_ok=True)
 
 
-def read_json(path: pathlib.Path):
-    return json.loads(path.read_text()) if path.exists() else None
+def read_lines(path: pathlib.Path) -> list[dict]:
+    """The whole ones of a file that may not be there, or be cut off."""
+    lines = path.read_text().split("\n")[:-1] if path.exists() else []
+    return [json.loads(line) for line in lines if line]
+
+
+def read_json(path: pathlib.Path) -> dict | None:
+    """Nothing when it is not there, or its run has failed."""
+    text = path.read_text() if path.exists() else ""
+    return json.loads(text) if text.strip() else None
 
 
 def report(results: pathlib.Path) -> str:
     lines = ["| work | goal | reached |", "|---|---|---|"]
-    kernels = {}
-    if (results / "kernels.jsonl").exists():
-        for line in (results / "kernels.jsonl").read_text().splitlines():
-            entry = json.loads(line)
-            kernels[entry.get("work", "device")] = entry
+    kernels = {entry.get("work", "device"): entry for entry in read_lines(results / "kernels.jsonl")}
     ceilings = "copy" in kernels and "product" in kernels
     bandwidth = kernels["copy"]["gigabytes_per_second"] * 1e9 if ceilings else None
     rate = kernels["product"]["gigaflops"] * 1e9 if ceilings else None
@@ -283,12 +285,12 @@ def report(results: pathlib.Path) -> str:
     host = batch_of(first, 1).get("host_seconds_per_step") if first else None
     add("host time per decode step, 8B, batch 1", f"< {1e6 * HOST_GOAL:.0f} us",
         "not run" if host is None else f"{1e6 * host:.1f} us")
+    theirs = {(entry["mode"], entry["batch"]): entry for entry in read_lines(results / "transformers.jsonl")}
     for batch in COMPARED.batches:
-        theirs = read_json(results / f"transformers-{batch}.json")
         for mode in ("compiled", "eager"):
-            reached = "not run"
-            if first is not None and theirs is not None and theirs.get(mode):
-                ratio = theirs[mode]["seconds_per_step"] / batch_of(first, batch)["decode_seconds_per_step"]
+            reached, entry = "not run", theirs.get((mode, batch))
+            if first is not None and entry is not None:
+                ratio = entry["seconds_per_step"] / batch_of(first, batch)["decode_seconds_per_step"]
                 reached = f"{ratio:.2f} times as fast"
             add(f"8B, batch {batch}, against transformers, {mode}", "faster", reached)
     return "\n".join(lines) + "\n"

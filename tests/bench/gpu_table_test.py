@@ -76,7 +76,7 @@ class Report(unittest.TestCase):
             self.assertEqual(gpu_table.report(results).count("not run"), len(gpu_table.report(results).splitlines()) - 2)
             lines = [{"device": "x"}, {"work": "copy", "gigabytes_per_second": 4000.0},
                      {"work": "product", "gigaflops": 7e5}, {"work": gpu_table.KERNELS[0][0], "of_ceiling": 0.871}]
-            (results / "kernels.jsonl").write_text("\n".join(map(json.dumps, lines)))
+            (results / "kernels.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
             work = gpu_table.WORK[-1]
             seconds = gpu_table.prefill_operations(
                 gpu_table.MODELS[work.run.model], work.batch, work.run.prompt) / 7e14 / 0.5
@@ -91,16 +91,20 @@ class Report(unittest.TestCase):
     def test_the_vision_encoder_and_the_host_have_rows(self):
         with tempfile.TemporaryDirectory() as folder:
             results = pathlib.Path(folder)
-            (results / "kernels.jsonl").write_text("\n".join(map(json.dumps, [
-                {"work": "copy", "gigabytes_per_second": 4000.0}, {"work": "product", "gigaflops": 7e5}])))
+            (results / "kernels.jsonl").write_text(
+                '{"work": "copy", "gigabytes_per_second": 4000.0}\n{"work": "product", "gigaflops": 7e5}\n')
             seconds = gpu_table.encoding_operations(gpu_table.vision_config(), 16) / 7e14 / 0.7
             (results / "vision-6b.json").write_text(json.dumps(
                 {"plans": [{"encodings": [{"tiles": 16, "encode": {"median": seconds}}]}]}))
             (results / gpu_table.COMPARED.file).write_text(json.dumps({"plans": [{"batches": [
                 {"batch": 1, "decode_seconds_per_step": 1.0, "host_seconds_per_step": 13.44e-6}]}]}))
+            (results / "transformers.jsonl").write_text(
+                '{"mode": "eager", "batch": 1, "seconds_per_step": 2.5}\n{"mode": "compiled", "ba')
             text = gpu_table.report(results)
             self.assertIn("| InternViT-6B, 4 layers, 16 tiles | 65 % | 70 % |", text)
             self.assertIn("| host time per decode step, 8B, batch 1 | < 20 us | 13.4 us |", text)
+            self.assertIn("| 8B, batch 1, against transformers, eager | faster | 2.50 times as fast |", text)
+            self.assertIn("| 8B, batch 1, against transformers, compiled | faster | not run |", text)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Hugging Face transformers on the work of gpu_table.py: one JSON line with the seconds of a decode step.
+"""Hugging Face transformers on the work of gpu_table.py: the seconds of a decode step, a line of JSON for each batch and mode.
 
-  gpu_transformers.py CONFIG.json --batch B --prompt T --new N
+  gpu_transformers.py CONFIG.json --batches B,... --prompt T --new N
 
-Eager with SDPA, and with a static cache and torch.compile; random weights of the config's shapes, in
+Eager with SDPA, then with a static cache and torch.compile; random weights of the config's shapes, in
 bf16, on the first GPU; greedy, nothing is turned into text. Needs torch and transformers.
 """
 import argparse
@@ -32,11 +32,15 @@ def steps_of(model, first: torch.Tensor, cache, position: int, new: int):
 
 
 def measure(model, decode, prompts: torch.Tensor, new: int, static: bool) -> dict:
+    length = prompts.shape[1] + new + 1
+    # One for all runs: graphs are recorded for its address.
+    kept = transformers.StaticCache(config=model.config, max_batch_size=prompts.shape[0], max_cache_len=length,
+                                    device="cuda", dtype=torch.bfloat16) if static else None
     taken = []
     for _ in range(REPETITIONS + 1):
-        length = prompts.shape[1] + new + 1
-        cache = transformers.StaticCache(config=model.config, max_batch_size=prompts.shape[0], max_cache_len=length,
-                                         device="cuda", dtype=torch.bfloat16) if static else transformers.DynamicCache()
+        if static:
+            kept.reset()
+        cache = kept if static else transformers.DynamicCache()
         where = torch.arange(prompts.shape[1], device="cuda")
         logits = model(prompts, past_key_values=cache, cache_position=where, use_cache=True, logits_to_keep=1).logits
         taken.append(steps_of(decode, logits[:, -1:].argmax(-1), cache, prompts.shape[1], new))
@@ -48,21 +52,23 @@ def measure(model, decode, prompts: torch.Tensor, new: int, static: bool) -> dic
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config")
-    for name in ("batch", "prompt", "new"):
+    parser.add_argument("--batches", required=True, type=lambda words: [int(word) for word in words.split(",")])
+    for name in ("prompt", "new"):
         parser.add_argument(f"--{name}", type=int, required=True)
     options = parser.parse_args()
     with open(options.config, encoding="utf-8") as file:
         config = transformers.AutoConfig.for_model(**json.load(file))
     config._attn_implementation = "sdpa"
     with torch.device("cuda"):
-        model = transformers.AutoModelForCausalLM.from_config(config, torch_dtype=torch.bfloat16).eval()
-    prompts = torch.randint(0, config.vocab_size, (options.batch, options.prompt), device="cuda")
-    result = {"torch": torch.__version__, "transformers": transformers.__version__,
-              "device": torch.cuda.get_device_name(), "batch": options.batch, "prompt": options.prompt,
-              "eager": measure(model, model, prompts, options.new, static=False)}
-    compiled = torch.compile(model, mode="reduce-overhead", fullgraph=True)
-    result["compiled"] = measure(model, compiled, prompts, options.new, static=True)
-    print(json.dumps(result))
+        model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).eval()
+    for mode in ("eager", "compiled"):
+        compiles = mode == "compiled"
+        decode = torch.compile(model, mode="reduce-overhead", fullgraph=True) if compiles else model
+        for batch in options.batches:
+            prompts = torch.randint(0, config.vocab_size, (batch, options.prompt), device="cuda")
+            print(json.dumps({"torch": torch.__version__, "transformers": transformers.__version__,
+                              "device": torch.cuda.get_device_name(), "batch": batch, "mode": mode,
+                              **measure(model, decode, prompts, options.new, static=compiles)}), flush=True)
     return 0
 
 
