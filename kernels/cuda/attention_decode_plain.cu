@@ -18,7 +18,8 @@ constexpr unsigned warps = 4;
 constexpr unsigned lanes = warp_size;
 
 /// Dynamic shared memory, in floats:
-///   norms [warps, rows, 2], weights [warps, rows, lanes], queries [rows, D], mixes [warps, rows, D]
+///   norms [warps, rows, 2], weights [warps, rows, lanes], queries [rows, D], mixes [warps, rows,
+///   D]
 /// The compiler reads the last queries as a vector, so that none of the mixes lies in it.
 struct Shared {
     float *queries, *mixes, *weights;

@@ -111,10 +111,10 @@ TEST_P(GemmTest, AddsABiasBeforeItRounds) {
                 Matrix y(tokens, rows + to_alignment, DType::bf16), expected = y;
                 backend->gemm(x, w, bias.view(), y.view().cols_from(0, rows));
                 reference->gemm(x, w, bias.view(), expected.view().cols_from(0, rows));
-                expect_close(y, expected,
-                             {.relative = 2 * unit_roundoff(DType::bf16),
-                              .absolute = 4 * unit_roundoff(DType::f32) *
-                                          static_cast<float>(depth + 1)});
+                expect_close(
+                    y, expected,
+                    {.relative = 2 * unit_roundoff(DType::bf16),
+                     .absolute = 4 * unit_roundoff(DType::f32) * static_cast<float>(depth + 1)});
             }
         }
     }

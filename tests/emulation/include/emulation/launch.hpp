@@ -13,8 +13,8 @@ namespace tesserank::emulation {
 cudaError_t launch(cudaLaunchConfig_t const& config, void const* kernel,
                    std::function<void()> body);
 
-/// Sets the fault when a word of an argument points to memory of the host that CUDA does not know: a
-/// device could not read it.
+/// Sets the fault when a word of an argument points to memory of the host that CUDA does not know:
+/// a device could not read it.
 void check_words(void const* kernel, std::span<std::byte const> argument);
 
 template <class T>
@@ -66,6 +66,5 @@ cudaError_t cudaLaunchKernelEx(cudaLaunchConfig_t const* config, void (*kernel)(
         },
         values);
     return tesserank::emulation::launch(
-        *config, function,
-        [kernel, values = std::move(values)] { std::apply(kernel, values); });
+        *config, function, [kernel, values = std::move(values)] { std::apply(kernel, values); });
 }
