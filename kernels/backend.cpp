@@ -33,18 +33,6 @@ void Backend::prepare_attention(TensorView qkv, AttentionShape const& shape, Hea
     store_kv(key, value, segments, k_cache, v_cache);
 }
 
-void Backend::gemm_gated(Activation kind, ConstTensorView x, GateUpWeights const& weights,
-                         TensorView both, TensorView y) {
-    contracts::gemm_gated(x, weights, both, y);
-    auto const& [w, scales, bias] = weights;
-    if (scales.data == nullptr) {
-        gemm(x, w, bias, both);
-    } else {
-        gemm_scaled(x, w, scales, bias, both);
-    }
-    gated_activation(kind, both.cols_from(0, y.cols), both.cols_from(y.cols, y.cols), y);
-}
-
 std::unique_ptr<PeerNorms> Backend::make_peer_norms(PeerPlace const& /*place*/) { return nullptr; }
 
 Buffer Backend::allocate_staging(std::size_t bytes) {

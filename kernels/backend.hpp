@@ -80,13 +80,6 @@ QuantisedRows quantised_in(TensorView const& rows);
 
 enum class Activation : std::uint8_t { silu, gelu, gelu_tanh };
 
-/// What gate and up are multiplied with, in one: first the rows of gate, then those of up.
-struct GateUpWeights {
-    ConstTensorView w;       ///< [2 I, K], as gemm's w or as gemm_scaled's w8
-    ConstTensorView scales;  ///< [1, 2 I] f32 of an f8e4m3 w, else no data
-    ConstTensorView bias;    ///< [1, 2 I] any dtype, or no data
-};
-
 /// How one token is chosen from one row of logits.
 struct SamplingParams {
     float temperature = 0.0F;         ///< 0: greedy
@@ -231,13 +224,6 @@ class Backend {
     /// y = act(gate) * up.  gate, up [T, I] f32|bf16, both alike; y [T, I] f32|bf16; y may be gate.
     virtual void gated_activation(Activation kind, ConstTensorView gate, ConstTensorView up,
                                   TensorView y) = 0;
-    /// y = act(gate) * up of the product of x with their weights: gemm or gemm_scaled into `both`
-    /// and gated_activation of its halves, of which it is made by default, bit by bit. Where a
-    /// backend does them in one, `both` gives the dtype of what would lie between them, and stays
-    /// as it is.  x [T, K] f32|bf16, both [T, 2 I] f32|bf16, y [T, I] f32|bf16; y is not x. The
-    /// weights may be read early, as gemm's.
-    virtual void gemm_gated(Activation kind, ConstTensorView x, GateUpWeights const& weights,
-                            TensorView both, TensorView y);
 
     /// Writes the new tokens' keys and values to their rows of the cache.
     /// k, v [T, K*D] f32|bf16, both alike; k_cache, v_cache [cache tokens, K*D] f32|bf16.

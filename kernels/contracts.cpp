@@ -200,18 +200,6 @@ void gated_activation(ConstTensorView const& gate, ConstTensorView const& up, Te
     activation(gate, y);
 }
 
-void gemm_gated(ConstTensorView const& x, GateUpWeights const& weights, TensorView const& both,
-                TensorView const& y) {
-    auto const& [w, scales, bias] = weights;
-    if (scales.data == nullptr) {
-        gemm(x, w, bias, both);
-    } else {
-        gemm_scaled(x, w, scales, bias, both);
-    }
-    is_activation(y);
-    require(y.rows == both.rows && 2 * y.cols == both.cols, "y is not half of gate and up");
-}
-
 void store_kv(ConstTensorView const& k, ConstTensorView const& v, CacheViews const& cache) {
     alike(k, v);
     is_cache(cache);

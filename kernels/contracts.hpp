@@ -38,8 +38,6 @@ void add_scaled(ConstTensorView const& x, ConstTensorView const& y, ConstTensorV
 void rotary(ConstTensorView const& x, std::size_t head_dim, ConstTensorView const& cos_sin);
 void activation(ConstTensorView const& x, TensorView const& y);
 void gated_activation(ConstTensorView const& gate, ConstTensorView const& up, TensorView const& y);
-void gemm_gated(ConstTensorView const& x, GateUpWeights const& weights, TensorView const& both,
-                TensorView const& y);
 
 /// The two halves of the KV cache; they have the same shape, dtype and stride.
 struct CacheViews {

@@ -55,22 +55,11 @@ struct Linear : LinearWeights {
         } else {
             backend.gemm_scaled(x.local, weight, scales, bias, y);
         }
-        return result(x, y);
-    }
-
-    /// y [T, n/2] = act(gate) * up, where a row of x W^T + bias holds those of gate, then of up;
-    /// `both` [T, n] is memory for them.
-    parallel::Activation<Out> gated(kernels::Backend& backend, kernels::Activation kind,
-                                    parallel::Activation<In> x, kernels::TensorView both,
-                                    kernels::TensorView y) const {
-        if (x.scales.data == nullptr) {
-            backend.gemm_gated(kind, x.local, {weight, scales, bias}, both, y);
+        if constexpr (std::same_as<In, Out>) {
+            return {y, x.layout};
         } else {
-            (*this)(backend, x, both);
-            backend.gated_activation(kind, both.cols_from(0, y.cols),
-                                     both.cols_from(y.cols, y.cols), y);
+            return {y, {}};
         }
-        return result(x, y);
     }
 
     /// Whether this would quantise as many rows as x [T, k] has before it multiplies them; they may
@@ -80,16 +69,6 @@ struct Linear : LinearWeights {
         bool const possible =
             scales.data != nullptr && x.dtype == kernels::DType::bf16 && x.cols % 16 == 0;
         return possible && backend.quantises(kernels::quantised_in(x), weight, scales, bias, y);
-    }
-
-  private:
-    static parallel::Activation<Out> result(parallel::Activation<In> const& x,
-                                            kernels::TensorView y) {
-        if constexpr (std::same_as<In, Out>) {
-            return {y, x.layout};
-        } else {
-            return {y, {}};
-        }
     }
 };
 

@@ -6,6 +6,7 @@ namespace tesserank::model {
 namespace {
 
 using kernels::TensorView;
+using parallel::Activation;
 
 template <class Spread>
 class Mlp final : public PlacedModule<Spread, TextContext> {
@@ -22,9 +23,12 @@ class Mlp final : public PlacedModule<Spread, TextContext> {
     Output compute(TextContext& context, Input const& x, TensorView y) const override {
         Workspace::Frame const frame(context.workspace);
         std::size_t const rows = x.local.rows, columns = gate_up_.weight.rows / 2;
-        auto const both = context.workspace.take(context.inner, rows, 2 * columns);
-        auto const inner = gate_up_.gated(context.backend, activation_, x, both,
-                                          context.workspace.take(context.compute, rows, columns));
+        auto const both =
+            gate_up_(context.backend, x, context.workspace.take(context.inner, rows, 2 * columns));
+        Activation<typename Spread::Inner> const inner{
+            context.workspace.take(context.compute, rows, columns), both.layout};
+        context.backend.gated_activation(activation_, both.local.cols_from(0, columns),
+                                         both.local.cols_from(columns, columns), inner.local);
         return down_(context.backend, inner, y);
     }
 

@@ -55,8 +55,6 @@ class CudaBackend final : public Backend, public ResidentDecode {
                    ConstTensorView bias, TensorView y) override;
     void gemm_quantised(QuantisedRows const& x, ConstTensorView w8, ConstTensorView scales,
                         ConstTensorView bias, TensorView y) override;
-    void gemm_gated(Activation kind, ConstTensorView x, GateUpWeights const& weights,
-                    TensorView both, TensorView y) override;
     // norm.cu
     void rms_norm(ConstTensorView x, ConstTensorView weight, float eps, TensorView y) override;
     void add_rms_norm(TensorView residual, ConstTensorView delta, ConstTensorView weight, float eps,

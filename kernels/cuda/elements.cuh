@@ -37,9 +37,4 @@ __device__ __forceinline__ void store_element(Elements to, std::size_t index, fl
     store_floats<1>(static_cast<std::byte*>(to.data), to.dtype, index, {{value}});
 }
 
-/// What it leaves of the value.
-__device__ __forceinline__ float as_stored(DType dtype, float value) {
-    return dtype == DType::f32 ? value : load_float(store_float<BFloat16>(value));
-}
-
 }  // namespace tesserank::kernels::cuda

@@ -1,5 +1,4 @@
 #include "kernels/contracts.hpp"
-#include "kernels/cuda/activate.cuh"
 #include "kernels/cuda/cuda_backend.hpp"
 #include "kernels/cuda/packs.cuh"
 
@@ -63,6 +62,18 @@ struct CopyRows {
         *reinterpret_cast<Pack<T, Width>*>(to) = *reinterpret_cast<Pack<T, Width> const*>(from);
     }
 };
+
+template <Activation kind>
+__device__ __forceinline__ float activate(float x) {
+    constexpr float root_of_2_over_pi = 0.797884560802865356F;
+    if constexpr (kind == Activation::silu) {
+        return x / (1.0F + expf(-x));
+    } else if constexpr (kind == Activation::gelu) {
+        return x * normcdff(x);  // 1 + erf would cancel
+    } else {
+        return 0.5F * x * (1.0F + tanhf(root_of_2_over_pi * (x + 0.044715F * x * x * x)));
+    }
+}
 
 /// y = act(x)
 template <Activation kind>

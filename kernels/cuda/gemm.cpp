@@ -171,14 +171,4 @@ void CudaBackend::gemm_quantised(QuantisedRows const& x, ConstTensorView w8, Con
     cublas_lt_->multiply(quantised_product(x, w8, scales, bias, y), stream());
 }
 
-void CudaBackend::gemm_gated(Activation kind, ConstTensorView x, GateUpWeights const& weights,
-                             TensorView both, TensorView y) {
-    contracts::gemm_gated(x, weights, both, y);
-    if (y.size() == 0) return;
-    auto const& [w, scales, bias] = weights;
-    Product const product{.x = x, .w = w, .bias = bias, .y = y, .w_scales = scales};
-    if (!can_stream(product)) return Backend::gemm_gated(kind, x, weights, both, y);
-    stream_gated(product, {kind, both.dtype}, multiprocessors(properties()), stream());
-}
-
 }  // namespace tesserank::kernels::cuda

@@ -1,6 +1,5 @@
 #pragma once
 
-#include "kernels/backend.hpp"
 #include "kernels/cuda/product.hpp"
 
 #include <cuda_runtime.h>
@@ -19,18 +18,6 @@ bool can_stream(Product const& product);
 /// Reads w at the speed of memory. It starts to before earlier kernels have ended, so w, its scales
 /// and the bias must not be among what has been written since the last synchronize().
 void stream_gemm(Product const& product, unsigned multiprocessors, cudaStream_t stream);
-
-/// What follows a product with the weights of gate and up: y = act(gate) * up, of gate and up as
-/// they would be stored.
-struct GateEnd {
-    Activation kind = Activation::silu;
-    DType between = DType::f32;
-};
-
-/// stream_gemm() with this end: w [2 I, K], first the rows of gate, bias and scales likewise; y [T,
-/// I]. For what can_stream().
-void stream_gated(Product const& product, GateEnd gate, unsigned multiprocessors,
-                  cudaStream_t stream);
 
 /// Any shape, types and alignment.
 void row_gemm(Product const& product, cudaStream_t stream);

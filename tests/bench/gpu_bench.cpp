@@ -71,8 +71,6 @@ class Bench {
         measure_copy();
         measure_product();
         for (auto const& [name, rows, depth] : weights_of_models) measure_skinny(name, rows, depth);
-        measure_gated("1b", 8192, 2048);
-        measure_gated("8b", 14336, 4096);
         measure_decode_attention();
         measure_prefill_attention();
     }
@@ -156,25 +154,6 @@ class Bench {
                 backend_.gemm(x.view, weights[i].view, {}, y.view);
             });
             report("gemm " + name + ", " + std::to_string(tokens) + " rows", seconds,
-                   static_cast<double>(bytes), copy_rate_, "gigabytes_per_second");
-        }
-    }
-
-    /// gate_up and its activation.
-    void measure_gated(std::string const& name, std::size_t columns, std::size_t depth) {
-        auto const n = scaled(columns), k = scaled(depth);
-        std::size_t const bytes = 2 * n * k * size_of(DType::bf16);
-        std::vector<Tensor> weights(std::max<std::size_t>(sizes_.beyond_cache / bytes, 2));
-        for (auto& w : weights) w = random_tensor(backend_, DType::bf16, 2 * n, k);
-        for (std::size_t const tokens : {1U, 8U, 16U}) {
-            auto const x = random_tensor(backend_, DType::bf16, tokens, k);
-            auto const both = make_tensor(backend_, DType::bf16, tokens, 2 * n);
-            auto const y = make_tensor(backend_, DType::bf16, tokens, n);
-            double const seconds = seconds_of(weights.size(), [&](std::size_t i) {
-                backend_.gemm_gated(Activation::silu, x.view, {weights[i].view, {}, {}}, both.view,
-                                    y.view);
-            });
-            report("gated " + name + ", " + std::to_string(tokens) + " rows", seconds,
                    static_cast<double>(bytes), copy_rate_, "gigabytes_per_second");
         }
     }
