@@ -48,8 +48,8 @@ class PeerNorms {
     virtual void add_rms_norm(TensorView residual, ConstTensorView partial, ConstTensorView weight,
                               float eps, TensorView y) = 0;
 
-    /// Kernels that wait for other ranks end, now and from now on, with an error of the device.
-    /// From any thread.
+    /// Kernels that wait for other ranks end, now and from now on, without their result: for who
+    /// has an error to tell. From any thread.
     virtual void stop() noexcept = 0;
     /// A rank for which a kernel has been waiting for more than a moment.
     virtual std::optional<int> missing() const = 0;

@@ -14,9 +14,10 @@ __device__ __forceinline__ bool before(std::uint32_t a, std::uint32_t b) {
     return static_cast<std::int32_t>(a - b) < 0;
 }
 
-/// Tells rank `peer` that this rank's row is there, and waits until that one's is. By one thread,
-/// behind a barrier of those that wrote the row and before one of those that read the other.
-__device__ void meet(PeerNormArguments const& arguments, unsigned peer, std::size_t row,
+/// Tells rank `peer` that this rank's row is there, and waits until that one's is: false when the
+/// host ends the wait. By one thread, behind a barrier of those that wrote the row and before one of
+/// those that read the other.
+__device__ bool meet(PeerNormArguments const& arguments, unsigned peer, std::size_t row,
                      std::uint32_t call) {
     constexpr unsigned looks_between = 128;  // at the host's memory, which is far
     bool late = false;
@@ -26,11 +27,12 @@ __device__ void meet(PeerNormArguments const& arguments, unsigned peer, std::siz
         if (looks % looks_between == 0) {
             late = true;
             store_release(&arguments.words->missing, peer + 1);
-            if (load_acquire(&arguments.words->stop) != 0) __trap();
+            if (load_acquire(&arguments.words->stop) != 0) return false;
         }
         look_again();
     }
     if (late) store_release(&arguments.words->missing, 0);
+    return true;
 }
 
 /// Of a pack, all terms are on their way before the first one is needed; those of the next pack
@@ -69,11 +71,16 @@ __global__ void __launch_bounds__(most_norm_threads)
     for (std::size_t c = threadIdx.x * Width; c < cols; c += step) {
         store_floats<Width>(place, DType::f32, c, load_floats<Width>(partial, DType::f32, c));
     }
+    __shared__ bool ended;
+    if (threadIdx.x == 0) ended = false;
     __syncthreads();
     if (threadIdx.x < arguments.ranks && threadIdx.x != arguments.rank) {
-        meet(arguments, threadIdx.x, index, call);
+        if (!meet(arguments, threadIdx.x, index, call)) ended = true;
     }
     __syncthreads();
+    // The host has an error then, and takes no result. A trap would do as well, but where ranks share
+    // a device the kernels of the others have been seen to hang behind it.
+    if (ended) return;
     // Not before: it could take the room on the device that another rank's kernel needs.
     let_next_grid_start();
     auto* const residual = row_of(arguments.residual, index);
