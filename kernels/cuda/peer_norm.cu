@@ -15,8 +15,8 @@ __device__ __forceinline__ bool before(std::uint32_t a, std::uint32_t b) {
 }
 
 /// Tells rank `peer` that this rank's row is there, and waits until that one's is: false when the
-/// host ends the wait. By one thread, behind a barrier of those that wrote the row and before one of
-/// those that read the other.
+/// host ends the wait. By one thread, behind a barrier of those that wrote the row and before one
+/// of those that read the other.
 __device__ bool meet(PeerNormArguments const& arguments, unsigned peer, std::size_t row,
                      std::uint32_t call) {
     constexpr unsigned looks_between = 128;  // at the host's memory, which is far
@@ -78,8 +78,8 @@ __global__ void __launch_bounds__(most_norm_threads)
         if (!meet(arguments, threadIdx.x, index, call)) ended = true;
     }
     __syncthreads();
-    // The host has an error then, and takes no result. A trap would do as well, but where ranks share
-    // a device the kernels of the others have been seen to hang behind it.
+    // The host has an error then, and takes no result. A trap would do as well, but where ranks
+    // share a device the kernels of the others have been seen to hang behind it.
     if (ended) return;
     // Not before: it could take the room on the device that another rank's kernel needs.
     let_next_grid_start();

@@ -50,7 +50,7 @@ pack() {
         esac
     done
     rm -rf "$folder"
-    mkdir -p "$folder"/{bin,lib,openmpi/bin,openmpi/lib/openmpi,openmpi/share}
+    mkdir -p "$folder"/{bin,lib,no_plugins,openmpi/bin,openmpi/lib/openmpi,openmpi/share}
     cp "$build/app/tesserank" "$build/tests/kernels/kernels_cuda_test" "$build/tests/kernels/kernels_gpu_bench_cuda" \
         "$build/tests/parallel/parallel_peer_sums_cuda_test" "$folder/bin"
     strip "$folder"/bin/*
@@ -195,8 +195,8 @@ run() {
     if [[ ! -d $folder ]]; then tar -C "$(dirname "$folder")" -xJf "$folder.tar.xz"; fi
     export PATH=$folder/openmpi/bin:$PATH OPAL_PREFIX=$folder/openmpi
     export OMPI_MCA_mca_base_component_path=$folder/openmpi/lib/openmpi
-    # That machine's PMIx has plugins for its own version.
-    export PMIX_MCA_mca_base_component_show_load_errors=0 PMIX_MCA_pcompress_base_silence_warning=1
+    # That machine's PMIx has plugins for its own version; none is needed.
+    export PMIX_MCA_mca_base_component_path=$folder/no_plugins PMIX_MCA_pcompress_base_silence_warning=1
     export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS=1
     LD_LIBRARY_PATH=$(library_path)${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
     export LD_LIBRARY_PATH

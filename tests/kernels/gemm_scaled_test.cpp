@@ -151,9 +151,9 @@ TEST_P(GemmScaledTest, RowsThatAreQuantisedAlreadyGiveTheSame) {
             backend->gemm_quantised(x8.rows(), w8.view(), w8.scales(), bias.view(), part(y));
             reference->gemm_quantised(x8.rows(), w8.view(), w8.scales(), bias.view(),
                                       part(expected));
-            // Of 208 products near 1: Hopper cuts sums of fp8 products off behind about 14 bits, after
-            // every 32 of them. Source: DeepSeek-V3, 3.3.2, https://arxiv.org/abs/2412.19437; an
-            // H100 was 0.013 off.
+            // Of 208 products near 1: Hopper cuts sums of fp8 products off behind about 14 bits,
+            // after every 32 of them. Source: DeepSeek-V3, 3.3.2, https://arxiv.org/abs/2412.19437;
+            // an H100 was 0.013 off.
             expect_close(y, expected,
                          {.relative = 2 * unit_roundoff(dtype), .absolute = 208 * 0x1p-13F});
             if (!quantises) continue;
