@@ -90,11 +90,12 @@ bool PeerSums::takes(kernels::ConstTensorView const& partial) const {
 void PeerSums::add_rms_norm(kernels::TensorView const& residual, kernels::TensorView const& partial,
                             kernels::ConstTensorView const& weight, float eps,
                             kernels::TensorView const& y) {
+    kernels::require(ended_.empty(), "a sum is queued behind one that was ended");
     CollectiveScope const scope(world_.ring(), sum_of(partial));
     norms_->add_rms_norm(residual, partial, weight, eps, y);
 }
 
-// What failed stays so: kernels that are still queued end with errors, and may be waited for.
+// What failed stays so: kernels that are still queued end without results, and may be waited for.
 void PeerSums::check(double seconds_waited) {
     if (ended_.empty() && seconds_waited <= options_.seconds) return;
     if (ended_.empty()) {

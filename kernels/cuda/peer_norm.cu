@@ -64,6 +64,7 @@ __global__ void __launch_bounds__(most_norm_threads)
     wait_for_previous_grid();
     std::size_t const index = blockIdx.x, cols = arguments.partial.cols;
     auto& own = *arguments.memory[arguments.rank];
+    if (own.ended[index] != 0) return;
     std::uint32_t const call = own.calls[index] + 1;
     auto* const place = reinterpret_cast<std::byte*>(own.slots[call % 2][index]);
     auto const* const partial = row_of(arguments.partial, index);
@@ -80,7 +81,10 @@ __global__ void __launch_bounds__(most_norm_threads)
     __syncthreads();
     // The host has an error then, and takes no result. A trap would do as well, but where ranks
     // share a device the kernels of the others have been seen to hang behind it.
-    if (ended) return;
+    if (ended) {
+        if (threadIdx.x == 0) own.ended[index] = 1;
+        return;
+    }
     // Not before: it could take the room on the device that another rank's kernel needs.
     let_next_grid_start();
     auto* const residual = row_of(arguments.residual, index);

@@ -29,6 +29,8 @@ struct PeerMemory {
     /// The newest call in which another rank has shown this one its row.
     std::uint32_t shown[rows][PeerPlace::most_ranks];
     std::uint32_t calls[rows];  ///< of this rank: for itself alone
+    /// The same: not 0 where a wait was ended. What the row has shown stays, for who comes late.
+    std::uint32_t ended[rows];
 };
 
 struct PeerNormArguments {

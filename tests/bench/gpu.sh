@@ -33,6 +33,7 @@ TEXT
 here=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
 root=$(realpath "$here/../..")
 at_once=$((($(nproc) + 1) / 2))
+at_once=$((at_once < 8 ? at_once : 8))  # they share the GPU's memory
 
 # Those of the C library belong to the machine that runs them.
 libraries_of() {

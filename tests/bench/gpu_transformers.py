@@ -63,7 +63,7 @@ def main() -> int:
         model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).eval()
     for mode in ("eager", "compiled"):
         compiles = mode == "compiled"
-        decode = torch.compile(model, mode="reduce-overhead", fullgraph=True) if compiles else model
+        decode = torch.compile(model, mode="reduce-overhead", fullgraph=True, dynamic=False) if compiles else model
         for batch in options.batches:
             prompts = torch.randint(0, config.vocab_size, (batch, options.prompt), device="cuda")
             print(json.dumps({"torch": torch.__version__, "transformers": transformers.__version__,

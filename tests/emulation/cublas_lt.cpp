@@ -95,6 +95,13 @@ struct Product {
             description.bias_type < 0 ? d.type : static_cast<cudaDataType_t>(description.bias_type);
         return load(description.bias, type, row);
     }
+    /// Whether the real one adds a bias to sums in f32.
+    bool is_aligned() const {
+        auto const fits = [](Layout const& matrix) {
+            return static_cast<std::size_t>(matrix.leading) * size_of(matrix.type) % 16 == 0;
+        };
+        return fits(a) && fits(b) && fits(d);
+    }
     void run() const {
         for (std::size_t col = 0; col < d.cols; ++col) {
             for (std::size_t row = 0; row < d.rows; ++row) {
@@ -103,8 +110,13 @@ struct Product {
                     sum += load(a_data, a.type, row * static_cast<std::size_t>(a.leading) + k) *
                            load(b_data, b.type, col * static_cast<std::size_t>(b.leading) + k);
                 }
-                store(d_data, d.type, col * static_cast<std::size_t>(d.leading) + row,
-                      alpha * scale(row, col) * sum + bias(row));
+                std::size_t const place = col * static_cast<std::size_t>(d.leading) + row;
+                float value = alpha * scale(row, col) * sum;
+                if (!is_aligned()) {
+                    store(d_data, d.type, place, value);
+                    value = load(d_data, d.type, place);
+                }
+                store(d_data, d.type, place, value + bias(row));
             }
         }
     }
@@ -238,7 +250,12 @@ cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t p
     if (attribute == CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES) {
         return set(preference->workspace_bytes, value, bytes);
     }
-    return bytes == sizeof(std::uint32_t) ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_INVALID_VALUE;
+    std::uint32_t number = 0;
+    auto const status = set(number, value, bytes);
+    // Of sums in parts, only those that are joined in f32 are wanted.
+    bool const known = attribute != CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK ||
+                       number == CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
+    return known ? status : CUBLAS_STATUS_INVALID_VALUE;
 }
 
 cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDesc_t description,

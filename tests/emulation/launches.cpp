@@ -43,9 +43,10 @@ bool allowed(cudaLaunchConfig_t const& config) {
     return threads > 0 && threads <= 1024 && block.x <= 1024 && block.y <= 1024 && block.z <= 64;
 }
 
-/// Whether the word can be an address of the heap, a stack or a mapping, and is no number.
+/// Whether the word can be an address of a stack, a mapping or, in a program that is independent of
+/// its position, the heap, and is no number.
 bool may_be_address(std::uintptr_t word) {
-    constexpr std::uintptr_t lowest = 0x5000'0000'0000, highest = 0x7fff'ffff'ffff;
+    constexpr std::uintptr_t lowest = 0x5000'0000'0000, highest = 0xffff'ffff'ffff;
     return word >= lowest && word <= highest;
 }
 
@@ -71,11 +72,11 @@ void check_words(void const* kernel, std::span<std::byte const> argument) {
          at += sizeof(std::uintptr_t)) {
         std::uintptr_t word = 0;
         std::memcpy(&word, argument.data() + at, sizeof word);
-        if (!may_be_address(word) || !mapped(word)) continue;
+        if (!may_be_address(word)) continue;
         std::lock_guard<std::recursive_mutex> const lock(runtime_mutex());
         auto const* const address = reinterpret_cast<void const*>(word);
         if (type_of(address, 0) != cudaMemoryTypeUnregistered) continue;
-        if (of_another_process(address)) continue;
+        if (of_another_process(address) || !mapped(word)) continue;
         set_fault("kernel " + symbol_of(kernel) + " is given memory of the host");
     }
 }
