@@ -18,7 +18,7 @@ cudaError_t launch(cudaLaunchConfig_t const& config, void const* kernel,
 void check_words(void const* kernel, std::span<std::byte const> argument);
 
 template <class T>
-void check_argument(void const* kernel, T argument) {
+void check_argument([[maybe_unused]] void const* kernel, [[maybe_unused]] T argument) {
 #if __has_builtin(__builtin_clear_padding)
     __builtin_clear_padding(&argument);  // or what lay there before could look like an address
     check_words(kernel, std::as_bytes(std::span(&argument, 1)));
