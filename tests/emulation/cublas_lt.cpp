@@ -5,8 +5,10 @@
 
 #include <cublasLt.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <initializer_list>
 
 /// A product of column-major matrices in loops, under the rules of cuBLASLt that matter to us.
 
@@ -72,6 +74,13 @@ void store(void* data, cudaDataType_t type, std::size_t index, float value) {
     }
 }
 
+/// Whether the columns of all of them begin at multiples of so many bytes.
+bool all_begin_at(std::size_t bytes, std::initializer_list<Layout> matrices) {
+    return std::ranges::all_of(matrices, [bytes](Layout const& matrix) {
+        return static_cast<std::size_t>(matrix.leading) * size_of(matrix.type) % bytes == 0;
+    });
+}
+
 /// D = alpha A^T B, the only form that is used.
 struct Product {
     Description description;
@@ -95,13 +104,6 @@ struct Product {
             description.bias_type < 0 ? d.type : static_cast<cudaDataType_t>(description.bias_type);
         return load(description.bias, type, row);
     }
-    /// Whether the real one adds a bias to sums in f32.
-    bool is_aligned() const {
-        auto const fits = [](Layout const& matrix) {
-            return static_cast<std::size_t>(matrix.leading) * size_of(matrix.type) % 16 == 0;
-        };
-        return fits(a) && fits(b) && fits(d);
-    }
     void run() const {
         for (std::size_t col = 0; col < d.cols; ++col) {
             for (std::size_t row = 0; row < d.rows; ++row) {
@@ -112,7 +114,8 @@ struct Product {
                 }
                 std::size_t const place = col * static_cast<std::size_t>(d.leading) + row;
                 float value = alpha * scale(row, col) * sum;
-                if (!is_aligned()) {
+                // The real one adds a bias to sums in f32 where all are aligned.
+                if (!all_begin_at(16, {a, b, d})) {
                     store(d_data, d.type, place, value);
                     value = load(d_data, d.type, place);
                 }
@@ -132,17 +135,14 @@ bool is_known(Description const& description, Layout const& a, Layout const& b, 
     bool const bias =
         description.epilogue == CUBLASLT_EPILOGUE_DEFAULT || description.bias != nullptr;
     // Some columns begin at odd addresses, so that our other ways are taken too.
-    bool const even = static_cast<std::size_t>(a.leading) * size_of(a.type) % 4 == 0 &&
-                      static_cast<std::size_t>(b.leading) * size_of(b.type) % 4 == 0 &&
-                      static_cast<std::size_t>(d.leading) * size_of(d.type) % 4 == 0;
-    return shapes && types && bias && even;
+    return shapes && types && bias && all_begin_at(4, {a, b, d});
 }
 
 /// fp8 asks for 16 bytes everywhere, and for Hopper where rows have their own scales.
-bool fits_fp8(Description const& description, Layout const& a, Layout const& b) {
+bool fits_fp8(Description const& description, Layout const& a, Layout const& b, Layout const& d) {
     if (a.type != CUDA_R_8F_E4M3) return true;
     bool const by_row = description.a_scale_mode == CUBLASLT_MATMUL_MATRIX_SCALE_OUTER_VEC_32F;
-    return a.leading % 16 == 0 && b.leading % 16 == 0 && a.rows % 16 == 0 && a.cols % 16 == 0 &&
+    return all_begin_at(16, {a, b, d}) && a.rows % 16 == 0 && a.cols % 16 == 0 &&
            tesserank::emulation::capability() >= (by_row ? 90 : 89) &&
            description.a_scale_mode == description.b_scale_mode &&
            (!by_row || (description.a_scale != nullptr && description.b_scale != nullptr));
@@ -266,7 +266,7 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
                                               int* found) {
     *found = 0;
     if (wanted < 1 || preference->workspace_bytes < wanted_workspace ||
-        !is_known(*description, *a, *b, *d) || !fits_fp8(*description, *a, *b)) {
+        !is_known(*description, *a, *b, *d) || !fits_fp8(*description, *a, *b, *d)) {
         return CUBLAS_STATUS_NOT_SUPPORTED;
     }
     results[0] = {};
@@ -285,7 +285,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t description
     if (*static_cast<float const*>(beta) != 0.0F || algorithm == nullptr ||
         algorithm->data[0] != 1 || workspace == nullptr || workspace_bytes < wanted_workspace ||
         !is_known(*description, *a_layout, *b_layout, *d_layout) ||
-        !fits_fp8(*description, *a_layout, *b_layout)) {
+        !fits_fp8(*description, *a_layout, *b_layout, *d_layout)) {
         return CUBLAS_STATUS_INVALID_VALUE;
     }
     Product const product{

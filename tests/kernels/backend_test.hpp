@@ -31,6 +31,8 @@ struct BackendMaker {
 std::vector<BackendMaker> backends_under_test();
 /// Whether they have products that take activations in fp8.
 bool quantises_activations();
+/// Whether they keep sums of fp8 products in f32, which Hopper's tensor cores do not.
+bool keeps_whole_sums();
 /// Memory that the host reads and writes, and the backends under test too.
 void* allocate_for_test(std::size_t bytes);
 void free_for_test(void* memory);

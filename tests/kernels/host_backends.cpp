@@ -9,6 +9,7 @@ std::vector<BackendMaker> backends_under_test() {
 }
 
 bool quantises_activations() { return false; }
+bool keeps_whole_sums() { return true; }
 
 void* allocate_for_test(std::size_t bytes) { return std::malloc(bytes); }
 void free_for_test(void* memory) { std::free(memory); }
