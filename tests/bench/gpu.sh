@@ -78,13 +78,18 @@ step() {
     echo "gpu.sh: $name: exit status $status, $((SECONDS - start)) s"
 }
 
-# golden_case CASE OPTION...: its output in one piece, as several run at once.
-golden_case() {
+# in_one_piece TITLE COMMAND...: what it says, as several run at once.
+in_one_piece() {
     local start=$SECONDS status=0 said
-    said=$(python3 "$root/tests/app/golden_case.py" --tesserank "$folder/bin/tesserank" --mpiexec mpirun --backend cuda \
-        --case "$root/tests/golden/models/$1" "${@:2}" 2>&1) || status=1
-    printf '== %s: exit status %d, %d s\n%s\n' "$*" "$status" "$((SECONDS - start))" "$said"
+    said=$("${@:2}" 2>&1) || status=$?
+    printf '== %s: exit status %d, %d s\n%s\n' "$1" "$status" "$((SECONDS - start))" "$said"
     return "$status"
+}
+
+# golden_case CASE OPTION...
+golden_case() {
+    in_one_piece "$*" python3 "$root/tests/app/golden_case.py" --tesserank "$folder/bin/tesserank" --mpiexec mpirun \
+        --backend cuda --case "$root/tests/golden/models/$1" "${@:2}"
 }
 
 # Of the families that are covered: with experts, none is.
@@ -94,7 +99,7 @@ golden_names() {
 
 # Runs golden_case for each line of words.
 golden_cases() {
-    export -f golden_case
+    export -f in_one_piece golden_case
     export root folder
     xargs -P "$at_once" -L 1 bash -c 'golden_case "$@"' golden_case
 }
@@ -150,17 +155,14 @@ table() {
     python3 "$here/gpu_table.py" run --build "$folder/build" --results "$results" "$1"
 }
 
-# suite NAME COMMAND...: one suite of the operation tests, under a tool where one is given. What it says stays in one
-# piece, as several run at once; and what ends one suite's device does not end the others'.
+# suite NAME COMMAND...: one suite of the operation tests, under a tool where one is given. What ends one suite's device
+# does not end the others'.
 suite() {
-    local start=$SECONDS status=0 said
-    said=$("${@:2}" "$folder/bin/kernels_cuda_test" --gtest_brief=1 --gtest_filter="$1*" 2>&1) || status=$?
-    printf '== %s: exit status %d, %d s\n%s\n' "$1" "$status" "$((SECONDS - start))" "$said"
-    return "$status"
+    in_one_piece "$1" "${@:2}" "$folder/bin/kernels_cuda_test" --gtest_brief=1 --gtest_filter="$1*"
 }
 
 operations() {
-    export -f suite
+    export -f in_one_piece suite
     export folder
     "$folder/bin/kernels_cuda_test" --gtest_list_tests | grep '^Backends/' |
         xargs -P "$at_once" -I{} bash -c 'suite "$@"' suite {} "$@"
